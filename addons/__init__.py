@@ -1,0 +1,1 @@
+"""Thin adapters between mitmproxy and the appliance; the only package that imports mitmproxy."""

@@ -1,0 +1,1 @@
+"""The appliance: records, policy, inspection, evidence and the processes that keep them."""

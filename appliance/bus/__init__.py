@@ -1,0 +1,1 @@
+"""Messages over AF_UNIX sockets with fixed verbs and peer credentials."""

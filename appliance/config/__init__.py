@@ -1,0 +1,1 @@
+"""YAML in, validated records out; the only package that imports yaml."""

@@ -1,0 +1,1 @@
+"""Bytes in, segments, detections, edits and coverage out. Pure."""

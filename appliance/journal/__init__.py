@@ -1,0 +1,1 @@
+"""Each worker's append-only record: append, ship, recover."""

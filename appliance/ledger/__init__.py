@@ -1,0 +1,1 @@
+"""Counters that are exact across workers."""

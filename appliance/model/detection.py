@@ -1,0 +1,68 @@
+"""Text to inspect, what was found in it, and how much of a body was seen.
+
+Rules: offsets of a `Detection` are Unicode code points into the segment's text, half-open. `Coverage` obeys a
+conservation law: structure + text_scanned + sum(text_unscanned) + sum(opaque) == the decoded body's length in bytes.
+"""
+
+import msgspec
+
+from appliance.model.names import DetectionKind
+
+
+class Detection(msgspec.Struct, frozen=True, order=True):
+    """One finding in one text. `score` 0-1; `rule` names the recogniser or rule that made it."""
+
+    start: int
+    end: int
+    entity: str
+    kind: DetectionKind
+    score: float
+    rule: str
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A piece of text with its exact place in the decoded body.
+
+    `role`: system|user|assistant|tool|developer|unknown. `channel`: content|arguments|name|description|reasoning|
+    metadata. `pointer`: RFC 6901 JSON pointer. `start`, `end`: byte span in the decoded body of the *encoded* text
+    (for JSON the inside of the quotes). `escaped`: that span holds JSON escapes, so text and bytes differ.
+    """
+
+    role: str
+    channel: str
+    text: str
+    pointer: str
+    start: int
+    end: int
+    escaped: bool = False
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """Where every byte of a decoded body went. Reasons are short snake_case words, e.g. `too_large`, `image`."""
+
+    length: int
+    structure: int = 0
+    text_scanned: int = 0
+    text_unscanned: dict[str, int] = {}
+    opaque: dict[str, int] = {}
+    scanned_by: tuple[str, ...] = ()  # detector classes that ran over text_scanned: pii, secret, injection, names
+
+    @property
+    def balanced(self) -> bool:
+        """The conservation law."""
+        seen = self.structure + self.text_scanned + sum(self.text_unscanned.values()) + sum(self.opaque.values())
+        return seen == self.length
+
+    @property
+    def complete(self) -> bool:
+        """Nothing was left unscanned or opaque."""
+        return self.length == self.structure + self.text_scanned
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What a body carries, as policy sees it: an entity, how often, the best score, and who said so."""
+
+    entity: str
+    kind: DetectionKind
+    count: int
+    score: float

@@ -1,0 +1,79 @@
+"""What policy saw about one exchange: stored with it, so that any verdict can be replayed over history.
+
+Rules: facts, not conclusions. Persons appear only as salted digests (`p_...`, `a_...`); their clear names travel beside
+the record, never inside it.
+"""
+
+import msgspec
+
+from appliance.model.detection import Coverage, Label
+from appliance.model.names import Assurance, Disposition, Layer, Stage, Surface
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who asks. `name` and `address` are clear text and never leave the worker except as person fields."""
+
+    name: str
+    address: str
+    method: str = "none"  # none | basic | address | (later) key, jwt, mtls, ldap
+    assurance: Assurance = Assurance.NONE
+    groups: tuple[str, ...] = ()
+    department: str | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Typed, versioned input of `policy.judge`. Sizes are bytes, scores 0-1."""
+
+    v: int = 1
+    principal: str  # "p_" + keyed digest of the name
+    client: str  # "a_" + keyed digest of the address
+    groups: tuple[str, ...] = ()
+    department: str | None = None
+    identity_method: str = "none"
+    assurance: Assurance = Assurance.NONE
+    service: str | None = None  # catalogue id; None: not an AI service
+    category: str | None = None
+    surface: Surface = Surface.API
+    listener: str = "proxy"  # proxy | gateway
+    route: str | None = None
+    host: str
+    port: int
+    method: str
+    path: str  # without the query
+    api: str | None = None  # e.g. openai.chat
+    model: str | None = None  # as asked for
+    stream: bool = False
+    request_bytes: int = 0
+    labels: tuple[Label, ...] = ()
+    coverage: Coverage | None = None
+    detector_version: str = ""
+    catalogue_version: str = ""
+    policy_version: int = 0
+    client_name: str | None = None
+    client_version: str | None = None
+    key_fingerprint: str | None = None  # keyed digest of the credential seen
+    conversation: str | None = None
+
+
+class RuleHit(msgspec.Struct, frozen=True):
+    """One rule that matched. `acts` is False for observe-staged, percentage-missed or excepted hits."""
+
+    rule: str
+    layer: Layer
+    disposition: Disposition
+    acts: bool
+    note: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What policy says. `disposition` is what would hold in enforce stage; `effective` is what acts now."""
+
+    disposition: Disposition
+    effective: Disposition
+    stage: Stage
+    rule: str | None = None  # the deciding rule
+    reason: str = ""
+    entities: tuple[str, ...] = ()  # what to redact; empty with redact: every pii and secret detection
+    kinds: tuple[str, ...] = ()
+    route: str | None = None
+    hits: tuple[RuleHit, ...] = ()

@@ -1,0 +1,1 @@
+"""Addresses: what may be bound and what may be dialled."""

@@ -1,0 +1,1 @@
+"""Rules and decisions in, verdicts out. Pure: time and ids are arguments."""

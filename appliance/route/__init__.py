@@ -1,0 +1,1 @@
+"""Where a governed request goes: routes, targets, credentials."""

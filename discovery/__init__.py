@@ -1,0 +1,1 @@
+"""The passive sensor and the catalogue of AI services."""
