@@ -12,7 +12,10 @@ from appliance.model.names import Surface
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """One AI service. `domains`: exact names or `.suffix`; `patterns`: names with `*` for one label or part of it."""
+    """One AI service. `domains`: exact names or `.suffix`; `patterns`: names with `*` for one label or part of it.
+
+    `regions`: what `*` is known to stand for; a certificate can be constrained to these names and not to a pattern.
+    """
 
     id: str
     name: str
@@ -21,6 +24,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     surface: Surface = Surface.API
     domains: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     dialect: str | None = None
     shared_host: bool = False
     confidence: float = 1.0
@@ -65,8 +69,11 @@ class Catalogue:
         return None
 
     def domains(self) -> tuple[str, ...]:
-        """Every name that is intercepted, without leading dot, sorted: the CA's name constraints."""
+        """Every name that is intercepted, without leading dot, sorted: the CA's name constraints.
+
+        A pattern counts only with its regions: its registered domain would cover far more than AI.
+        """
         fixed = set(self._exact) | set(self._suffix)
         for service in self.services.values():
-            fixed.update(pattern.rpartition("*")[2].lstrip("-").partition(".")[2] for pattern in service.patterns)
-        return tuple(sorted(name for name in fixed if name))
+            fixed.update(pattern.replace("*", region) for pattern in service.patterns for region in service.regions)
+        return tuple(sorted(fixed))

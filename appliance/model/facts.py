@@ -73,7 +73,7 @@ class Verdict(msgspec.Struct, frozen=True):
     stage: Stage
     rule: str | None = None  # the deciding rule
     reason: str = ""
-    entities: tuple[str, ...] = ()  # what to redact; empty with redact: every pii and secret detection
-    kinds: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()  # what to hide, by entity; with `kinds` empty too: nothing
+    kinds: tuple[str, ...] = ()  # what to hide, by kind of detection
     route: str | None = None
     hits: tuple[RuleHit, ...] = ()

@@ -129,4 +129,6 @@ class RefusalReason(StrEnum):
     CERTIFICATE_REJECTED = "certificate_rejected"
     JOURNAL_FULL = "journal_full"
     OUTSIDE_INTERCEPT = "outside_intercept"
+    WEBSOCKET = "websocket"
+    QUOTA = "quota"
     INTERNAL_FAULT = "internal_fault"

@@ -1,0 +1,70 @@
+# Two commands are enough: `make up` starts the appliance, `make test` runs every check.
+# A fresh machine needs python3 (3.13, with venv and pip) and make; everything else is set up below, inside this folder.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV_VERSION := 0.13.9
+PYTHON ?= python3
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON := $(TOOLS)/bin/python
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup up test lint unit system bench conformance docs clean system-packages
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(UV): Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
+	  { echo "gnomon needs Python 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Install it, or run: make PYTHON=/path/to/python3.13" >&2; exit 2; }
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools.lock
+	@touch $(UV)
+
+.venv/.synced: $(UV) pyproject.toml uv.lock
+	@$(UV) sync --locked --all-groups --quiet
+	@echo "building the detection tables (once)"
+	@$(BIN)/python -m appliance.cli prepare
+	@touch .venv/.synced
+
+setup: .venv/.synced ## Set up the environment from the lock
+
+up: setup ## Start the appliance with its embedded defaults
+	@exec $(BIN)/gnomon up
+
+test: setup system-packages lint unit system ## Run every check
+
+lint: setup ## Formatting, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
+	@$(BIN)/codespell appliance addons discovery tui tests docs README.md
+
+unit: setup
+	@$(BIN)/pytest -q -n 2 -m "not system"
+
+system: setup
+	@$(BIN)/pytest -q -m system
+
+bench: setup ## Measure, and write docs/PERFORMANCE.md
+	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
+
+# Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
+system-packages:
+	@mkdir -p .cache
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl; do \
+	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing for tests:$$missing"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; } >.cache/apt.log 2>&1 \
+	      || echo "could not install$$missing (see .cache/apt.log); the tests that need them will be skipped" >&2; \
+	  else echo "missing for some tests:$$missing (install them as root to run every test)" >&2; fi; fi
+
+clean: ## Remove everything that was set up here
+	@rm -rf .venv $(TOOLS) .cache

@@ -1,0 +1,151 @@
+"""The composition root of a worker: which addons there are, in which order, with which collaborators.
+
+Rules: the order is the order of the hooks and is stated once, here; every addon goes through the guard; whatever cannot
+be made stops the worker before it listens. On the way up: identity knows who asks, the gateway gives a destination,
+egress checks names, exchange judges; on the way down streaming passes and closes the record.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mitmproxy import connection, http
+
+from addons.egress import EgressAddon
+from addons.exchange import ExchangeAddon
+from addons.failclosed import Guard
+from addons.follow import FollowAddon
+from addons.gateway import GatewayAddon
+from addons.identity import IdentityAddon
+from addons.refusals import RefusalsAddon, stranger
+from addons.shipping import ShippingAddon
+from addons.streaming import StreamingAddon
+from addons.telemetry import Telemetry
+from addons.tls import TlsAddon
+from addons.upstream import cancel_stream
+from addons.worker import Worker
+from appliance.ca.files import load_intermediate
+from appliance.ca.leaf_cache import LeafCache
+from appliance.config.catalogue import load_catalogue
+from appliance.config.schema import Config
+from appliance.config.site_key import derive, load_site_key
+from appliance.config.tables import tables_folder
+from appliance.identity.assemble import make_identification
+from appliance.inspect.detect.detectors import Detectors
+from appliance.inspect.inspection import Inspector, Limits
+from appliance.journal.writer import Journal
+from appliance.ledger import Ledger
+from appliance.model.catalogue import Catalogue
+from appliance.model.errors import OperatorError
+from appliance.model.facts import Principal
+from appliance.model.names import RefusalReason
+from appliance.model.pseudonym import Pseudonyms
+from appliance.net.intercept import Interception
+from appliance.policy.disk import read_current
+from appliance.policy.engine import Policy, compile_policy
+from appliance.policy.snapshot import PolicySnapshot
+
+PASSWORD_THREADS = 2
+
+
+class Faults:
+    """Counts and journals faults of ours; never raises. Only the type and place of an exception are told."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """One fault."""
+        self._telemetry.counts["faults"] += 1
+        try:
+            self._telemetry.notice("alarm", "guard_fault", f"{where}: {type(error).__name__}")
+        except Exception:  # noqa: BLE001 - the journal itself may be what failed; the guard closes all the same
+            self._telemetry.counts["faults_untold"] = self._telemetry.counts.get("faults_untold", 0) + 1
+
+
+class Compiler:
+    """Makes a policy out of a snapshot, with this site's keys."""
+
+    def __init__(self, catalogue: Catalogue, site_key: bytes, pseudonyms: Pseudonyms) -> None:
+        self._catalogue = catalogue
+        self._percent_key = derive(site_key, b"gnomon-percent")
+        self._person = pseudonyms.person
+
+    def __call__(self, snapshot: PolicySnapshot) -> Policy:
+        """OperatorError: the snapshot holds an unsound rule."""
+        return compile_policy(snapshot, self._catalogue, self._percent_key, self._person)
+
+
+def build_chain(config: Config, name: str) -> list[object]:
+    """All addons of worker `name`, guarded, in order."""
+    state = Path(config.state_dir)
+    site_key = load_site_key(state)
+    pseudonyms = Pseudonyms(site_key)
+    catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
+    compiler = Compiler(catalogue, site_key, pseudonyms)
+    journal = Journal(state / "journal", name, time.time_ns(), max_bytes=config.journal.max_bytes)
+    telemetry = Telemetry(name, journal, pseudonyms, config.journal.sync_ms)
+    identity = _identity(config, telemetry)
+    worker = Worker(
+        config,
+        telemetry,
+        catalogue,
+        compiler(_first_snapshot(state)),
+        _inspector(config),
+        Ledger(state / "ledger" / "counters.map"),
+        derive(site_key, b"gnomon-keyprint"),
+        identity.principal,
+    )
+    guard = Guard(Faults(telemetry), lambda: worker.stage, _cut)
+    streaming = StreamingAddon(worker, guard)
+    addons = [
+        identity,
+        GatewayAddon(worker),
+        EgressAddon(worker, Interception(config.egress.intercept, config.egress.never, catalogue)),
+        _tls(config, worker),
+        ExchangeAddon(worker),
+        streaming,
+        RefusalsAddon(worker),
+        FollowAddon(worker, compiler, streaming, lambda: journal.fill),
+        ShippingAddon(worker, journal),
+    ]
+    return [guard.wrap(addon) for addon in addons]
+
+
+def _first_snapshot(state: Path) -> PolicySnapshot:
+    snapshot = read_current(state / "policy")
+    if snapshot is None:
+        raise OperatorError(f"{state / 'policy'}: no policy snapshot; start the appliance with `gnomon up`")
+    return snapshot
+
+
+def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:
+    def report(reason: RefusalReason, principal: Principal, host: str, port: int, detail: str) -> None:
+        telemetry.refused(reason, principal, host, port, detail=detail)
+
+    threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
+    return IdentityAddon(make_identification(config.identity, threads), report)
+
+
+def _inspector(config: Config) -> Inspector:
+    inspect = config.inspect
+    detectors = Detectors.load(tables_folder(Path(config.state_dir)))
+    limits = Limits(
+        max_body=inspect.max_decoded_bytes,
+        max_ratio=inspect.max_ratio,
+        max_text=inspect.max_text_chars,
+        max_scanned=inspect.max_text_chars,
+    )
+    return Inspector(detectors, limits)
+
+
+def _tls(config: Config, worker: Worker) -> TlsAddon:
+    def unservable(client: connection.Client, host: str, detail: str) -> None:
+        worker.telemetry.refused(RefusalReason.OUTSIDE_INTERCEPT, stranger(client), host, 0, detail=detail)
+
+    bundle = Path(config.egress.ca_bundle) if config.egress.ca_bundle else None
+    return TlsAddon(LeafCache(load_intermediate(config.ca_dir)), unservable=unservable, ca_bundle=bundle)
+
+
+def _cut(flow: http.HTTPFlow) -> None:
+    cancel_stream(flow, b"", "fault")

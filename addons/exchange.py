@@ -1,0 +1,206 @@
+"""One governed model call: inspected, judged, reserved, journalled, edited, and only then let go upstream.
+
+Theory of operation. `requestheaders` decides whether a flow is an exchange at all and whether its body must be held;
+`request` runs the chain of `govern` and ends in exactly one of two ways: the flow carries `CLEARED`, or it has an
+answer of ours. The open record is written before that decision leaves this file; `addons/streaming.py` writes the
+close.
+Rules: an exchange keeps the policy it began with; a verdict is never computed twice; whatever goes wrong inside
+inspection or journalling raises, and the guard around every hook closes (stage enforce) or counts and passes (observe).
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mitmproxy import http
+
+from addons.answers import refuse
+from addons.failclosed import CLEARED
+from addons.worker import Worker
+from appliance.inspect.dialects import Dialect, StreamReader
+from appliance.inspect.dialects.registry import by_api
+from appliance.inspect.inspection import Inspection
+from appliance.ledger import Reservation
+from appliance.model.catalogue import Service
+from appliance.model.detection import Coverage, Detection
+from appliance.model.event import ExchangeClosed, ExchangeOpened
+from appliance.model.facts import Facts, Principal, Verdict
+from appliance.model.names import Disposition, Outcome, RefusalReason, Stage
+
+EXCHANGE = "gnomon.exchange"
+IN_THREAD_BYTES = 64 * 1024  # larger bodies are scanned beside the loop, so that small ones are not held up
+NO_DIGEST = hashlib.sha256(b"").hexdigest()
+READABLE = frozenset({None, "duplicate_key"})  # problems with which a body was still read whole
+FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDACT, Disposition.PSEUDONYMISE})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the worker knows about one exchange while it runs. Times are `time.perf_counter` seconds."""
+
+    id: str
+    service: Service
+    principal: Principal
+    stage: Stage
+    started: float
+    host: str
+    dialect: Dialect | None = None
+    facts: Facts | None = None
+    verdict: Verdict | None = None
+    reservation: Reservation | None = None
+    stream: bool = False
+    opened: bool = False
+    closed: bool = False
+    first_byte: float | None = None
+    response_bytes: int = 0
+    reader: StreamReader | None = None
+    kept: bytearray = field(default_factory=bytearray)
+    kept_all: bool = True
+    cut: str = ""
+
+
+class ExchangeAddon:
+    """Hooks of the way up."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Decide between tunnel-through and exchange; the body of an exchange is held until it is judged."""
+        if flow.response or flow.error or not flow.live:
+            return
+        worker = self._worker
+        host = worker.named_host(flow)
+        service = worker.catalogue.match(host)
+        if service is None:
+            flow.request.stream = True
+            flow.metadata[CLEARED] = True
+            return
+        if _is_websocket(flow) and worker.stage is Stage.ENFORCE:
+            self._refuse(flow, 403, RefusalReason.WEBSOCKET, "WebSocket traffic to AI services cannot be inspected yet")
+            return
+        flow.request.headers["accept-encoding"] = "identity"
+        flow.metadata[EXCHANGE] = Exchange(
+            id=worker.telemetry.exchange_id(),
+            service=service,
+            principal=worker.principal(flow),
+            stage=worker.stage,
+            started=time.perf_counter(),
+            host=host,
+        )
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Run the chain; afterwards the flow is cleared or answered."""
+        exchange = flow.metadata.get(EXCHANGE)
+        if exchange is None or flow.response or flow.error:
+            return
+        await self.govern(flow, exchange)
+
+    async def govern(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Inspect, judge, reserve, journal, edit: in this order, each once."""
+        worker = self._worker
+        raw = flow.request.raw_content or b""
+        inspection = await self._inspect(flow, exchange, raw)
+        exchange.dialect, exchange.stream = by_api(inspection.api), inspection.stream
+        if inspection.problem not in READABLE and exchange.stage is Stage.ENFORCE:
+            self._refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}")
+            return
+        facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
+        verdict = exchange.verdict = worker.judge(facts, exchange.service)
+        exchange.facts, exchange.reservation = facts, worker.reserve(facts)
+        if exchange.reservation is None and exchange.stage is Stage.ENFORCE:
+            self._refuse(flow, 429, RefusalReason.QUOTA, "The request quota is used up")
+            return
+        sent, redactions = self._edited(inspection, verdict, raw)
+        self._open(exchange, facts, verdict, raw, sent, redactions)
+        if verdict.effective in FORWARDING:
+            self._forward(flow, raw, sent)
+        else:
+            self._turn_away(flow, exchange, verdict)
+
+    async def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
+        request = flow.request
+        arguments = (
+            request.method,
+            request.path.partition("?")[0],
+            exchange.service.dialect,
+            request.headers.get("content-type", ""),
+            request.headers.get("content-encoding"),
+            raw,
+        )
+        if len(raw) > IN_THREAD_BYTES:
+            return await asyncio.to_thread(self._worker.inspector.request, *arguments)
+        return self._worker.inspector.request(*arguments)
+
+    @staticmethod
+    def _edited(inspection: Inspection, verdict: Verdict, raw: bytes) -> tuple[bytes, int]:
+        hides = verdict.entities or verdict.kinds
+        if not hides or verdict.effective.strictness <= Disposition.OBSERVE.strictness:
+            return raw, 0
+        return inspection.redacted(_chooser(verdict))
+
+    def _open(
+        self, exchange: Exchange, facts: Facts, verdict: Verdict, raw: bytes, sent: bytes, redactions: int
+    ) -> None:
+        body_digest = hashlib.sha256(raw).hexdigest() if raw else NO_DIGEST
+        forwarded = verdict.effective in FORWARDING
+        event = ExchangeOpened(
+            exchange=exchange.id,
+            ts=self._worker.telemetry.clock(),
+            worker=self._worker.telemetry.worker,
+            facts=facts,
+            verdict=verdict,
+            body_digest=body_digest,
+            sent_digest=(body_digest if sent is raw else hashlib.sha256(sent).hexdigest()) if forwarded else "",
+            redactions=redactions,
+            inspect_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
+        )
+        self._worker.telemetry.opened(event, exchange.principal)
+        exchange.opened = True
+
+    @staticmethod
+    def _forward(flow: http.HTTPFlow, raw: bytes, sent: bytes) -> None:
+        if sent is not raw:
+            flow.request.raw_content = sent
+            if "transfer-encoding" not in flow.request.headers:
+                flow.request.headers["content-length"] = str(len(sent))
+        flow.metadata[CLEARED] = True
+
+    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> None:
+        code, message = (
+            f"policy_{verdict.effective.value}",
+            verdict.reason or "Not allowed by your organisation's policy",
+        )
+        refuse(flow, 403, code, message, dialect=exchange.dialect, stream=False)
+        exchange.closed = True
+        self._worker.settle(exchange.reservation, used=False)
+        self._worker.telemetry.closed(
+            ExchangeClosed(
+                exchange=exchange.id,
+                ts=self._worker.telemetry.clock(),
+                outcome=Outcome.BLOCKED,
+                status=403,
+                duration_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
+                coverage=Coverage(length=0),
+                reason=code,
+            )
+        )
+
+    def _refuse(self, flow: http.HTTPFlow, status: int, reason: RefusalReason, message: str) -> None:
+        worker = self._worker
+        exchange: Exchange | None = flow.metadata.pop(EXCHANGE, None)
+        worker.telemetry.refused(
+            reason, worker.principal(flow), flow.request.host, flow.request.port, listener=worker.listener(flow)
+        )
+        refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
+
+
+def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:
+    entities, kinds = frozenset(verdict.entities), frozenset(verdict.kinds)
+    return lambda found: found.entity in entities or found.kind.value in kinds
+
+
+def _is_websocket(flow: http.HTTPFlow) -> bool:
+    return str(flow.request.headers.get("upgrade", "")).lower() == "websocket"

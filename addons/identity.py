@@ -1,0 +1,96 @@
+"""Who asks: the thin adapter between flows and `appliance.identity`.
+
+Theory of operation. A CONNECT is identified once, and its principal holds for what follows inside that tunnel; every
+other request to the proxy is identified by itself; so is every request to the gateway. Rules: first of all addons that
+look at requests; Proxy-Authorization never goes upstream, whatever it holds; while it is not known who asks, the flow
+carries a refusal; a principal is forgotten with its connection.
+"""
+
+import time
+from collections.abc import Callable, MutableMapping
+from weakref import WeakKeyDictionary
+
+from mitmproxy import connection, http
+
+from addons.answers import refuse
+from appliance.identity.method import ANONYMOUS, Challenge, Identification, IdentityRequest, Refusal
+from appliance.model.facts import Principal
+from appliance.model.names import RefusalReason
+
+PRINCIPAL = "gnomon.principal"  # flow.metadata: appliance.model.facts.Principal
+LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
+PROXY_AUTHORIZATION = "proxy-authorization"
+
+Report = Callable[[RefusalReason, Principal, str, int, str], None]
+
+
+class IdentityAddon:
+    """`report(reason, principal, host, port, detail)` is told of every refusal."""
+
+    def __init__(
+        self, identification: Identification, report: Report, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._identification = identification
+        self._report = report
+        self._clock = clock
+        self._tunnels: MutableMapping[connection.Client, Principal] = WeakKeyDictionary()
+
+    def principal(self, flow: http.HTTPFlow) -> Principal:
+        """Who asks; anonymous with the peer's address where it is not known."""
+        known = flow.metadata.get(PRINCIPAL)
+        if isinstance(known, Principal):
+            return known
+        return self._tunnels.get(flow.client_conn) or Principal(ANONYMOUS, _address(flow))
+
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Identify a tunnel; without a principal it is not opened."""
+        self._tunnels.pop(flow.client_conn, None)
+        await self._identify(flow)
+        known = flow.metadata.get(PRINCIPAL)
+        if isinstance(known, Principal):
+            self._tunnels[flow.client_conn] = known
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Identify a request, or take over its tunnel's principal."""
+        known = self._tunnels.get(flow.client_conn)
+        if known is None:
+            await self._identify(flow)
+        else:
+            flow.request.headers.pop(PROXY_AUTHORIZATION, None)
+            flow.metadata[PRINCIPAL] = known
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """Forget the tunnel."""
+        self._tunnels.pop(client, None)
+
+    async def _identify(self, flow: http.HTTPFlow) -> None:
+        # Taken off before anything can go wrong.
+        sent = flow.request.headers.pop(PROXY_AUTHORIZATION, None)
+        if flow.response or flow.error:
+            return
+        listener = str(flow.metadata.get(LISTENER, "proxy"))
+        request = IdentityRequest(_address(flow), listener=listener, proxy_authorization=sent)
+        answer = await self._identification.identify(request, self._clock())
+        if isinstance(answer, Principal):
+            flow.metadata[PRINCIPAL] = answer
+        elif isinstance(answer, Challenge):
+            refuse(flow, 407, answer.reason.value, _CHALLENGED, extra={"proxy-authenticate": answer.authenticate})
+            self._refused(flow, answer.reason, answer.detail)
+        else:
+            self._turn_away(flow, answer)
+
+    def _turn_away(self, flow: http.HTTPFlow, refusal: Refusal) -> None:
+        extra = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else None
+        refuse(flow, refusal.status, refusal.reason.value, f"Not forwarded: {refusal.detail}.", extra=extra)
+        self._refused(flow, refusal.reason, refusal.detail)
+
+    def _refused(self, flow: http.HTTPFlow, reason: RefusalReason, detail: str) -> None:
+        anonymous = Principal(ANONYMOUS, _address(flow))
+        self._report(reason, anonymous, flow.request.host, flow.request.port, detail)
+
+
+_CHALLENGED = "This proxy wants to know who is asking. Sign in with your user name and password."
+
+
+def _address(flow: http.HTTPFlow) -> str:
+    return str(flow.client_conn.peername[0])

@@ -1,0 +1,191 @@
+"""The proxy worker: `python -m addons.launch --run-dir DIR --worker NAME --proxy-fd N --gateway-fd M`.
+
+Owns: one worker's life from inherited sockets to drain. Rules: everything is learnt from DIR/effective.json; readiness
+is one byte on the descriptor in GNOMON_READY_FD, after both listeners accept; SIGTERM, SIGINT and the parent's death
+mean drain: stop accepting, finish within `drain_s`, end what is left, exit 0; exit 2 for a wrong environment.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import importlib.util
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+from mitmproxy import http
+from mitmproxy.addons.core import Core
+from mitmproxy.addons.errorcheck import ErrorCheck
+
+from addons.listen import Listener
+from addons.upstream import Dialler, Layering, LeanMaster
+from addons.upstream.settings import SeamSettings
+from appliance.config.effective import read_effective
+from appliance.config.schema import Config
+from appliance.model.errors import OperatorError
+from appliance.net.addresses import Allowance, exemptions_of
+
+READY_FD = "GNOMON_READY_FD"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LOG = logging.getLogger("gnomon.worker")
+
+
+class Worker:
+    """One running worker. `listeners` are in the order proxy, gateway; either may be missing."""
+
+    def __init__(self, config: Config, chain: list[object], sockets: dict[str, socket.socket]) -> None:
+        self.config = config
+        self._chain = chain
+        self.master = LeanMaster(_with_defaults(chain), **_options(config))
+        dialler = dialler_of(config, sockets.values())
+        self.listeners = [
+            Listener(self.master, sock, _settings(config, name), dialler) for name, sock in sockets.items()
+        ]
+        self.master.registry.starters = [listener.start for listener in self.listeners]
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`, then drain."""
+        running = asyncio.ensure_future(self.master.run())
+        stopping = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.is_set():
+            drains = (listener.drain(self.config.drain_s, self._farewell) for listener in self.listeners)
+            await asyncio.gather(*drains)
+        stopping.cancel()
+        self.master.should_exit.set()
+        await running
+
+    def _farewell(self, flow: http.HTTPFlow) -> bytes:
+        """Last bytes of a stream that is ended: from the first addon that has `farewell(flow, reason)`."""
+        for addon in self._chain:
+            speak = getattr(addon, "farewell", None)
+            if speak is not None:
+                return bytes(speak(flow, "drain"))
+        return b""
+
+
+class Ready:
+    """Last in the chain: tells the supervisor that connections are served."""
+
+    def running(self) -> None:
+        """One byte, once."""
+        number = os.environ.pop(READY_FD, "")
+        if number.isdigit():
+            os.write(int(number), b"1")
+            os.close(int(number))
+
+
+def dialler_of(config: Config, own: Iterable[socket.socket] = ()) -> Dialler:
+    """The dial rules of a configuration; `own` are the sockets that must never be dialled."""
+    egress = config.egress
+    endpoints = frozenset((ip_address(name[0]), name[1]) for name in (sock.getsockname() for sock in own))
+    exemptions = exemptions_of((entry.network, entry.port, entry.purpose) for entry in egress.allow_private)
+    return Dialler(egress.hosts, Allowance(exemptions, endpoints), timeout_s=egress.connect_timeout_s)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 drained, 2 wrong environment."""
+    parser = argparse.ArgumentParser(prog="addons.launch", description="one proxy worker; started by `gnomon up`")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--worker", required=True)
+    parser.add_argument("--proxy-fd", type=int)
+    parser.add_argument("--gateway-fd", type=int)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+    parent = os.getppid()
+    die_with_parent()
+    raise_file_limit()
+    try:
+        return asyncio.run(_run(options, parent))
+    except OperatorError as error:
+        sys.stderr.write(f"gnomon worker {options.worker}: {error}\n")
+        return 2
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
+        raise OperatorError(f"prctl: {os.strerror(ctypes.get_errno())}; the worker cannot watch its supervisor")
+
+
+def raise_file_limit() -> None:
+    """As many descriptors as the system allows: each client may need several upstream connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _run(options: argparse.Namespace, parent: int) -> int:
+    config = read_effective(options.run_dir)
+    sockets = _inherited({"proxy": options.proxy_fd, "gateway": options.gateway_fd})
+    worker = Worker(config, build(config, options.worker), sockets)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    if os.getppid() != parent:  # it died before the kernel was asked
+        worker.stop()
+    await worker.run()
+    return 0
+
+
+def build(config: Config, worker: str) -> list[object]:
+    """The addon chain of this product; empty where it is not installed."""
+    if importlib.util.find_spec("addons.chain") is None:
+        return []
+    chain = importlib.import_module("addons.chain")
+    return list(chain.build_chain(config, worker))
+
+
+def _with_defaults(chain: list[object]) -> list[object]:
+    addons = [Core(), *chain, Layering(), Ready(), ErrorCheck(repeat_errors_on_stderr=True)]
+    if not any(hasattr(addon, "tls_start_client") for addon in chain):
+        from mitmproxy.addons.tlsconfig import TlsConfig
+
+        addons.insert(-2, TlsConfig())
+    return addons
+
+
+def _options(config: Config) -> dict[str, object]:
+    options: dict[str, object] = {"confdir": str(config.ca_dir / "mitmproxy")}
+    if config.egress.ca_bundle:
+        options["ssl_verify_upstream_trusted_ca"] = config.egress.ca_bundle
+    return options
+
+
+def _settings(config: Config, listener: str) -> SeamSettings:
+    egress = config.egress
+    return SeamSettings(
+        listener=listener,
+        max_head_bytes=egress.max_head_bytes,
+        max_body_bytes=egress.max_body_bytes,
+        idle_timeout_s=egress.idle_timeout_s,
+    )
+
+
+def _inherited(numbers: dict[str, int | None]) -> dict[str, socket.socket]:
+    sockets = {}
+    for name, number in numbers.items():
+        if number is None:
+            continue
+        try:
+            sockets[name] = socket.socket(fileno=number)
+        except OSError as error:
+            raise OperatorError(f"--{name}-fd {number}: not a listening socket ({error.strerror})") from error
+    if not sockets:
+        raise OperatorError("neither --proxy-fd nor --gateway-fd was given; start the appliance with `gnomon up`")
+    return sockets
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""What addons and the seam tell each other about one flow: where it may go, what was tried, why it failed.
+
+Owns: the metadata keys and the records behind them. Rules: no mitmproxy internals here; a failure's message is for the
+client, so it names the target but no resolved address.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+from mitmproxy import http
+
+from appliance.model.event import Attempt
+
+PLAN = "gnomon.plan"  # flow.metadata: a TargetPlan; without one the flow goes where its request says
+CLEARED = "gnomon.cleared"  # flow.metadata: judged; without it nothing is dialled
+LISTENER = "gnomon.listener"  # flow.metadata: "proxy" or "gateway", set before the first hook
+FAILURE = "gnomon.failure"  # flow.metadata: a Failure, set before the `error` hook
+STREAM = "gnomon.stream"  # flow.metadata: weak reference to the stream, for cancel_stream
+
+
+class FailureKind(StrEnum):
+    """Why a flow got no answer from upstream. The value is the error code that the client reads."""
+
+    CONNECT = "connect_failed"
+    TIMEOUT = "connect_timeout"
+    RESOLVE = "name_not_resolved"
+    TLS = "tls_failed"
+    PRIVATE_ADDRESS = "private_address"
+    REFUSED = "dial_refused"
+    NOT_CLEARED = "not_cleared"
+    CANCELLED = "cancelled"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with it."""
+        return _STATUS.get(self, 502)
+
+
+_STATUS = {
+    FailureKind.TIMEOUT: 504,
+    FailureKind.PRIVATE_ADDRESS: 403,
+    FailureKind.REFUSED: 403,
+    FailureKind.NOT_CLEARED: 503,
+    FailureKind.CANCELLED: 503,
+}
+
+
+class DialMessage(str):
+    """An error text that passes through mitmproxy's layers as text and still knows its kind."""
+
+    __slots__ = ("kind",)
+    kind: FailureKind
+
+    def __new__(cls, text: str, kind: FailureKind) -> Self:
+        """`text` with its `kind`."""
+        message = super().__new__(cls, text)
+        message.kind = kind
+        return message
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why nothing came back."""
+
+    kind: FailureKind
+    message: str
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One place that can answer: `scheme` https or http."""
+
+    host: str
+    port: int
+    scheme: str = "https"
+
+    @property
+    def authority(self) -> str:
+        """What stands in Host: no port where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+    @property
+    def label(self) -> str:
+        """host:port, as it is recorded."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class TargetPlan:
+    """Targets in order of preference; `attempts` is filled while they are tried.
+
+    `retry_statuses`: with one of these and a target left, the answer is dropped and the next target tried.
+    `follow_host`: Host (:authority) names the target. `prepare` is called before each attempt, to exchange credentials
+    or the path: a key of one target must not reach another. An exception in it ends the flow.
+    """
+
+    targets: tuple[Target, ...]
+    retry_statuses: frozenset[int] = frozenset()
+    follow_host: bool = True
+    prepare: Callable[[http.HTTPFlow, Target], None] | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+def attempts_of(flow: http.HTTPFlow) -> tuple[Attempt, ...]:
+    """What was tried for a flow, in order; empty when nothing was dialled."""
+    plan = flow.metadata.get(PLAN)
+    return tuple(plan.attempts) if isinstance(plan, TargetPlan) else ()
+
+
+def error_body(code: str, message: str) -> bytes:
+    """The JSON error that SDKs of most providers can read."""
+    return msgspec.json.encode({"error": {"message": message, "type": "gnomon_error", "code": code}})
+
+
+def error_response(status: int, code: str, message: str) -> http.Response:
+    """An answer of ours, never cached."""
+    headers = {"content-type": "application/json", "cache-control": "no-store", "x-gnomon-refusal": code}
+    return http.Response.make(status, error_body(code, message), headers)

@@ -1,0 +1,49 @@
+"""Bounds that every layer of a connection must know, found at the top of its stack.
+
+Rules: set once per listener; never changed while a connection lives.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
+
+if TYPE_CHECKING:
+    from addons.upstream.handler import GovernedHandler
+
+DEFAULT_HEAD_BYTES = 64 * 1024
+DEFAULT_BODY_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SeamSettings:
+    """`listener`: proxy or gateway. `guarded`: a flow needs CLEARED to be dialled. Times are seconds."""
+
+    listener: str = "proxy"
+    max_head_bytes: int = DEFAULT_HEAD_BYTES
+    max_body_bytes: int = DEFAULT_BODY_BYTES
+    max_upstream_connections: int = 1000
+    idle_timeout_s: float = 600.0
+    guarded: bool = True
+
+
+class GovernedProxy(modes.HttpProxy):
+    """The top layer: mitmproxy's explicit proxy, with a way back to its handler."""
+
+    def __init__(self, context: Context, handler: "GovernedHandler", settings: SeamSettings) -> None:
+        super().__init__(context)
+        self.handler = handler
+        self.settings = settings
+
+
+def top_of(context: Context) -> GovernedProxy:
+    """The top layer of a connection that the seam accepted."""
+    top = context.layers[0]
+    assert isinstance(top, GovernedProxy)  # noqa: S101 - a stack without it was not built by the seam
+    return top
+
+
+def settings_of(context: Context) -> SeamSettings:
+    """The bounds of a connection."""
+    return top_of(context).settings

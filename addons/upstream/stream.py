@@ -1,0 +1,345 @@
+"""One request and its answer: who may be dialled for it, the next target before the first byte, and ending it early.
+
+Theory of operation. mitmproxy's HttpStream asks for a connection once and takes whatever comes. Here that step runs
+over the targets of the flow's plan, and an answer with a status that the plan retries is abandoned before any hook
+has seen it: the client's first byte is always from the answer that is kept. Ending a stream early is an event of our
+own: a `CancelTicket` that is entered as a pending command of every layer above, so that the stock routing brings its
+completion to exactly this stream, through TLS and tunnels. Rules: nothing is dialled for a flow without CLEARED;
+every flow that an addon has seen ends in exactly one of `response` and `error`; cancelling one stream touches no
+sibling.
+"""
+
+import asyncio
+import weakref
+from collections import deque
+from itertools import pairwise
+from typing import Any
+
+from mitmproxy import flow as mitm_flow
+from mitmproxy import http
+from mitmproxy.net.http.http1 import expected_http_body_size
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    HttpLayer,
+    HttpStream,
+    SendHttp,
+    validate_request,
+)
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+
+from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
+from addons.upstream.plan import (
+    CLEARED,
+    FAILURE,
+    LISTENER,
+    PLAN,
+    STREAM,
+    DialMessage,
+    Failure,
+    FailureKind,
+    Target,
+    TargetPlan,
+    error_response,
+)
+from addons.upstream.settings import settings_of, top_of
+from appliance.model.event import Attempt
+from appliance.model.names import RefusalReason
+
+
+class CancelTicket(commands.RequestWakeup):
+    """A pending command whose completion ends its stream."""
+
+    def __init__(self, final: bytes, reason: str) -> None:
+        super().__init__(0)
+        self.final = final
+        self.reason = reason
+
+
+class GovernedStream(HttpStream):
+    """One stream of a client connection."""
+
+    _targets: deque[Target]
+    _target: Target | None = None
+
+    def __init__(self, context: Context, stream_id: int) -> None:
+        super().__init__(context, stream_id)
+        self._settings = settings_of(context)
+
+    @property
+    def busy(self) -> bool:
+        """Whether ending it now would cut something: a tunnel as such is not, what runs inside may be."""
+        flow = getattr(self, "flow", None)
+        if flow is None:
+            return True
+        return self.child_layer is None if flow.request.method == "CONNECT" else bool(flow.live)
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Wakeup) and isinstance(event.command, CancelTicket):
+            yield from self._cancelled(event.command)
+        else:
+            yield from super()._handle_event(event)
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        """First step of every flow: give it our metadata, and turn away what is malformed before any addon sees it."""
+        if not request:
+            return (yield from super().check_invalid(request))
+        self._introduce()
+        objection = self._objection()
+        if objection is None:
+            return False
+        reason, detail = objection
+        yield self._refused(reason, detail)
+        yield from self._reject(detail, ErrorCode.REQUEST_VALIDATION_FAILED)
+        return True
+
+    def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+        """As mitmproxy, and forget the stream."""
+        killed = yield from super().check_killed(emit_error_hook)
+        if killed:
+            yield DropStream(self.stream_id)
+        return killed
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Bodies that are held are bounded by `max_body_bytes`; what is streamed is not."""
+        limit = self._settings.max_body_bytes
+        if not request:
+            if len(self.response_body_buf) > limit:
+                yield from self._cancelled(CancelTicket(b"", "the answer is too large to be held"))
+                return True
+            return False
+        if self.client_state == self.state_wait_for_request_headers:
+            return False  # an addon may still decide to stream it
+        if max(len(self.request_body_buf), _declared_size(self.flow.request)) <= limit:
+            return False
+        message = f"the request body is larger than {limit} bytes"
+        yield self._refused(RefusalReason.BODY_TOO_LARGE, message)
+        self.request_body_buf.clear()
+        self.flow.error = mitm_flow.Error(message)
+        yield HttpErrorHook(self.flow)
+        yield from self._reject(message, ErrorCode.REQUEST_TOO_LARGE)
+        return True
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        """Connect to the first target that can be reached."""
+        if self._settings.guarded and not self.flow.metadata.get(CLEARED):
+            yield from self._fail(FailureKind.NOT_CLEARED, "The request was not judged, so it was not forwarded.")
+            return False
+        plan = self.flow.metadata.get(PLAN)
+        if not isinstance(plan, TargetPlan) or not plan.targets:
+            request = self.flow.request
+            plan = TargetPlan((Target(request.host, request.port, request.scheme),), follow_host=False)
+            self.flow.metadata[PLAN] = plan
+        self._targets = deque(plan.targets)
+        return (yield from self._next_target(plan))
+
+    def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
+        """Keep the answer, or drop it for the next target."""
+        plan: TargetPlan = self.flow.metadata[PLAN]
+        status = event.response.status_code
+        self._attempted(plan, status)
+        if self._targets and status in plan.retry_statuses and not self.flow.request.stream:
+            yield from self._retry(plan)
+            return
+        if top_of(self.context).handler.draining and not self.flow.request.is_http2:
+            event.response.headers["connection"] = "close"
+        yield from super().state_wait_for_response_headers(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        """As mitmproxy, with the attempt on record."""
+        waiting = self.server_state == self.state_wait_for_response_headers
+        plan = getattr(self, "flow", None) and self.flow.metadata.get(PLAN)
+        if isinstance(event, ResponseProtocolError) and waiting and isinstance(plan, TargetPlan) and self._target:
+            self._attempted(plan, 0, event.message[:DETAIL_CHARS])
+        if isinstance(event, RequestProtocolError) and waiting and not self._connected:
+            # mitmproxy would send this on to a connection that was never made.
+            self.client_state = self.server_state = self.state_errored
+            self.flow.error = mitm_flow.Error(event.message)
+            yield HttpErrorHook(self.flow)
+            self.flow.live = False
+            yield DropStream(self.stream_id)
+            return
+        yield from super().handle_protocol_error(event)
+
+    @property
+    def _connected(self) -> bool:
+        parent = self.context.layers[self.context.layers.index(self) - 1]
+        return isinstance(parent, HttpLayer) and self.context.server in parent.connections
+
+    def _introduce(self) -> None:
+        metadata = self.flow.metadata
+        metadata[LISTENER] = self._settings.listener
+        metadata[STREAM] = weakref.ref(self)
+        top_of(self.context).handler.spoke(tunnel=self.flow.request.method == "CONNECT")
+
+    def _objection(self) -> tuple[RefusalReason, str] | None:
+        request = self.flow.request
+        if self._settings.listener == "gateway" and request.method == "CONNECT":
+            return RefusalReason.MALFORMED_REQUEST, "the gateway is not a proxy: CONNECT is not served"
+        if validate_request(self.mode, request, validate_inbound_headers=False):
+            return RefusalReason.MALFORMED_REQUEST, "request line not acceptable"
+        if validate_request(self.mode, request, validate_inbound_headers=True):
+            return RefusalReason.SMUGGLING, "ambiguous or invalid header fields"
+        return None
+
+    def _refused(self, reason: RefusalReason, detail: str) -> RefusedHook:
+        request = self.flow.request
+        client, listener = self.context.client, self._settings.listener
+        return RefusedHook(Refusal(reason, client, listener, request.host[:DETAIL_CHARS], request.port, detail))
+
+    def _reject(self, message: str, code: ErrorCode) -> layer.CommandGenerator[None]:
+        self.flow.live = False
+        self.client_state = self.server_state = self.state_errored
+        yield SendHttp(ResponseProtocolError(self.stream_id, message, code), self.context.client)
+        yield DropStream(self.stream_id)
+
+    def _next_target(self, plan: TargetPlan) -> layer.CommandGenerator[bool]:
+        error: str = "no target"
+        while self._targets:
+            target = self._target = self._targets.popleft()
+            if not self._aim(plan, target):
+                yield from self._fail(FailureKind.REFUSED, "The request could not be prepared for its target.")
+                return False
+            connection, error = yield GetHttpConnection(
+                (target.host, target.port), target.scheme == "https", self.flow.server_conn.via
+            )
+            if connection is not None:
+                if (yield from self.check_killed(True)):
+                    return False
+                self.context.server = self.flow.server_conn = connection
+                return True
+            self._attempted(plan, 0, error[:DETAIL_CHARS])
+        kind = error.kind if isinstance(error, DialMessage) else FailureKind.TLS
+        yield from self._fail(kind, str(error))
+        return False
+
+    def _aim(self, plan: TargetPlan, target: Target) -> bool:
+        data = self.flow.request.data
+        data.host, data.port, data.scheme = target.host, target.port, target.scheme.encode()
+        if plan.follow_host:
+            self.flow.request.host_header = target.authority
+        if plan.prepare is None:
+            return True
+        try:
+            plan.prepare(self.flow, target)
+        except Exception:  # noqa: BLE001 - a key of the last target must not reach this one
+            return False
+        return True
+
+    def _attempted(self, plan: TargetPlan, status: int, error: str | None = None) -> None:
+        if self._target is not None:
+            plan.attempts.append(Attempt(self._target.label, status, error))
+            self._target = None if status else self._target
+
+    def _retry(self, plan: TargetPlan) -> layer.CommandGenerator[None]:
+        yield self._abandon("next target")
+        if not (yield from self._next_target(plan)):
+            return
+        request = self.flow.request
+        content = request.raw_content
+        yield SendHttp(RequestHeaders(self.stream_id, request, not (content or request.trailers)), self.context.server)
+        if content:
+            yield SendHttp(RequestData(self.stream_id, content), self.context.server)
+        if request.trailers:
+            yield SendHttp(RequestTrailers(self.stream_id, request.trailers), self.context.server)
+        yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+
+    def _abandon(self, why: str) -> SendHttp:
+        return SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
+
+    def _fail(self, kind: FailureKind, message: str) -> layer.CommandGenerator[None]:
+        """End the flow with an answer of ours; addons may reshape `flow.response` in their `error` hook."""
+        started = self.client_state is not None and self.client_state != self.state_done
+        self.flow.metadata[FAILURE] = Failure(kind, message)
+        self.flow.response = error_response(kind.status, kind.value, message)
+        self.flow.error = mitm_flow.Error(message)
+        self.client_state = self.server_state = self.state_errored
+        yield HttpErrorHook(self.flow)
+        self.flow.live = False
+        if started:  # the request is still being sent: an answer of ours and then the end of the connection
+            self.flow.response.headers["connection"] = "close"
+        yield from self._answer(self.flow.response)
+        yield DropStream(self.stream_id)
+
+    def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
+        content = response.raw_content
+        client = self.context.client
+        yield SendHttp(ResponseHeaders(self.stream_id, response, not content), client)
+        if content:
+            yield SendHttp(ResponseData(self.stream_id, content), client)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
+
+    def _cancelled(self, ticket: CancelTicket) -> layer.CommandGenerator[None]:
+        done = (self.state_done, self.state_errored)
+        if not self.flow.live or self.server_state in done or self.flow.request.method == "CONNECT":
+            return
+        streaming = self.server_state == self.state_stream_response_body
+        if self._connected:
+            yield self._abandon("cancelled")
+        if not streaming:
+            yield from self._fail(FailureKind.CANCELLED, ticket.reason)
+            return
+        self.client_state = self.server_state = self.state_errored
+        if ticket.final:
+            yield SendHttp(ResponseData(self.stream_id, ticket.final), self.context.client)
+        yield self._end_of_answer()
+        self.flow.error = mitm_flow.Error(ticket.reason)
+        yield HttpErrorHook(self.flow)
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+
+    def _end_of_answer(self) -> SendHttp:
+        """A clean end where the framing has one; a promised length that is not met can only be broken off."""
+        assert self.flow.response  # noqa: S101 - it is being streamed
+        end: Any = ResponseEndOfMessage(self.stream_id)
+        if "content-length" in self.flow.response.headers:
+            end = ResponseProtocolError(self.stream_id, "cancelled", ErrorCode.CANCEL)
+        return SendHttp(end, self.context.client)
+
+    def ticket(self, final: bytes, reason: str) -> CancelTicket:
+        """A ticket that every layer above this stream will route to it."""
+        ticket = CancelTicket(final, reason)
+        stack = self.context.layers
+        for parent, child in pairwise(stack):
+            if isinstance(parent, HttpLayer):
+                parent.command_sources[ticket] = child
+        return ticket
+
+
+def cancel_stream(flow: http.HTTPFlow, final: bytes = b"", reason: str = "cancelled") -> bool:
+    """End one flow's stream: `final` and a well-formed end to the client, a reset upstream, siblings untouched.
+
+    Call it on the event loop, also from a hook or a stream callable: it takes effect on the next turn. Before the
+    answer has begun the client gets 503 instead. The flow's `error` hook runs with `reason`. False: the stream has
+    ended already.
+    """
+    reference = flow.metadata.get(STREAM)
+    stream = reference() if reference is not None else None
+    if not isinstance(stream, GovernedStream) or not flow.live:
+        return False
+    handler = top_of(stream.context).handler
+    asyncio.get_running_loop().call_soon(lambda: handler.deliver(events.Wakeup(stream.ticket(final, reason))))
+    return True
+
+
+def _declared_size(request: http.Request) -> int:
+    try:
+        return expected_http_body_size(request) or 0
+    except ValueError:
+        return 0

@@ -1,0 +1,162 @@
+"""What all addons of one worker share: its collaborators, and the few questions that several addons ask.
+
+Owns: the mapping from a flow to `Facts`. Rules: made once by `addons/chain.py`; collaborators are never replaced,
+except the policy, which `adopt` swaps in one assignment.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from addons.telemetry import Telemetry
+from appliance.config.schema import Config
+from appliance.inspect.inspection import Inspection, Inspector
+from appliance.ledger import Denied, Ledger, Reservation
+from appliance.model.catalogue import Catalogue, Service
+from appliance.model.facts import Facts, Principal, Verdict
+from appliance.model.names import Disposition, Stage
+from appliance.policy.engine import Policy
+from appliance.route.credentials import caller_key, fingerprint
+
+LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
+ROUTE = "gnomon.route"  # flow.metadata: name of the gateway route
+SNI_HOST = "gnomon.host"  # flow.metadata: the agreed host name, where it is not the dialled one
+TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
+USER_AGENT = re.compile(r"([A-Za-z][\w.+-]{0,40})(?:/(?:Python |JS )?v?(\d[\w.+-]{0,30}))?")
+
+
+class Worker:
+    """Collaborators of one proxy worker."""
+
+    def __init__(
+        self,
+        config: Config,
+        telemetry: Telemetry,
+        catalogue: Catalogue,
+        policy: Policy,
+        inspector: Inspector,
+        ledger: Ledger,
+        fingerprint_key: bytes,
+        identify: Callable[[http.HTTPFlow], Principal],
+    ) -> None:
+        self.config = config
+        self.telemetry = telemetry
+        self.catalogue = catalogue
+        self.policy = policy
+        self.inspector = inspector
+        self.ledger = ledger
+        self._fingerprint_key = fingerprint_key
+        self._identify = identify
+
+    @property
+    def stage(self) -> Stage:
+        """The site's stage now."""
+        return self.policy.stage
+
+    def adopt(self, policy: Policy) -> None:
+        """Use another policy for every exchange that begins from now on."""
+        self.policy = policy
+
+    def principal(self, flow: http.HTTPFlow) -> Principal:
+        """Who asks; anonymous with the peer's address where no method knew it."""
+        return self._identify(flow)
+
+    def listener(self, flow: http.HTTPFlow) -> str:
+        """Proxy or gateway."""
+        return str(flow.metadata.get(LISTENER, "proxy"))
+
+    def named_host(self, flow: http.HTTPFlow) -> str:
+        """The host by which a flow is judged: the agreed name, not the address that is dialled."""
+        return str(flow.metadata.get(SNI_HOST) or flow.request.host)
+
+    def facts(
+        self, flow: http.HTTPFlow, service: Service, principal: Principal, inspection: Inspection, size: int
+    ) -> Facts:
+        """The typed facts of one exchange."""
+        request, pseudonyms = flow.request, self.telemetry.pseudonyms
+        name, version = client_of(request.headers.get("user-agent", ""))
+        seed = inspection.view.conversation_seed
+        return Facts(
+            principal=pseudonyms.person(principal.name),
+            client=pseudonyms.address(principal.address),
+            groups=principal.groups,
+            department=principal.department,
+            identity_method=principal.method,
+            assurance=principal.assurance,
+            service=service.id,
+            category=service.category,
+            surface=service.surface,
+            listener=self.listener(flow),
+            route=flow.metadata.get(ROUTE),
+            host=self.named_host(flow),
+            port=request.port,
+            method=request.method[:16],
+            path=request.path.partition("?")[0][:512],
+            api=inspection.api,
+            model=inspection.model[:128] if inspection.model else None,
+            stream=inspection.stream,
+            request_bytes=size,
+            labels=inspection.labels,
+            coverage=inspection.coverage,
+            detector_version=inspection.detector_version,
+            catalogue_version=self.catalogue.version,
+            policy_version=self.policy.version,
+            client_name=name,
+            client_version=version,
+            key_fingerprint=self._key_fingerprint(request),
+            conversation=pseudonyms.conversation(f"{principal.name}|{service.id}|{seed}") if seed else None,
+        )
+
+    def _key_fingerprint(self, request: http.Request) -> str | None:
+        secret = caller_key(request.headers.fields)
+        return fingerprint(secret, self._fingerprint_key) if secret else None
+
+    def judge(self, facts: Facts, service: Service) -> Verdict:
+        """The verdict. What turns the whole service away comes first: a lesson outranks hiding a word in it."""
+        now = self.telemetry.clock()
+        verdict = self.policy.destination(
+            service,
+            principal=facts.principal,
+            client=facts.client,
+            now=now,
+            host=facts.host,
+            port=facts.port,
+            groups=facts.groups,
+            department=facts.department,
+            assurance=facts.assurance,
+            surface=facts.surface,
+            listener=facts.listener,
+        )
+        return verdict if verdict.effective in TURNED_AWAY else self.policy.judge(facts, now)
+
+    def reserve(self, facts: Facts) -> Reservation | None:
+        """Count the request; None: a limit is reached."""
+        granted = self.ledger.reserve_request(facts, self.telemetry.clock())
+        return None if isinstance(granted, Denied) else granted
+
+    def settle(self, reservation: Reservation | None, *, used: bool) -> None:
+        """End a reservation: as it was, or given back."""
+        if reservation is None:
+            return
+        if used:
+            self.ledger.settle(reservation, reservation.amounts)
+        else:
+            self.ledger.refund(reservation)
+
+
+def client_of(user_agent: str) -> tuple[str | None, str | None]:
+    """Product name and version of a user agent: `OpenAI/Python 3.51.0` gives (`OpenAI`, `3.51.0`)."""
+    match = USER_AGENT.match(user_agent)
+    return (match.group(1), match.group(2)) if match else (None, None)
+
+
+def allowed_client(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+    """Whether `listen.clients` admits a peer address; no networks: everybody (the bind rule guards that case)."""
+    if not networks:
+        return True
+    peer = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    return any(peer in network for network in networks)

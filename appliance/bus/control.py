@@ -1,0 +1,109 @@
+"""The verbs of control.sock: what workers tell the supervisor and what a command may ask of it.
+
+Owns: the records of each verb. Rules: served by the supervisor only, to its own user (0600); a worker's claim to a
+name is checked against the process id that the kernel tells. Topic `snapshot` is pushed whenever another policy
+snapshot became current; a worker answers with `applied` once it judges by it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from appliance.model.names import Stage  # noqa: TC001 - msgspec reads it at run time
+
+SOCKET: Final = "control.sock"
+SNAPSHOT: Final = "snapshot"  # topic
+
+
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `hello`: a worker introduces itself. Answered with `Snapshot`."""
+
+    worker: str
+    policy_version: int = 0
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The policy snapshot that is current. `version` 0: there is none yet."""
+
+    version: int
+
+
+class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `health`: how a worker does. `active`: flows under way; `journal_fill`: 0-1 of its size limit."""
+
+    worker: str
+    policy_version: int = 0
+    active: int = 0
+    journal_fill: float = 0.0
+
+
+class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `applied`: from now on this worker judges by that snapshot."""
+
+    worker: str
+    policy_version: int
+
+
+class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `published`: the store has written another snapshot; the supervisor looks at the disk itself."""
+
+
+class StatusRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `status`. Answered with `Status`."""
+
+
+class ChildStatus(msgspec.Struct, frozen=True):
+    """One child. `seconds`: in this state; `applied`, `active`, `journal_fill` as it told last."""
+
+    name: str
+    pid: int
+    state: str
+    seconds: float
+    applied: int | None = None
+    active: int | None = None
+    journal_fill: float | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The appliance as its supervisor sees it. `phase`: starting | up | draining. `problems`: newest last."""
+
+    phase: str
+    pid: int
+    seconds: float
+    version: str
+    stage: Stage
+    policy_version: int
+    applied: int
+    workers: int
+    proxy: str
+    gateway: str
+    state_dir: str
+    restarts: int
+    children: tuple[ChildStatus, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `down`: drain and stop. `now`: end the children at once; their journals are recovered at the next start."""
+
+    now: bool = False
+
+
+class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `reload`: read the configuration again and roll the workers. `upgrade`: become the program on disk too."""
+
+    upgrade: bool = False
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What a reload has begun, in words."""
+
+    message: str
+
+
+class SetStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `stage`. Answered with the `Snapshot` that carries it."""
+
+    stage: Stage

@@ -1,0 +1,152 @@
+"""`gnomon status | down | reload | stage`: a running appliance, asked over control.sock."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appliance.cli.output import hint, json_option, say, say_json, table
+from appliance.model.errors import OperatorError
+from appliance.model.names import Stage
+
+if TYPE_CHECKING:
+    import argparse
+
+    from appliance.bus.client import BlockingClient
+    from appliance.bus.control import Status
+    from appliance.config.schema import Config
+
+_STEP_S = 0.05
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """The words of the commands."""
+    parser = commands.add_parser("status", parents=[common], help="how the running appliance does (exit 1: not up)")
+    json_option(parser)
+    parser.set_defaults(run=status)
+    parser = commands.add_parser("down", parents=[common], help="drain and stop the running appliance")
+    parser.add_argument("--now", action="store_true", help="end exchanges under way instead of letting them finish")
+    parser.set_defaults(run=down)
+    parser = commands.add_parser("reload", parents=[common], help="take the configuration anew, refusing no connection")
+    parser.add_argument("--upgrade", action="store_true", help="also become the program that is installed now")
+    parser.set_defaults(run=reload)
+    parser = commands.add_parser("stage", parents=[common], help="whether verdicts are recorded only, or act")
+    parser.add_argument("stage", type=Stage, choices=tuple(Stage))
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to wait until every worker applies it")
+    parser.set_defaults(run=stage)
+
+
+def status(options: argparse.Namespace) -> int:
+    """0: up; 1: not up."""
+    from appliance.bus.errors import Unreachable
+
+    try:
+        with _client(_config(options)) as client:
+            found = _status(client)
+    except Unreachable:
+        say_json({"phase": "down"}) if options.json else say("not running")
+        return 1
+    say_json(found) if options.json else say(_as_text(found))
+    return 0 if found.phase == "up" else 1
+
+
+def _as_text(found: Status) -> str:
+    rows = [
+        (
+            child.name,
+            child.pid,
+            child.state,
+            f"{child.seconds:.0f} s",
+            child.applied,
+            child.active,
+            _share(child.journal_fill),
+        )
+        for child in found.children
+    ]
+    lines = [
+        f"gnomon {found.version} is {found.phase}: pid {found.pid}, {found.seconds:.0f} s, {found.restarts} restarts",
+        f"proxy {found.proxy}   gateway {found.gateway}   state {found.state_dir}",
+        f"stage {found.stage}, policy {found.policy_version} applied on {found.applied}/{found.workers}",
+        "",
+        table(("CHILD", "PID", "STATE", "SINCE", "POLICY", "ACTIVE", "JOURNAL"), rows),
+    ]
+    return "\n".join([*lines, *(f"problem: {problem}" for problem in found.problems)])
+
+
+def _share(fill: float | None) -> str | None:
+    return None if fill is None else f"{fill:.0%}"
+
+
+def down(options: argparse.Namespace) -> int:
+    """0 once nothing runs any more, also if nothing ran."""
+    from appliance.bus.control import Down
+    from appliance.bus.errors import Unreachable
+    from appliance.bus.verbs import Done
+    from appliance.supervisor.instance import RUN_LOCK, holder
+    from appliance.supervisor.plan import DRAIN_GRACE_S
+
+    config = _config(options)
+    lock = Path(config.run_dir) / RUN_LOCK
+    try:
+        with _client(config) as client:
+            client.call("down", Down(options.now), reply=Done)
+    except Unreachable:
+        if (pid := holder(lock)) is not None:
+            raise OperatorError(f"gnomon (pid {pid}) runs but does not answer; end it with: kill {pid}") from None
+        hint("not running")
+        return 0
+    patience = config.drain_s + 3 * DRAIN_GRACE_S
+    deadline = time.monotonic() + patience
+    while holder(lock) is not None:
+        if time.monotonic() > deadline:
+            raise OperatorError(f"still draining after {patience:.0f} s; `gnomon down --now` ends it")
+        time.sleep(_STEP_S)
+    return 0
+
+
+def reload(options: argparse.Namespace) -> int:
+    """0: begun; the configuration was good."""
+    from appliance.bus.control import Reload, Reloaded
+
+    with _client(_config(options)) as client:
+        told, _ = client.call("reload", Reload(options.upgrade), reply=Reloaded, within=60.0)
+    say(told.message)
+    return 0
+
+
+def stage(options: argparse.Namespace) -> int:
+    """0: every worker applies it; 1: it holds, but not on every worker within the time."""
+    from appliance.bus.control import SetStage, Snapshot
+
+    deadline = time.monotonic() + options.seconds
+    with _client(_config(options)) as client:
+        told, _ = client.call("stage", SetStage(options.stage), reply=Snapshot)
+        while True:
+            found = _status(client)
+            if found.policy_version >= told.version and found.applied >= found.workers:
+                break
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_STEP_S)
+    say(f"stage {options.stage}: policy {told.version} applied on {found.applied}/{found.workers}")
+    return 0 if found.applied >= found.workers else 1
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from appliance.config.load import load
+
+    return load(options.config)
+
+
+def _client(config: Config) -> BlockingClient:
+    from appliance.bus.client import BlockingClient
+    from appliance.bus.control import SOCKET
+
+    return BlockingClient(Path(config.run_dir) / SOCKET)
+
+
+def _status(client: BlockingClient) -> Status:
+    from appliance.bus.control import Status, StatusRequest
+
+    return client.call("status", StatusRequest(), reply=Status)[0]

@@ -1,0 +1,72 @@
+"""`gnomon up`: the supervisor in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from appliance.model.names import Stage
+
+if TYPE_CHECKING:
+    from appliance.config.schema import Config
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("up", parents=[common], help="start the appliance and run until told to stop")
+    parser.add_argument("--workers", type=_count, metavar="N", help="proxy workers; 0: one per processor core")
+    parser.add_argument("--stage", type=Stage, choices=tuple(Stage), help="observe: record verdicts; enforce: act")
+    parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
+    parser.set_defaults(run=run)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 64:  # noqa: PLR2004 - more than any machine this is made for
+        raise argparse.ArgumentTypeError("must be 0 to 64")
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start, serve, drain, stop. OperatorError: it could not start."""
+    import asyncio
+
+    from appliance.supervisor import log
+    from appliance.supervisor.handover import receive
+    from appliance.supervisor.process import harden
+    from appliance.supervisor.settings import Settings
+    from appliance.supervisor.supervisor import Supervisor
+
+    inherited = receive()
+    settings = Settings(lambda: _load(options), options.stage, lambda boss: _announce(boss, options))
+    config = settings.load()
+    harden()
+    log.configure()
+
+    async def serve() -> None:
+        await Supervisor(settings, config).run(inherited)
+
+    asyncio.run(serve())
+    return 0
+
+
+def _load(options: argparse.Namespace) -> Config:
+    import msgspec
+
+    from appliance.config.load import load
+
+    config = load(options.config)
+    return config if options.workers is None else msgspec.structs.replace(config, workers=options.workers)
+
+
+def _announce(boss: Any, options: argparse.Namespace) -> None:
+    import contextlib
+    import sys
+
+    from appliance.supervisor.announce import as_json, as_text
+
+    status = boss.control.status()
+    flags = f" --config {options.config}" if options.config else ""
+    with contextlib.suppress(OSError):  # nobody reads it: no reason not to serve
+        print(as_json(status) if options.json else as_text(status, flags, boss.notes))  # noqa: T201 - the answer
+        sys.stdout.flush()

@@ -1,0 +1,40 @@
+"""What `gnomon config check` and `gnomon config show` do; the words on the command line belong to appliance/cli.
+
+Rules: reads only. The configuration holds names of keys and files, never a secret, so all of it may be shown.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from appliance.config.catalogue import load_catalogue
+from appliance.config.conversion import nearest, refuse
+from appliance.config.load import load
+from appliance.config.policy_command import check as check_policy
+from appliance.config.schema import Config
+from appliance.config.yaml_source import render
+
+
+def check(path: Path | None) -> str:
+    """Check a configuration and the policy and catalogue that it names; OperatorError lists every fault."""
+    config = load(path)
+    known = tuple(load_catalogue(_path(config.catalogue.override)).services)
+    faults = [
+        f"gateway.routes.{name}.service: no service {route.service!r} in the catalogue{nearest(route.service, known)}"
+        for name, route in config.gateway.routes.items()
+        if route.service not in known
+    ]
+    refuse(faults)
+    report = check_policy(_path(config.policy.file), _path(config.catalogue.override))
+    return f"The configuration is sound: stage {config.stage}, state in {config.state_dir}.\n{report.text()}"
+
+
+def show(config: Config, *, as_json: bool = False) -> str:
+    """The values in force, defaults included, as YAML that can be used as a file, or as JSON."""
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(config), indent=2).decode()
+    return render(msgspec.to_builtins(config))
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

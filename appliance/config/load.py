@@ -1,0 +1,208 @@
+"""The operator's configuration file to a validated `Config`.
+
+Rules: a file is accepted whole or refused whole, with every fault told at its line; relative paths are relative to the
+file; what is checked here is what can be known without the network and without binding anything.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from appliance.config import yaml_source
+from appliance.config.conversion import convert, nearest, refuse
+from appliance.config.schema import RETENTION_DAYS, Config
+from appliance.config.yaml_source import Document, Path_
+from appliance.model.names import CredentialMode
+from appliance.route.routes import RESERVED
+from appliance.route.targets import MAX_PORT, is_host, parse_host_port, parse_target
+
+type Fault = tuple[Path_, str]
+
+# Keys that hold a path; `True`: a file that must exist and be readable.
+_PATHS: tuple[tuple[str, str, bool], ...] = (
+    ("", "state_dir", False),
+    ("", "run_dir", False),
+    ("listen", "certificate", True),
+    ("listen", "key", True),
+    ("identity", "htpasswd", True),
+    ("egress", "ca_bundle", True),
+    ("policy", "file", True),
+    ("catalogue", "override", True),
+    ("ca", "dir", False),
+)
+_ROUTE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_HELD_NAME = re.compile(r"held:[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+_MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB|MiB|GiB)\Z")
+_MAX_WORKERS = 256
+
+
+def load(path: Path | None) -> Config:
+    """The configuration of a file, or the defaults without one. OperatorError lists every fault."""
+    if path is None:
+        return Config()
+    return parse(yaml_source.read(path), path.absolute().parent)
+
+
+def parse(document: Document, folder: Path) -> Config:
+    """The configuration of a document whose relative paths start at `folder`."""
+    config = _absolute(convert(document, Config), document, folder)
+    faults = [document.fault(place, what) for check in _CHECKS for place, what in check(config)]
+    refuse(faults)
+    return config
+
+
+def _absolute(config: Config, document: Document, folder: Path) -> Config:
+    """Paths made absolute; a run folder that was not given follows the state folder."""
+    sections: dict[str, dict[str, str]] = {}
+    for section, key, _ in _PATHS:
+        value = getattr(getattr(config, section) if section else config, key)
+        given = not (section == "" and (key,) not in document.lines)
+        if value and given:
+            sections.setdefault(section, {})[key] = os.path.normpath(folder / Path(value).expanduser())
+    top = sections.pop("", {})
+    changes: dict[str, object] = {
+        name: msgspec.structs.replace(getattr(config, name), **keys) for name, keys in sections.items()
+    }
+    return msgspec.structs.replace(config, **{"run_dir": "", **changes, **top})
+
+
+def _paths(config: Config) -> Iterator[Fault]:
+    for section, key, must_exist in _PATHS:
+        value = getattr(getattr(config, section) if section else config, key)
+        place = (section, key) if section else (key,)
+        if not value or not must_exist:
+            continue
+        if not Path(value).exists():
+            yield place, f"{value}: no such file"
+        elif not os.access(value, os.R_OK):
+            yield place, f"{value}: not readable by this user; mend its permissions"
+        elif Path(value).is_dir() and place != ("catalogue", "override"):
+            yield place, f"{value}: is a folder, not a file"
+
+
+def _numbers(config: Config) -> Iterator[Fault]:
+    if not 0 <= config.workers <= _MAX_WORKERS:
+        yield ("workers",), f"must lie between 0 (one per core) and {_MAX_WORKERS}"
+    lowest: tuple[tuple[Path_, float, float], ...] = (
+        (("drain_s",), config.drain_s, 0),
+        (("identity", "cache_s"), config.identity.cache_s, 0),
+        (("egress", "connect_timeout_s"), config.egress.connect_timeout_s, 0.1),
+        (("egress", "idle_timeout_s"), config.egress.idle_timeout_s, 1),
+        (("egress", "max_body_bytes"), config.egress.max_body_bytes, 1024),
+        (("egress", "max_head_bytes"), config.egress.max_head_bytes, 1024),
+        (("journal", "max_bytes"), config.journal.max_bytes, 1 << 20),
+        (("journal", "sync_ms"), config.journal.sync_ms, 1),
+        (("inspect", "max_text_chars"), config.inspect.max_text_chars, 1024),
+        (("inspect", "max_decoded_bytes"), config.inspect.max_decoded_bytes, 1024),
+        (("inspect", "max_ratio"), config.inspect.max_ratio, 2),
+        (("inspect", "max_depth"), config.inspect.max_depth, 8),
+    )
+    for place, value, low in lowest:
+        if value < low:
+            yield place, f"must be at least {low}"
+
+
+def _listen(config: Config) -> Iterator[Fault]:
+    for key in ("proxy", "gateway"):
+        try:
+            parse_host_port(getattr(config.listen, key), any_port=True)
+        except ValueError as error:
+            yield ("listen", key), str(error)
+    if config.listen.proxy == config.listen.gateway and not config.listen.proxy.endswith(":0"):
+        yield ("listen", "gateway"), "is the same address as listen.proxy; give each its own port"
+    yield from _networks(("listen", "clients"), config.listen.clients)
+    if bool(config.listen.certificate) != bool(config.listen.key):
+        yield ("listen", "key" if config.listen.key else "certificate"), "certificate and key are given together"
+
+
+def _networks(place: Path_, networks: tuple[str, ...]) -> Iterator[Fault]:
+    for number, network in enumerate(networks):
+        if what := network_fault(network):
+            yield (*place, number), what
+
+
+def network_fault(network: str) -> str:
+    """What is wrong with the text of a network; empty when nothing is."""
+    try:
+        ipaddress.ip_network(network)
+    except ValueError as error:
+        return f"not a network: {error}; write e.g. 10.1.2.0/24 or 10.1.2.3"
+    return ""
+
+
+def _identity(config: Config) -> Iterator[Fault]:
+    identity = config.identity
+    for number, entry in enumerate(identity.addresses):
+        place: Path_ = ("identity", "addresses", number)
+        if what := network_fault(entry.network):
+            yield (*place, "network"), what
+        if not entry.user.strip():
+            yield (*place, "user"), "must not be empty"
+    if identity.required and not (identity.htpasswd or identity.addresses):
+        yield ("identity", "required"), "nobody could be known: give identity.htpasswd or identity.addresses"
+    if not identity.realm.isascii() or not identity.realm.isprintable() or '"' in identity.realm:
+        yield ("identity", "realm"), "printable ASCII without quotes only; it stands in a header"
+
+
+def _egress(config: Config) -> Iterator[Fault]:
+    for name, target in config.egress.hosts.items():
+        for side, text in (("", name), ("to ", target)):
+            try:
+                parse_host_port(text)
+            except ValueError as error:
+                yield ("egress", "hosts", name), f"{side}{error}"
+    for number, entry in enumerate(config.egress.allow_private):
+        place: Path_ = ("egress", "allow_private", number)
+        if what := network_fault(entry.network):
+            yield (*place, "network"), what
+        if not 1 <= entry.port <= MAX_PORT:
+            yield (*place, "port"), "must lie between 1 and 65535"
+        if not entry.purpose.strip():
+            yield (*place, "purpose"), "must not be empty: say why a private address may be dialled"
+    for number, name in enumerate(config.egress.never):
+        if not is_host(name.removeprefix(".")):
+            yield ("egress", "never", number), "not a host name; write name.example or .example for a whole domain"
+
+
+def _gateway(config: Config) -> Iterator[Fault]:
+    routes = config.gateway.routes
+    if config.gateway.default_route not in routes:
+        known = tuple(routes)
+        yield ("gateway", "default_route"), f"no such route{nearest(config.gateway.default_route, known)}"
+    for name, route in routes.items():
+        place: Path_ = ("gateway", "routes", name)
+        if not _ROUTE_NAME.match(name) or name in RESERVED:
+            yield place, f"a route is lower-case letters, digits, - and _, and none of {', '.join(sorted(RESERVED))}"
+        for key, target in (("target", route.target), *(("fallbacks", text) for text in route.fallbacks)):
+            try:
+                parse_target(target)
+            except ValueError as error:
+                yield (*place, key), str(error)
+        plain = (CredentialMode.CLIENT.value, CredentialMode.NONE.value)
+        if route.credential not in plain and not _HELD_NAME.match(route.credential):
+            yield (*place, "credential"), "not one of client, none, held:NAME (a name, never the key itself)"
+
+
+def _store(config: Config) -> Iterator[Fault]:
+    for table, days in config.store.retention.items():
+        if table not in RETENTION_DAYS:
+            yield ("store", "retention", table), f"no such table{nearest(table, tuple(RETENTION_DAYS))}"
+        elif days < 1:
+            yield ("store", "retention", table), "must be at least 1 day"
+    if not _MEMORY.match(config.store.memory_limit):
+        yield ("store", "memory_limit"), "write a number with its unit, e.g. 512MB"
+
+
+_CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
+    _numbers,
+    _listen,
+    _identity,
+    _egress,
+    _gateway,
+    _store,
+    _paths,
+)

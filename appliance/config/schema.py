@@ -1,0 +1,206 @@
+"""What may stand in the configuration file: one frozen record per section, one line per key.
+
+Owns: names, types and defaults of every key. Rules: unknown keys are refused; paths are text here and absolute after
+`load`; sizes are bytes, times are seconds unless the name ends in `_ms`, ages are days; the comment after a field is
+its line in docs/reference/config.md, so it is written for the operator.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from appliance.model.names import CredentialMode, Stage
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+# Tables of the store that hold dated rows, with the days they are kept unless the configuration says otherwise.
+RETENTION_DAYS: dict[str, int] = {
+    "exchanges": 90,
+    "refusals": 90,
+    "notices": 90,
+    "tunnels": 30,
+    "persons": 90,
+}
+
+
+def default_state_dir() -> str:
+    """/var/lib/gnomon for root, else $XDG_STATE_HOME/gnomon or ~/.local/state/gnomon."""
+    if os.geteuid() == 0:
+        return "/var/lib/gnomon"
+    base = os.environ.get("XDG_STATE_HOME")
+    return str((Path(base) if base else Path.home() / ".local" / "state") / "gnomon")
+
+
+def default_run_dir(state_dir: str) -> str:
+    """/run/gnomon for root, else $XDG_RUNTIME_DIR/gnomon, else `run` inside the state folder.
+
+    Only with the default state folder: a state folder of one's own keeps its sockets with it, so that two appliances
+    on one machine never share them.
+    """
+    if state_dir != default_state_dir():
+        return str(Path(state_dir) / "run")
+    if os.geteuid() == 0:
+        return "/run/gnomon"
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return str(Path(base) / "gnomon") if base else str(Path(state_dir) / "run")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the configuration."""
+
+
+class Listen(Section, frozen=True):
+    """Where clients reach the appliance."""
+
+    proxy: str = "127.0.0.1:8080"  # address and port of the forward proxy
+    gateway: str = "127.0.0.1:4000"  # address and port of the gateway
+    clients: tuple[str, ...] = ()  # networks that may connect; off loopback this or an identity method is needed
+    certificate: str | None = None  # PEM chain for TLS towards clients; needed off loopback
+    key: str | None = None  # PEM private key of that certificate
+
+
+class AddressEntry(Section, frozen=True):
+    """A network whose addresses stand for a person or a team (low assurance)."""
+
+    network: str  # e.g. 10.1.2.0/24 or 10.1.2.3
+    user: str  # the name that is recorded
+    groups: tuple[str, ...] = ()  # groups of that name, as policy rules see them
+    department: str | None = None  # department of that name, as policy rules see it
+
+
+class Identity(Section, frozen=True):
+    """How callers are known."""
+
+    required: bool = False  # refuse whoever is not known
+    htpasswd: str | None = None  # file of user:hash lines (bcrypt or argon2) for proxy Basic credentials
+    realm: str = "gnomon"  # realm named in the 407 answer
+    cache_s: float = 300  # how long a proven credential is remembered
+    addresses: tuple[AddressEntry, ...] = ()  # who stands behind which address; the narrowest network wins
+
+
+class PrivateException(Section, frozen=True):
+    """A private destination that may be dialled although private addresses are refused."""
+
+    network: str  # e.g. 10.9.0.0/16 or 127.0.0.1
+    port: int  # the one port that may be dialled there
+    purpose: str  # why; shown in reports, never empty
+
+
+class Egress(Section, frozen=True):
+    """How the appliance reaches upstreams, and what it opens on the way."""
+
+    hosts: dict[str, str] = {}  # dial another place: "api.openai.com:443": "127.0.0.1:9443"
+    ca_bundle: str | None = None  # PEM file of authorities trusted for upstreams instead of the system's
+    allow_private: tuple[PrivateException, ...] = ()  # exceptions to the refusal of private and metadata addresses
+    intercept: Literal["ai", "ai+unclassified", "all"] = "ai"  # which TLS is opened: AI names, also unknown names, all
+    never: tuple[str, ...] = ()  # names never opened: exact, or .suffix for a whole domain; always wins
+    connect_timeout_s: float = 10  # for one dial, name look-up included
+    idle_timeout_s: float = 600  # a connection without a byte for so long is closed
+    max_body_bytes: int = 32 * MIB  # larger request bodies are refused with 413
+    max_head_bytes: int = 64 * 1024  # larger request heads are refused with 431
+
+
+class RouteEntry(Section, frozen=True):
+    """One gateway route: the client names it, never a host."""
+
+    service: str  # catalogue id, e.g. openai
+    target: str  # where it goes: scheme://host[:port]
+    credential: str = CredentialMode.CLIENT.value  # whose key goes upstream: client, held:NAME or none
+    fallbacks: tuple[str, ...] = ()  # further targets of the same service, tried in order before the first byte
+
+
+def default_routes() -> dict[str, RouteEntry]:
+    """Only OpenAI: the one dialect that is fully read."""
+    return {"openai": RouteEntry(service="openai", target="https://api.openai.com")}
+
+
+class Gateway(Section, frozen=True):
+    """The listener that SDKs use as base URL."""
+
+    routes: dict[str, RouteEntry] = msgspec.field(default_factory=default_routes)  # route name to its target
+    default_route: str = "openai"  # the route behind /v1/*, /chat/completions and /models
+
+
+class JournalConfig(Section, frozen=True):
+    """The write-ahead audit journal of each worker."""
+
+    max_bytes: int = GIB  # per worker; alarm at 80 %, at 100 % AI traffic fails closed in stage enforce
+    sync_ms: float = 50  # longest time between a write and its fdatasync
+
+
+class StoreConfig(Section, frozen=True):
+    """The DuckDB store."""
+
+    retention: dict[str, int] = {}  # table to days; tables not named keep their default
+    analyst_group: str | None = None  # system group that may use analyst.sock
+    memory_limit: str = "512MB"  # DuckDB's own memory limit
+
+    def days(self, table: str) -> int:
+        """How many days rows of `table` are kept; KeyError for a table without retention."""
+        return self.retention.get(table, RETENTION_DAYS[table])
+
+
+class PolicyConfig(Section, frozen=True):
+    """Which rules hold."""
+
+    file: str | None = None  # policy file; without it the embedded default policy holds
+
+
+class CatalogueConfig(Section, frozen=True):
+    """Which names are AI services."""
+
+    override: str | None = None  # YAML file or folder whose services replace or add to the embedded ones, by id
+
+
+class CaConfig(Section, frozen=True):
+    """The certificate authority."""
+
+    dir: str | None = None  # folder of root and intermediate; without it state_dir/ca
+
+
+class InspectConfig(Section, frozen=True):
+    """How bodies are read. A detector that fails never lets text pass unmarked."""
+
+    max_text_chars: int = 2_000_000  # text scanned per body, in code points; the rest is recorded as unscanned
+    max_decoded_bytes: int = 64 * MIB  # a body that decompresses to more is treated as a bomb and refused
+    max_ratio: int = 200  # highest ratio of decoded to encoded bytes
+    max_depth: int = 64  # deepest nesting of JSON that is read
+    on_fault: Literal["block", "observe"] = "block"  # stage enforce, inspection itself failed: refuse, or record only
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    listen: Listen = Listen()  # where clients reach the appliance
+    state_dir: str = msgspec.field(default_factory=default_state_dir)  # journals, store, policy, authority
+    run_dir: str = ""  # sockets and effective configuration; empty: derived from state_dir
+    workers: int = 1  # proxy workers; 0: one per processor core
+    stage: Stage = Stage.OBSERVE  # observe records would-be verdicts and changes no byte; enforce acts
+    drain_s: float = 60  # how long a stopping worker lets exchanges finish
+    identity: Identity = Identity()  # how callers are known
+    egress: Egress = Egress()  # how upstreams are reached
+    gateway: Gateway = Gateway()  # routes of the gateway
+    journal: JournalConfig = JournalConfig()  # the audit journal
+    store: StoreConfig = StoreConfig()  # the evidence store
+    policy: PolicyConfig = PolicyConfig()  # rules
+    catalogue: CatalogueConfig = CatalogueConfig()  # AI services
+    ca: CaConfig = CaConfig()  # certificate authority
+    inspect: InspectConfig = InspectConfig()  # reading bodies
+
+    def __post_init__(self) -> None:
+        """Fill the run folder, so that every holder of a Config sees the real one."""
+        if not self.run_dir:
+            msgspec.structs.force_setattr(self, "run_dir", default_run_dir(self.state_dir))
+
+    @property
+    def ca_dir(self) -> Path:
+        """The folder of the certificate authority."""
+        return Path(self.ca.dir) if self.ca.dir else Path(self.state_dir) / "ca"
+
+    @property
+    def worker_count(self) -> int:
+        """Workers to start: `workers`, or one per processor that this process may use."""
+        return self.workers or max(1, len(os.sched_getaffinity(0)))

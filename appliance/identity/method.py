@@ -1,0 +1,80 @@
+"""The one interface for ways to know who asks.
+
+Owns: request and answers. Rules: a method answers None when it has nothing to go by, so that the next one is asked; a
+secret never shows in a repr.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from appliance.model.facts import Principal
+from appliance.model.names import RefusalReason
+
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRequest:
+    """What a method may look at. `address`: the peer's; `listener`: proxy | gateway."""
+
+    address: str
+    listener: str = "proxy"
+    proxy_authorization: str | None = field(default=None, repr=False)
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """Who are you? 407 with this Proxy-Authenticate value. `reason` tells nothing sent from wrong."""
+
+    authenticate: str
+    reason: RefusalReason = RefusalReason.IDENTITY_REQUIRED
+    detail: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """No, and asking again now does not help. `retry_after`: seconds, 0: unknown."""
+
+    status: int
+    reason: RefusalReason
+    detail: str
+    retry_after: int = 0
+
+
+Answer = Principal | Challenge | Refusal
+
+
+class IdentityMethod(Protocol):
+    """One way to know who asks: Basic, address map; later keys, JWT, mTLS, LDAP."""
+
+    async def identify(self, request: IdentityRequest, now: float) -> Answer | None:
+        """Who it is, what is missing, or None: nothing in the request is for this method."""
+
+
+class Identification:
+    """Asks methods in order; the first that answers decides.
+
+    `required`: whoever no method knows is turned away: with `challenge` (a Proxy-Authenticate value) on the
+    proxy, where a credential could help, else with a refusal.
+    """
+
+    def __init__(
+        self, methods: tuple[IdentityMethod, ...], *, required: bool = False, challenge: str | None = None
+    ) -> None:
+        self._methods = methods
+        self._required = required
+        self._challenge = challenge
+
+    async def identify(self, request: IdentityRequest, now: float) -> Answer:
+        """Who asks. Without `required` an unknown caller is the anonymous principal; a wrong credential never is."""
+        for method in self._methods:
+            answer = await method.identify(request, now)
+            if answer is not None:
+                return answer
+        if not self._required:
+            return Principal(name=ANONYMOUS, address=request.address)
+        if self._challenge is not None and request.listener == "proxy":
+            return Challenge(self._challenge)
+        return Refusal(
+            403, RefusalReason.IDENTITY_REQUIRED, "this address is not known to the appliance, and identity is required"
+        )

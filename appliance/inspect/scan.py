@@ -1,0 +1,146 @@
+"""The core of `gnomon scan`: JSON lines in, verdicts out.
+
+Owns: the line contract. A line in is `{"id", "text", "role"?, "direction"?}`; a line out is `{"id", "verdict", "score",
+"detections": [{"entity", "kind", "start", "end", "score", "rule"}], "redacted"}`. Rules: one line out per line in, in
+order; all detections are told, overlaps included; only those whose disposition is not allow are replaced in `redacted`;
+offsets are code points, half-open. A line that cannot be answered in full gives `{"id": null, "error": ...}`, never a
+verdict over a part of it, and never a piece of the text.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, Literal
+
+import msgspec
+
+from appliance.inspect.overlap import resolve
+from appliance.inspect.redact import redact_text
+from appliance.inspect.windows import Scanner, scan_whole
+from appliance.model.detection import Detection
+from appliance.model.names import DetectionKind, Direction, Disposition
+
+LONGEST_LINE = 16 << 20  # bytes, without the line end
+_CHUNK = 1 << 16
+
+type Verdict = Literal[Disposition.ALLOW, Disposition.REDACT, Disposition.BLOCK]
+
+
+class ScanPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`scan.yaml`: an entity's disposition goes before its kind's, which goes before `default`."""
+
+    min_score: float = 0.4
+    default: Verdict = Disposition.ALLOW
+    kinds: Mapping[DetectionKind, Verdict] = {}
+    entities: Mapping[str, Verdict] = {}
+
+    def disposition(self, detection: Detection) -> Disposition:
+        """What one detection asks for."""
+        if detection.score < self.min_score:
+            return Disposition.ALLOW
+        return self.entities.get(detection.entity) or self.kinds.get(detection.kind) or self.default
+
+
+SHIPPED = ScanPolicy(
+    min_score=0.4,
+    default=Disposition.ALLOW,
+    kinds={
+        DetectionKind.PII: Disposition.REDACT,
+        DetectionKind.SECRET: Disposition.REDACT,
+        DetectionKind.INJECTION: Disposition.BLOCK,
+        DetectionKind.HIDDEN_TEXT: Disposition.BLOCK,
+        DetectionKind.OUTPUT: Disposition.REDACT,
+        DetectionKind.TOPIC: Disposition.ALLOW,
+    },
+    entities={"URL": Disposition.ALLOW, "UUID": Disposition.ALLOW},
+)
+"""What `scan.yaml` says, for callers without a YAML reader; a test holds the two together."""
+
+
+class _Line(msgspec.Struct, frozen=True):
+    id: str | int | float | None
+    text: str
+    role: str = "unknown"
+    direction: Direction = Direction.REQUEST
+
+
+class _BadLine(Exception):  # noqa: N818 - never leaves this module
+    """The message of an error line."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def scan_line(line: bytes, detectors: Scanner, policy: ScanPolicy) -> tuple[bytes, bool]:
+    """One line in (with or without its line end), one line out with its line end, and whether it was a good line."""
+    try:
+        return _encoder.encode(_answer(_parse(line), detectors, policy)) + b"\n", True
+    except _BadLine as error:
+        return _error(str(error)), False
+
+
+def run(stdin: IO[bytes], stdout: IO[bytes], detectors: Scanner, policy: ScanPolicy = SHIPPED) -> int:
+    """Answer every line of `stdin` on `stdout`, each as soon as it is there: 0, or 1 where a line was bad.
+
+    Memory is bounded by one line of at most `LONGEST_LINE` bytes; a longer one is read past and answered as bad.
+    """
+    all_good = True
+    for line in _lines(stdin):
+        answer, good = _too_long() if line is None else scan_line(line, detectors, policy)
+        stdout.write(answer)
+        stdout.flush()
+        all_good = all_good and good
+    return 0 if all_good else 1
+
+
+def _parse(line: bytes) -> _Line:
+    if len(line.rstrip(b"\r\n")) > LONGEST_LINE:
+        raise _BadLine(f"the line is longer than {LONGEST_LINE} bytes")
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _BadLine(f"expected a JSON object with `id` and `text`: {_harmless(error)}") from None
+
+
+def _harmless(error: Exception) -> str:
+    """The messages of msgspec name types, keys and offsets, except that an unknown enumeration value is repeated."""
+    return str(error) if not isinstance(error, msgspec.ValidationError) else str(error).partition(" '")[0]
+
+
+def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, Any]:
+    try:
+        found = scan_whole(detectors, line.text)
+    except Exception as error:  # noqa: BLE001 - whatever failed, there is no verdict without a full scan
+        raise _BadLine(f"a detector failed ({type(error).__name__}): the text was not scanned") from None
+    asked = [(detection, policy.disposition(detection)) for detection in found]
+    acted_on = tuple(detection for detection, disposition in asked if disposition is not Disposition.ALLOW)
+    return {
+        "id": line.id,
+        "verdict": max((what for _, what in asked), key=lambda what: what.strictness, default=Disposition.ALLOW),
+        "score": max((detection.score for detection in found), default=0),
+        "detections": [_told(detection) for detection in found],
+        "redacted": redact_text(line.text, resolve(acted_on)),
+    }
+
+
+def _told(detection: Detection) -> dict[str, object]:
+    names = ("entity", "kind", "start", "end", "score", "rule")
+    return {name: getattr(detection, name) for name in names}
+
+
+def _error(message: str) -> bytes:
+    return _encoder.encode({"id": None, "error": message}) + b"\n"
+
+
+def _too_long() -> tuple[bytes, bool]:
+    return _error(f"the line is longer than {LONGEST_LINE} bytes"), False
+
+
+def _lines(stdin: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines of `stdin`; None for one that is too long, whose rest is read and dropped."""
+    while line := stdin.readline(LONGEST_LINE + 2):  # room for a carriage return and a line feed
+        if line.endswith(b"\n") or len(line) <= LONGEST_LINE:
+            yield line
+            continue
+        while (rest := stdin.readline(_CHUNK)) and not rest.endswith(b"\n"):
+            pass
+        yield None

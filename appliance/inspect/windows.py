@@ -1,0 +1,47 @@
+"""Texts longer than what detectors take at once, scanned in overlapping windows.
+
+Rules: every character is inside at least one window, and what is shorter than the overlap is inside one as a whole;
+nothing found is dropped: a finding that a window cuts is kept beside the whole one from its neighbour, and overlap
+resolution takes the longer.
+"""
+
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from appliance.model.detection import Detection
+
+OVERLAP = 4096
+"""Code points; longer than any key or address. A quarter of the window where that is smaller."""
+
+
+class Scanner(Protocol):
+    """What finds things in text. An exception from `scan` is a reason to fail closed.
+
+    `scan` covers the first `max_chars` code points of its text and no more.
+    """
+
+    version: str
+    classes: tuple[str, ...]
+    max_chars: int
+
+    def scan(self, text: str) -> tuple[Detection, ...]:
+        """Findings in one text."""
+
+
+def scan_whole(detectors: Scanner, text: str) -> tuple[Detection, ...]:
+    """Findings in all of `text`, however long; sorted when it took more than one window."""
+    size = detectors.max_chars
+    if len(text) <= size:
+        return detectors.scan(text)
+    step = size - min(OVERLAP, size // 4)
+    found: set[Detection] = set()
+    for start in range(0, len(text), step):
+        found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size]))
+        if start + size >= len(text):
+            break
+    return tuple(sorted(found))
+
+
+def _shifted(detection: Detection, by: int) -> Detection:
+    return replace(detection, start=detection.start + by, end=detection.end + by) if by else detection

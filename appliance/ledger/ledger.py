@@ -1,0 +1,225 @@
+"""What callers see of the ledger: reserve before an exchange, settle or refund after it.
+
+Why the counts are exact: a reservation is a note in the worker's own table and an addition to every counter; a
+settlement is the note's end and a correction of every counter. Each of the two is one transaction of `CounterFile`, in
+whose log the note stands before the counters. So whenever the lock is free,
+
+    counter == what was settled + the notes of reservations that are still out
+
+and a worker that is killed - before the log counts (nothing happened), between note and counters or between counters
+and the note's end (the next holder of the lock finishes it) - leaves either no note and nothing added, or a note with
+all of it added, which `refund_dead` takes back exactly once, because that too is one transaction per note.
+
+Rules: a denial changes nothing; a full file or table is an error, never a grant; settling twice has no effect. A worker
+place belongs to one living process (a lock says so); its notes are touched by others only when it is dead.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from appliance.ledger.file import CounterFile, create
+from appliance.ledger.layout import FREE_NOTE, MAX_KEYS, NOTE_HEAD, NOTE_SIZE, Item, decode_note, encode_note
+from appliance.ledger.levels import request_keys
+from appliance.ledger.table import CounterKey, Denied, LedgerFull, Table
+from appliance.model.errors import OperatorError
+from appliance.model.facts import Facts
+
+SLOTS = 65536
+WORKERS = 16
+NOTES = 1024  # reservations that one worker may have out at once
+_LARGEST = 1 << 53
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Amounts granted and noted: settle or refund it exactly once."""
+
+    note: int
+    number: int
+    keys: tuple[CounterKey, ...]
+    amounts: tuple[int, ...]
+    items: tuple[Item, ...]
+
+
+class Ledger:
+    """One process's view of the counter file. `place`: its worker place, None for an onlooker (the supervisor)."""
+
+    def __init__(self, path: Path, *, claim: bool = True) -> None:
+        """Open the file (made here if it is missing) and take a free worker place unless `claim` is False.
+
+        Raises OperatorError if the file is foreign, damaged or of another version, or if all places are taken.
+        """
+        if not path.exists():
+            create(path, slots=SLOTS, workers=WORKERS, notes=NOTES)
+        self._file = CounterFile(path)
+        header = self._file.header
+        self._table = Table(self._file.map, header.slots, header.key)
+        self.place: int | None = None
+        self._free: list[int] = []
+        self._number = int.from_bytes(os.urandom(6))  # differs from what an earlier life left in its notes
+        if claim:
+            try:
+                self.place = self._claim()
+            except BaseException:
+                self._file.close()
+                raise
+            self._free = list(range(header.notes))
+
+    def _claim(self) -> int:
+        for place in range(self._file.header.workers):
+            if self._file.claim(place):
+                self._refund_place(place)
+                return place
+        raise OperatorError(
+            f"{self._file.path}: all {self._file.header.workers} worker places are taken; use fewer workers"
+        )
+
+    def reserve(self, keys: Sequence[CounterKey], amounts: Sequence[int], now: float) -> Reservation | Denied:
+        """Add each amount to its counter if all of them have room; `now`: epoch seconds.
+
+        Raises LedgerFull or LedgerBusy (nothing was granted: fail closed), ValueError for amounts that are negative or
+        too many and for a counter named twice.
+        """
+        self._check(keys, amounts)
+        if not keys:
+            return Reservation(-1, 0, (), (), ())
+        if not self._free:
+            raise LedgerFull(f"{self._file.path}: this worker has no note free; reservations are not being settled")
+        self._file.acquire()
+        try:
+            granted = self._table.add(keys, amounts, now)
+            if isinstance(granted, Denied):
+                return granted
+            items, writes = granted
+            self._number += 1
+            note = self._free[-1]
+            self._file.commit([(self._note_at(note), encode_note(self._number, items)), *writes])
+            self._free.pop()
+            return Reservation(note, self._number, tuple(keys), tuple(amounts), items)
+        finally:
+            self._file.release()
+
+    def reserve_request(self, facts: Facts, now: float) -> Reservation | Denied:
+        """Count one request at every level of its facts, without limits."""
+        keys = request_keys(facts)
+        return self.reserve(keys, (1,) * len(keys), now)
+
+    def extend(self, reservation: Reservation, more: Sequence[int], now: float) -> Reservation | Denied:
+        """Add `more` to the same counters, limits checked; returns the reservation to use from now on.
+
+        On a denial the old one stays. Raises ValueError if it was settled already.
+        """
+        self._check(reservation.keys, more)
+        if not reservation.keys:
+            return reservation
+        with self._file.locked():
+            if not self._is_out(reservation):
+                raise ValueError("this reservation was settled or refunded")
+            granted = self._table.add(reservation.keys, more, now)
+            if isinstance(granted, Denied):
+                return granted
+            added, writes = granted
+            items = tuple(_merged(old, new) for old, new in zip(reservation.items, added, strict=True))
+            note = (self._note_at(reservation.note), encode_note(reservation.number, items))
+            self._file.commit([note, *writes])
+        amounts = tuple(old + new for old, new in zip(reservation.amounts, more, strict=True))
+        return msgspec.structs.replace(reservation, amounts=amounts, items=items)
+
+    def settle(self, reservation: Reservation, actual: Sequence[int]) -> bool:
+        """Replace what was reserved by what was used (more is allowed: it is counted). False: it was settled before."""
+        self._check(reservation.keys, actual)
+        if not reservation.keys:
+            return False
+        with self._file.locked():
+            if not self._is_out(reservation):
+                return False
+            amounts = zip(reservation.items, reservation.amounts, actual, strict=True)
+            deltas = [max(used - reserved, -item.amount) for item, reserved, used in amounts]
+            freed = (self._note_at(reservation.note), FREE_NOTE)
+            self._file.commit([freed, *self._table.corrections(reservation.items, deltas)])
+        self._free.append(reservation.note)
+        return True
+
+    def refund(self, reservation: Reservation) -> bool:
+        """Take all of it back: nothing was used. False: it was settled before."""
+        return self.settle(reservation, (0,) * len(reservation.keys))
+
+    def used(self, key: CounterKey, now: float) -> int:
+        """What a counter stands at, reservations included."""
+        with self._file.locked():
+            return self._table.used(key, now)
+
+    def add_settled(self, key: CounterKey, amount: int, now: float) -> None:
+        """Count without reservation or limit: for rebuilding."""
+        with self._file.locked():
+            granted = self._table.add([msgspec.structs.replace(key, limit=None)], [amount], now)
+            if not isinstance(granted, Denied):
+                self._file.commit(granted[1])
+
+    def refund_dead(self, place: int | None = None) -> int:
+        """Take back what dead workers had reserved, of one place or of all; how many reservations that were.
+
+        Raises OperatorError if the one place has a living owner; of all places those are passed over.
+        """
+        refunded = 0
+        for candidate in range(self._file.header.workers) if place is None else (place,):
+            if candidate == self.place or not self._file.claim(candidate):
+                if place is not None:
+                    raise OperatorError(f"{self._file.path}: worker place {place} belongs to a living process")
+                continue
+            try:
+                refunded += self._refund_place(candidate)
+            finally:
+                self._file.leave(candidate)
+        return refunded
+
+    def _refund_place(self, place: int) -> int:
+        header = self._file.header
+        with self._file.locked():  # finishes what the dead worker had begun, before its notes are looked at
+            area = self._file.map[header.note_at(place, 0) : header.note_at(place, header.notes)]
+        heads = range(0, len(area), NOTE_SIZE)
+        out = [number for number, at in enumerate(heads) if NOTE_HEAD.unpack_from(area, at)[0]]
+        for note in out:
+            at = header.note_at(place, note)
+            with self._file.locked():
+                _, items = decode_note(self._file.map, at)
+                back = self._table.corrections(items, [-item.amount for item in items])
+                self._file.commit([(at, FREE_NOTE), *back])
+        return len(out)
+
+    def _check(self, keys: Sequence[CounterKey], amounts: Sequence[int]) -> None:
+        if len(keys) > MAX_KEYS or len(keys) != len(amounts):
+            raise ValueError(
+                f"{len(keys)} counters and {len(amounts)} amounts; up to {MAX_KEYS} of each belong together"
+            )
+        for amount in amounts:
+            if not 0 <= amount <= _LARGEST:
+                raise ValueError(f"amount {amount} is not within 0 and {_LARGEST}")
+
+    def _note_at(self, note: int) -> int:
+        if self.place is None:
+            raise ValueError("an onlooker cannot reserve")
+        return self._file.header.note_at(self.place, note)
+
+    def _is_out(self, reservation: Reservation) -> bool:
+        count, _, number = NOTE_HEAD.unpack_from(self._file.map, self._note_at(reservation.note))
+        return bool(count) and number == reservation.number
+
+    def close(self) -> None:
+        """Leave. Reservations still out are refunded by the next `refund_dead`."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _merged(old: Item, new: Item) -> Item:
+    """The note of an extension; where the window has moved on, what the old one counted stays there."""
+    same = (old.slot, old.tag, old.start) == (new.slot, new.tag, new.start)
+    return msgspec.structs.replace(new, amount=old.amount + new.amount) if same else new

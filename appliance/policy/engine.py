@@ -1,0 +1,238 @@
+"""The verdict: facts and a compiled snapshot in, a disposition out.
+
+Rules: pure, and the same for the same facts, snapshot, catalogue and time, so that any verdict can be replayed. Layers,
+highest first: safety, block decisions, organisation, department, user, approve decisions. All matching rules count and
+the strictest disposition holds: a lower layer can only tighten. An approve decision only lifts `unapproved`. What is
+to be hidden is the union over all acting rules; the route is the first one in layer order. Observe-staged, excepted and
+percentage-missed rules are recorded and decide nothing. On a host that people share for other things (`shared_host`) a
+rule below the safety floor denies access only if it names the service or host, or has seen a model call. In site stage
+observe the effective disposition is at most `observe`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from appliance.model.catalogue import Catalogue, Service
+from appliance.model.decision import Decision
+from appliance.model.errors import OperatorError
+from appliance.model.facts import Facts, RuleHit, Verdict
+from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
+from appliance.policy import decisions as decided
+from appliance.policy.matching import RANK, CompiledRule, Digest, Key, fact_keys, matched_entities, no_digest
+from appliance.policy.rules import Rule, problems
+from appliance.policy.snapshot import PolicySnapshot
+
+MAX_HITS = 64  # hits recorded with a verdict; the deciding one is always among them
+HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
+DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, Disposition.BLOCK})
+NEEDS_BODY = HIDING | {Disposition.HOLD}  # cannot be done before the request has been read
+
+
+class _Hit:
+    """A hit while the verdict is made: what is recorded, and where the rest comes from."""
+
+    __slots__ = ("decision", "hides", "hit", "rank", "rule", "strictness")
+
+    def __init__(self, hit: RuleHit, rule: CompiledRule | None = None, decision: Decision | None = None) -> None:
+        self.hit = hit
+        self.rank = RANK[hit.layer]
+        self.strictness = hit.disposition.strictness
+        self.hides = rule is not None and hit.acts and hit.disposition in HIDING
+        self.rule = rule
+        self.decision = decision
+
+    @property
+    def route(self) -> str | None:
+        return self.decision.route if self.decision else self.rule.rule.then.route if self.rule else None
+
+    @property
+    def reason(self) -> str:
+        return self.decision.reason if self.decision else self.rule.rule.reason if self.rule else ""
+
+
+class Policy:
+    """A snapshot ready to judge. Made by `compile_policy`; holds no state between calls."""
+
+    def __init__(self, snapshot: PolicySnapshot, catalogue: Catalogue, rules: Sequence[CompiledRule]) -> None:
+        self.snapshot = snapshot
+        self.catalogue = catalogue
+        self.version = snapshot.version
+        self.stage = snapshot.stage
+        self._rules = tuple(sorted(rules, key=lambda rule: rule.rank))
+        # Most rules act whenever they match: their hit is made once.
+        self._ready = [_Hit(_acting_hit(rule), rule) if rule.always_acts else None for rule in self._rules]
+        self._decisions = decided.Decisions(snapshot.decisions)
+        self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
+        self._always: list[int] = []
+        self._index: dict[Key, list[int]] = {}
+        for place, rule in enumerate(self._rules):
+            keys = rule.keys()
+            for key in keys:
+                self._index.setdefault(key, []).append(place)
+            if not keys:
+                self._always.append(place)
+
+    def judge(self, facts: Facts, now: float) -> Verdict:
+        """The verdict on an exchange whose request has been read. `now`: epoch seconds."""
+        return self._verdict(self._hits(facts, now, whole=True), facts)
+
+    def destination(
+        self,
+        service: Service | None,
+        *,
+        principal: str,
+        client: str,
+        now: float,
+        host: str,
+        port: int = 443,
+        groups: tuple[str, ...] = (),
+        department: str | None = None,
+        assurance: Assurance = Assurance.NONE,
+        surface: Surface | None = None,
+        listener: str = "proxy",
+    ) -> Verdict:
+        """The verdict before any packet leaves: only rules that need no body, and never one that edits a body.
+
+        `principal`, `client`: digests. `surface`: the service's own unless told.
+        """
+        facts = Facts(
+            principal=principal,
+            client=client,
+            groups=groups,
+            department=department,
+            assurance=assurance,
+            service=service.id if service else None,
+            category=service.category if service else None,
+            surface=surface or (service.surface if service else Surface.API),
+            listener=listener,
+            host=host,
+            port=port,
+            method="",
+            path="",
+        )
+        return self._verdict(self._hits(facts, now, whole=False), facts)
+
+    def rule_reason(self, name: str) -> str:
+        """The reason that a rule or decision carries; empty when there is none."""
+        number = name.removeprefix("decision:")
+        if number != name:
+            return next((d.reason for d in self.snapshot.decisions if str(d.number) == number), "")
+        return next((rule.reason for rule in self.snapshot.rules if rule.id == name), "")
+
+    def _candidates(self, facts: Facts) -> list[int]:
+        """Places of the rules that may match, highest layer first."""
+        places = set(self._always)
+        for key in fact_keys(facts):
+            if found := self._index.get(key):
+                places.update(found)
+        return sorted(places)
+
+    def _hits(self, facts: Facts, now: float, *, whole: bool) -> list[_Hit]:
+        binding = self._decisions.binding(facts, now)
+        unapproved = facts.service is not None and not decided.approves(binding)
+        hits = [_Hit(hit, decision=decision) for decision in binding if (hit := decided.hit(decision))]
+        for place in self._candidates(facts):
+            rule = self._rules[place]
+            if not whole and (rule.needs_body or rule.rule.then.disposition in NEEDS_BODY):
+                continue
+            if rule.matches(facts, unapproved):
+                hits.append(self._ready[place] or _Hit(_rule_hit(rule, facts, now, self._shared), rule))
+        if binding:
+            hits.sort(key=lambda hit: hit.rank)
+        return hits
+
+    def _verdict(self, hits: list[_Hit], facts: Facts) -> Verdict:
+        acting = [hit for hit in hits if hit.hit.acts]
+        strictest = max((hit.strictness for hit in acting), default=0)
+        deciding = next((hit for hit in acting if hit.strictness == strictest), None)
+        disposition = deciding.hit.disposition if deciding else Disposition.ALLOW
+        entities, kinds = _hidden(acting, facts)
+        return Verdict(
+            disposition=disposition,
+            effective=_effective(disposition, self.stage),
+            stage=self.stage,
+            rule=deciding.hit.rule if deciding else None,
+            reason=deciding.reason if deciding else "",
+            entities=entities,
+            kinds=kinds,
+            route=_route(acting, disposition),
+            hits=_recorded(hits, deciding),
+        )
+
+
+def _acting_hit(rule: CompiledRule) -> RuleHit:
+    return RuleHit(rule.rule.id, rule.rule.layer, rule.rule.then.disposition, acts=True)
+
+
+def _rule_hit(rule: CompiledRule, facts: Facts, now: float, shared: frozenset[str]) -> RuleHit:
+    """The hit of a rule that matched; its note says why it does not act."""
+    note = ""
+    if rule.rule.stage is Stage.OBSERVE:
+        note = "rule in stage observe"
+    elif not rule.reaches(facts.principal):
+        note = f"outside {rule.rule.percent} %"
+    elif facts.service in shared and _denies_by_class(rule.rule):
+        note = "shared host: name the service to act on it"
+    else:
+        note = next((exemption.note for exemption in rule.exemptions if exemption.covers(facts, now)), "")
+    return RuleHit(rule.rule.id, rule.rule.layer, rule.rule.then.disposition, acts=not note, note=note)
+
+
+def _denies_by_class(rule: Rule) -> bool:
+    return rule.match.by_class_alone and rule.then.disposition in DENYING and rule.layer is not Layer.SAFETY
+
+
+def _effective(disposition: Disposition, stage: Stage) -> Disposition:
+    if stage is Stage.OBSERVE and disposition.strictness > Disposition.OBSERVE.strictness:
+        return Disposition.OBSERVE
+    return disposition
+
+
+def _route(acting: Sequence[_Hit], disposition: Disposition) -> str | None:
+    """The first route of a redirect when that is the verdict, else the first route any rule asks for."""
+    for hit in acting:
+        if hit.route and (disposition is not Disposition.REDIRECT or hit.hit.disposition is disposition):
+            return hit.route
+    return None
+
+
+def _hidden(acting: Sequence[_Hit], facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Entities and kinds to hide, over all acting rules that hide; a redirect therefore hides as well."""
+    entities: dict[str, None] = {}
+    kinds: dict[str, None] = {}
+    for hit in acting:
+        if not hit.hides or hit.rule is None:
+            continue
+        asked, labels = hit.rule.rule.then.redact, hit.rule.rule.match.labels
+        if asked.entities or asked.kinds:
+            entities.update(dict.fromkeys(asked.entities))
+            kinds.update(dict.fromkeys(kind.value for kind in asked.kinds))
+        elif labels is not None:
+            entities.update(dict.fromkeys(matched_entities(labels, facts)))
+        else:
+            kinds.update(dict.fromkeys((DetectionKind.PII.value, DetectionKind.SECRET.value)))
+    return tuple(entities), tuple(kinds)
+
+
+def _recorded(hits: Sequence[_Hit], deciding: _Hit | None) -> tuple[RuleHit, ...]:
+    kept = [hit.hit for hit in hits[:MAX_HITS]]
+    if deciding is not None and deciding.hit not in kept:
+        kept[-1] = deciding.hit
+    return tuple(kept)
+
+
+def compile_policy(
+    snapshot: PolicySnapshot, catalogue: Catalogue, percent_key: bytes, person: Digest | None = None
+) -> Policy:
+    """A policy ready to judge.
+
+    `percent_key`: secret key of the percentages (up to 64 bytes). `person`: digest of a clear name, for rules that name
+    users. OperatorError, with every fault: unsound rules, an id twice, users without `person`.
+    """
+    faults = [f"policy rule {rule.id}: {fault}" for rule in snapshot.rules for fault in problems(rule)]
+    counts = Counter(rule.id for rule in snapshot.rules)
+    faults += [f"policy rule {name}: the id is used twice" for name, count in counts.items() if count > 1]
+    if faults:
+        raise OperatorError("\n".join(faults))
+    digest = person or no_digest
+    return Policy(snapshot, catalogue, [CompiledRule(rule, percent_key, digest) for rule in snapshot.rules])

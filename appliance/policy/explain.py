@@ -1,0 +1,52 @@
+"""A verdict in words: what holds, which rule decided, and what else matched.
+
+Rules: pure; rule texts come from the operator and decisions from analysts, both are shown as they are (the terminal's
+safety belongs to appliance/sanitise).
+"""
+
+from appliance.model.facts import RuleHit, Verdict
+from appliance.model.names import Disposition, Layer, Stage
+from appliance.policy.engine import Policy
+
+_LAYER_WORDS = {
+    Layer.SAFETY: "safety rule",
+    Layer.BLOCK_DECISION: "analyst's decision",
+    Layer.ORGANISATION: "organisation rule",
+    Layer.DEPARTMENT: "department rule",
+    Layer.USER: "user rule",
+    Layer.APPROVE_DECISION: "approval",
+}
+
+
+def explain(verdict: Verdict, policy: Policy) -> str:
+    """Some lines for a person, the verdict first."""
+    lines = [_headline(verdict), _because(verdict, policy)]
+    if verdict.effective is not verdict.disposition:
+        lines.append(f"The site is in stage {verdict.stage}: {verdict.disposition} is recorded, nothing is changed.")
+    if verdict.entities or verdict.kinds:
+        lines.append(f"Hidden: {', '.join((*verdict.kinds, *verdict.entities))}.")
+    if verdict.route:
+        lines.append(f"Route: {verdict.route}.")
+    others = [hit for hit in verdict.hits if hit.rule != verdict.rule]
+    lines += [f"Also matched: {_hit(hit)}." for hit in others]
+    return "\n".join(lines)
+
+
+def _headline(verdict: Verdict) -> str:
+    would = "" if verdict.effective is verdict.disposition or verdict.stage is Stage.ENFORCE else " (would be)"
+    return f"Verdict{would}: {verdict.disposition}."
+
+
+def _because(verdict: Verdict, policy: Policy) -> str:
+    deciding = next((hit for hit in verdict.hits if hit.rule == verdict.rule), None)
+    if deciding is None:
+        return f"No rule of policy {policy.version} matches, so the disposition is {Disposition.ALLOW}."
+    reason = verdict.reason or policy.rule_reason(deciding.rule)
+    because = f"Decided by the {_LAYER_WORDS[deciding.layer]} {deciding.rule} of policy {policy.version}"
+    return f"{because}: {reason}" if reason else f"{because}."
+
+
+def _hit(hit: RuleHit) -> str:
+    acts = "" if hit.acts else ", recorded only"
+    note = f" ({hit.note})" if hit.note else ""
+    return f"{_LAYER_WORDS[hit.layer]} {hit.rule}, {hit.disposition}{acts}{note}"

@@ -1,0 +1,118 @@
+"""What a caller's credentials are in a request, so that another owner never sees them.
+
+Rules: pure, on header lists and request targets; names are compared without case; a stripped value is never returned or
+logged. When traffic moves to another owner everything here goes: a missing header costs an error, a leaked key costs
+the key. Sources of the names: the API references of OpenAI, Anthropic, Google, Azure, AWS, Cohere, Mistral and the
+OpenTelemetry and RFC 9110 lists of credential fields.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote_plus
+
+type Headers = Sequence[tuple[bytes, bytes]]
+
+# Headers that hold a secret, with a secret in them; the first that is there is the key of the caller.
+KEY_HEADERS: tuple[bytes, ...] = (
+    b"authorization",
+    b"x-api-key",  # Anthropic and others
+    b"api-key",  # Azure OpenAI
+    b"x-goog-api-key",
+    b"ocp-apim-subscription-key",  # Azure API Management
+    b"xi-api-key",  # ElevenLabs
+    b"x-gnomon-key",
+)
+# Headers that identify the caller to the owner, or hold a session.
+_OTHER: frozenset[bytes] = frozenset(
+    {
+        b"proxy-authorization",
+        b"cookie",
+        b"cookie2",
+        b"set-cookie",
+        b"www-authenticate",
+        b"x-amz-security-token",
+        b"x-amz-date",
+        b"x-amz-content-sha256",
+        b"x-csrf-token",
+        b"x-xsrf-token",
+        b"x-auth-token",
+        b"x-access-token",
+        b"x-session-token",
+        b"openai-organization",
+        b"openai-project",
+        b"anthropic-organization-id",
+        b"anthropic-workspace-id",
+        b"x-goog-user-project",
+        b"x-goog-iam-authorization-token",
+        b"x-goog-authuser",
+        b"x-openai-api-key",
+        b"x-openai-assistant-app-id",
+        b"chatgpt-account-id",
+        b"oai-device-id",
+        b"helicone-auth",
+        b"cf-access-client-id",
+        b"cf-access-client-secret",
+        b"cf-access-jwt-assertion",
+        b"referer",  # may carry a key in its query
+    }
+)
+_QUERY = frozenset(
+    {
+        "key",
+        "api_key",
+        "api-key",
+        "apikey",
+        "access_token",
+        "token",
+        "auth",
+        "authorization",
+        "subscription-key",
+        "sig",
+        "signature",
+        "x-amz-signature",
+        "x-amz-credential",
+        "x-amz-security-token",
+        "x-goog-signature",
+        "x-goog-credential",
+    }
+)
+_SECRET_PARTS = (b"api-key", b"apikey", b"secret", b"password", b"auth-token", b"access-token", b"session-token")
+
+
+def is_credential_header(name: bytes) -> bool:
+    """The header may hold a credential or name the caller's account."""
+    lower = name.lower()
+    return lower in KEY_HEADERS or lower in _OTHER or any(part in lower for part in _SECRET_PARTS)
+
+
+def strip_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that may go to another owner, in their order."""
+    return tuple((name, value) for name, value in headers if not is_credential_header(name))
+
+
+def strip_query(target: str) -> str:
+    """The request target without credentials in its query; all else stays byte for byte."""
+    path, question, query = target.partition("?")
+    if not question:
+        return target
+    kept = [pair for pair in query.split("&") if _query_name(pair) not in _QUERY]
+    return f"{path}?{'&'.join(kept)}" if any(kept) else path
+
+
+def _query_name(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0]).strip().lower()
+
+
+def caller_key(headers: Headers) -> bytes | None:
+    """The secret that the caller sent, without the scheme word; None when there is none."""
+    found = {name.lower(): value for name, value in reversed(headers)}
+    for name in KEY_HEADERS:
+        if value := found.get(name, b"").strip():
+            scheme, space, rest = value.partition(b" ")
+            return rest.strip() if space and scheme.lower() in (b"bearer", b"basic", b"token") else value
+    return None
+
+
+def fingerprint(secret: bytes, key: bytes) -> str:
+    """`k_` + 16 hexadecimal characters: the same secret gives the same text under one site key (up to 64 bytes)."""
+    return "k_" + hashlib.blake2b(secret, key=key[:64], digest_size=8, person=b"gnomon-key-print").hexdigest()

@@ -1,0 +1,174 @@
+"""Analysts' decisions: stamped, appended, and turned into the next policy snapshot.
+
+Owns: table decisions and table snapshots; who may decide. Rules: author and role come from the socket's peer
+credentials; a decision is refused unless the analyst saw the present snapshot; a decision is never changed, undoing is
+a new one that names the old. The snapshot is written to disk inside the transaction, before COMMIT: if it cannot
+be written, nothing was decided; if the process dies in between, the decision is already in force, carried whole by the
+snapshot, and `reconcile` records it at the next start. So no decision is ever in force without its record.
+"""
+
+import grp
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from appliance.model.decision import Decision, Proposal
+from appliance.model.errors import OperatorError, PeerError
+from appliance.model.names import DecisionKind
+from appliance.policy.disk import read_current, read_snapshot, snapshot_path, write_snapshot
+from appliance.policy.snapshot import PolicySnapshot, encode
+from appliance.store.connection import Connection, transaction
+from appliance.store.wire import Decide, Decided
+
+ADMIN: Final = "admin"
+ANALYST: Final = "analyst"
+MAX_TEXT: Final = 2_000
+MAX_SCOPE: Final = 1_000
+
+
+class Caller(Protocol):
+    """Peer credentials (appliance.bus.peer.Peer)."""
+
+    @property
+    def uid(self) -> int:
+        """The caller's user id."""
+
+    @property
+    def gid(self) -> int:
+        """The caller's group id."""
+
+    @property
+    def user(self) -> str:
+        """The caller's user name."""
+
+
+def role_of(caller: Caller, owner_uid: int, analyst_group: str | None) -> str:
+    """`admin` for root and the appliance's own user, `analyst` for members of the group; PeerError (403) for others."""
+    if caller.uid in (0, owner_uid):
+        return ADMIN
+    if analyst_group is not None and _member(caller, analyst_group):
+        return ANALYST
+    raise PeerError(f"user {caller.user} is no analyst; ask for membership of the group in store.analyst_group", 403)
+
+
+def _member(caller: Caller, name: str) -> bool:
+    """Membership as the system's user database tells it now, or as the caller's own group."""
+    try:
+        group = grp.getgrnam(name)
+        primary = pwd.getpwuid(caller.uid).pw_gid
+    except KeyError:
+        return False
+    return group.gr_gid in (caller.gid, primary) or caller.user in group.gr_mem
+
+
+class Decisions:
+    """Decides. `on_snapshot(n)` is called, on the writing thread, after snapshot n is on disk and recorded."""
+
+    def __init__(
+        self, connection: Connection, folder: Path, clock: Callable[[], float], on_snapshot: Callable[[int], None]
+    ) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._clock = clock
+        self._on_snapshot = on_snapshot
+
+    def reconcile(self) -> int:
+        """Record decisions and snapshots that lie in force on disk and are not in the tables; how many decisions."""
+        snapshot = read_current(self._folder)
+        if snapshot is None:
+            return 0
+        known = self._highest()
+        missing = [decision for decision in snapshot.decisions if decision.number > known]
+        with transaction(self._connection):
+            for decision in missing:
+                self._record(decision, snapshot.version)
+            self._catch_up(snapshot)
+        return len(missing)
+
+    def decide(self, request: Decide, author: str, role: str) -> Decided:
+        """Append a decision and put the snapshot with it in force.
+
+        OperatorError: no snapshot to start from, or it cannot be written. PeerError: 409 the policy has changed since
+        the analyst looked, 422 the proposal makes no sense.
+        """
+        base = read_current(self._folder)
+        if base is None:
+            raise OperatorError(f"{self._folder}: no policy snapshot yet; start the appliance once (gnomon up)")
+        if request.expected_version != base.version:
+            raise PeerError(
+                f"the policy is at version {base.version}, you looked at {request.expected_version}; look again", 409
+            )
+        now = self._clock()
+        self._check(request.proposal, now)
+        decision = _stamp(request.proposal, self._highest() + 1, now, author, role)
+        snapshot = msgspec.structs.replace(
+            base, version=base.version + 1, created=now, decisions=(*self._all(), decision)
+        )
+        with transaction(self._connection):
+            self._record(decision, snapshot.version)
+            self._catch_up(base)
+            self._keep(snapshot)
+            write_snapshot(self._folder, snapshot)
+        self._on_snapshot(snapshot.version)
+        return Decided(decision, snapshot.version)
+
+    def _check(self, proposal: Proposal, now: float) -> None:
+        scope = proposal.scope
+        bounded = (proposal.service, proposal.reason, proposal.route or "")
+        if not proposal.service or max(map(len, bounded)) > MAX_TEXT:
+            raise PeerError(f"decide: name a service; texts are at most {MAX_TEXT} characters", 422)
+        if len(scope.principals) + len(scope.groups) + len(scope.clients) > MAX_SCOPE:
+            raise PeerError(f"decide: a scope names at most {MAX_SCOPE} principals, groups and clients", 422)
+        if proposal.decision is DecisionKind.REDIRECT and not proposal.route:
+            raise PeerError("decide: a redirect needs a route", 422)
+        if proposal.expires is not None and proposal.expires <= now:
+            raise PeerError("decide: it would expire before it begins", 422)
+        if proposal.undoes is not None:
+            self._check_undo(proposal.undoes)
+
+    def _check_undo(self, number: int) -> None:
+        found = self._connection.execute("SELECT undone FROM v_decisions WHERE number = ?", [number]).fetchall()
+        if not found:
+            raise PeerError(f"decide: there is no decision {number} to undo", 422)
+        if found[0][0]:
+            raise PeerError(f"decide: decision {number} is already undone", 422)
+
+    def _highest(self) -> int:
+        found = self._connection.execute("SELECT coalesce(max(number), 0) FROM decisions").fetchall()[0][0]
+        return msgspec.convert(found, int)
+
+    def _all(self) -> tuple[Decision, ...]:
+        rows = self._connection.execute("SELECT body FROM decisions ORDER BY number").fetchall()
+        return tuple(msgspec.json.decode(str(body), type=Decision) for (body,) in rows)
+
+    def _record(self, decision: Decision, snapshot: int) -> None:
+        self._connection.execute(
+            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                decision.number, decision.ts, decision.author, decision.role, decision.decision.value, decision.service,
+                decision.surface.value if decision.surface else None, decision.route, decision.reason,
+                decision.expires, decision.undoes, msgspec.json.encode(decision).decode(), snapshot,
+            ],
+        )  # fmt: skip
+
+    def _catch_up(self, current: PolicySnapshot) -> None:
+        """Keep the snapshots up to `current` that others wrote (a first start, a change of stage)."""
+        found = self._connection.execute("SELECT coalesce(max(version), 0) FROM snapshots").fetchall()[0][0]
+        for version in range(msgspec.convert(found, int) + 1, current.version):
+            if snapshot_path(self._folder, version).exists():
+                self._keep(read_snapshot(self._folder, version))
+        if msgspec.convert(found, int) < current.version:
+            self._keep(current)
+
+    def _keep(self, snapshot: PolicySnapshot) -> None:
+        self._connection.execute(
+            "INSERT INTO snapshots VALUES (?, ?, ?)", [snapshot.version, snapshot.created, encode(snapshot)]
+        )
+
+
+def _stamp(proposal: Proposal, number: int, now: float, author: str, role: str) -> Decision:
+    said = {name: getattr(proposal, name) for name in proposal.__struct_fields__}
+    return Decision(number=number, ts=now, author=author, role=role, **said)

@@ -1,0 +1,201 @@
+"""From an audit event to the row of a table: pure.
+
+Owns: which fields are copied into columns beside the record's exact text. Rule: a number that a column cannot hold
+raises `Misfit`, because DuckDB's JSON reader would turn it into NULL without a word.
+"""
+
+from typing import Final
+
+import msgspec
+
+from appliance.model.detection import Coverage
+from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Refused, Tunnelled
+from appliance.store.rows import CloseRow, NoticeRow, OpenRow, RefusalRow, Row, TunnelRow
+
+_LARGEST: Final = 2**63 - 1
+_LARGEST_INT: Final = 2**31 - 1
+
+
+class Misfit(Exception):  # noqa: N818 - names the record, not a failure of the program
+    """A sound record that breaks a law of its table; it goes to `unplaced`."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a record comes from and what it was: the columns that every event table begins with."""
+
+    n: int
+    producer: str
+    epoch: int
+    seq: int
+    digest: str
+    body: str
+
+
+def row_of(origin: Origin, event: Event) -> Row:
+    """The row for `event`; Misfit when one of its numbers does not fit its column or its coverage does not add up."""
+    match event:
+        case ExchangeOpened():
+            return _opened(origin, event)
+        case ExchangeClosed():
+            return _closed(origin, event)
+        case Refused():
+            return _refused(origin, event)
+        case Notice():
+            return _notice(origin, event)
+        case Tunnelled():
+            return _tunnels(origin, event)
+
+
+def _whole(value: int, largest: int = _LARGEST) -> int:
+    if not 0 <= value <= largest:
+        raise Misfit(f"number {value} is outside 0..{largest}")
+    return value
+
+
+def _sums(coverage: Coverage | None) -> tuple[int | None, ...]:
+    """length, structure, scanned, unscanned, opaque."""
+    if coverage is None:
+        return (None,) * 5
+    if not coverage.balanced:
+        raise Misfit("coverage does not add up to the body's length")
+    unscanned, opaque = sum(coverage.text_unscanned.values()), sum(coverage.opaque.values())
+    parts = (coverage.length, coverage.structure, coverage.text_scanned, unscanned, opaque)
+    return tuple(_whole(part) for part in parts)
+
+
+def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
+    facts, verdict = event.facts, event.verdict
+    if facts.request_bytes and facts.coverage is None:
+        raise Misfit("a request with a body came without coverage")
+    length, structure, scanned, unscanned, opaque = _sums(facts.coverage)
+    return OpenRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        exchange=event.exchange,
+        worker=event.worker,
+        principal=facts.principal,
+        client=facts.client,
+        department=facts.department,
+        identity_method=facts.identity_method,
+        service=facts.service,
+        category=facts.category,
+        surface=facts.surface,
+        listener=facts.listener,
+        route=facts.route,
+        host=facts.host,
+        port=_whole(facts.port, _LARGEST_INT),
+        method=facts.method,
+        path=facts.path,
+        api=facts.api,
+        model=facts.model,
+        stream=facts.stream,
+        request_bytes=_whole(facts.request_bytes),
+        entities=tuple(sorted({label.entity for label in facts.labels})),
+        findings=_whole(sum(label.count for label in facts.labels)),
+        disposition=verdict.disposition,
+        effective=verdict.effective,
+        stage=verdict.stage,
+        rule=verdict.rule,
+        body_digest=event.body_digest,
+        sent_digest=event.sent_digest,
+        redactions=_whole(event.redactions),
+        inspect_ms=event.inspect_ms,
+        coverage_length=length,
+        coverage_structure=structure,
+        coverage_scanned=scanned,
+        coverage_unscanned=unscanned,
+        coverage_opaque=opaque,
+        policy_version=_whole(facts.policy_version),
+        conversation=facts.conversation,
+    )
+
+
+def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
+    length, structure, scanned, unscanned, opaque = _sums(event.coverage)
+    usage = event.usage
+    return CloseRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        exchange=event.exchange,
+        outcome=event.outcome,
+        status=_whole(event.status, _LARGEST_INT),
+        response_bytes=_whole(event.response_bytes),
+        first_byte_ms=event.first_byte_ms,
+        duration_ms=event.duration_ms,
+        model_served=event.model_served,
+        input_tokens=_whole(usage.input_tokens) if usage else None,
+        output_tokens=_whole(usage.output_tokens) if usage else None,
+        cached_tokens=_whole(usage.cached_tokens) if usage else None,
+        cache_write_tokens=_whole(usage.cache_write_tokens) if usage else None,
+        reasoning_tokens=_whole(usage.reasoning_tokens) if usage else None,
+        usage_estimated=usage.estimated if usage else None,
+        coverage_length=length,
+        coverage_structure=structure,
+        coverage_scanned=scanned,
+        coverage_unscanned=unscanned,
+        coverage_opaque=opaque,
+        attempts=_whole(len(event.attempts), _LARGEST_INT),
+        reason=event.reason,
+    )
+
+
+def _refused(origin: Origin, event: Refused) -> RefusalRow:
+    return RefusalRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        worker=event.worker,
+        reason=event.reason,
+        client=event.client,
+        principal=event.principal,
+        host=event.host,
+        port=_whole(event.port, _LARGEST_INT),
+        detail=event.detail,
+        listener=event.listener,
+    )
+
+
+def _notice(origin: Origin, event: Notice) -> NoticeRow:
+    return NoticeRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        worker=event.worker,
+        severity=event.severity,
+        note=event.note,
+        detail=event.detail,
+    )
+
+
+def _tunnels(origin: Origin, event: Tunnelled) -> TunnelRow:
+    return TunnelRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        worker=event.worker,
+        tunnels=_whole(event.tunnels),
+        bytes_up=_whole(event.bytes_up),
+        bytes_down=_whole(event.bytes_down),
+    )

@@ -1,0 +1,155 @@
+"""The rows of the event tables and the statement that inserts them.
+
+Rules: a row record's fields are its table's columns, name for name and in the same order (a test compares them with the
+schema).
+"""
+
+from typing import Final
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns that every event table begins with."""
+
+    n: int
+    producer: str
+    epoch: int
+    seq: int
+    digest: str
+    body: str
+    ts: float
+
+
+class OpenRow(Row, frozen=True, kw_only=True):
+    """Table exchange_open."""
+
+    exchange: str
+    worker: str
+    principal: str
+    client: str
+    department: str | None
+    identity_method: str
+    service: str | None
+    category: str | None
+    surface: str
+    listener: str
+    route: str | None
+    host: str
+    port: int
+    method: str
+    path: str
+    api: str | None
+    model: str | None
+    stream: bool
+    request_bytes: int
+    entities: tuple[str, ...]
+    findings: int
+    disposition: str
+    effective: str
+    stage: str
+    rule: str | None
+    body_digest: str
+    sent_digest: str
+    redactions: int
+    inspect_ms: float
+    coverage_length: int | None
+    coverage_structure: int | None
+    coverage_scanned: int | None
+    coverage_unscanned: int | None
+    coverage_opaque: int | None
+    policy_version: int
+    conversation: str | None
+
+
+class CloseRow(Row, frozen=True, kw_only=True):
+    """Table exchange_close."""
+
+    exchange: str
+    outcome: str
+    status: int
+    response_bytes: int
+    first_byte_ms: float | None
+    duration_ms: float
+    model_served: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage_estimated: bool | None
+    coverage_length: int | None
+    coverage_structure: int | None
+    coverage_scanned: int | None
+    coverage_unscanned: int | None
+    coverage_opaque: int | None
+    attempts: int
+    reason: str
+
+
+class RefusalRow(Row, frozen=True, kw_only=True):
+    """Table refusals."""
+
+    worker: str
+    reason: str
+    client: str
+    principal: str
+    host: str
+    port: int
+    detail: str
+    listener: str
+
+
+class NoticeRow(Row, frozen=True, kw_only=True):
+    """Table notices."""
+
+    worker: str
+    severity: str
+    note: str
+    detail: str
+
+
+class TunnelRow(Row, frozen=True, kw_only=True):
+    """Table tunnels."""
+
+    worker: str
+    tunnels: int
+    bytes_up: int
+    bytes_down: int
+
+
+TABLES: Final[dict[type[Row], str]] = {
+    OpenRow: "exchange_open",
+    CloseRow: "exchange_close",
+    RefusalRow: "refusals",
+    NoticeRow: "notices",
+    TunnelRow: "tunnels",
+}
+
+_TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes them
+    int: "BIGINT",
+    float: "DOUBLE",
+    str: "VARCHAR",
+    bool: "BOOLEAN",
+    int | None: "BIGINT",
+    float | None: "DOUBLE",
+    str | None: "VARCHAR",
+    bool | None: "BOOLEAN",
+    tuple[str, ...]: ["VARCHAR"],
+}
+
+
+def insert_statement(row: type[Row]) -> str:
+    """One statement for any number of rows; its parameter is a list of their JSON texts.
+
+    Some hundred times faster than row by row. Fields are taken out of one parsed struct; `unnest(recursive := true)`
+    would parse the text once per column.
+    """
+    fields = msgspec.structs.fields(row)
+    structure = msgspec.json.encode({field.name: _TYPES[field.type] for field in fields}).decode()
+    columns = ", ".join(field.name for field in fields)
+    values = ", ".join(f"r.{field.name}" for field in fields)
+    return (
+        f"INSERT INTO {TABLES[row]} ({columns}) SELECT {values} "  # noqa: S608 - names from this file only
+        f"FROM (SELECT from_json(x, '{structure}') AS r FROM (SELECT unnest(?::VARCHAR[]) AS x))"
+    )

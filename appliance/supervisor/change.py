@@ -1,0 +1,74 @@
+"""Changing what runs without a refused connection: another configuration, another program.
+
+Rules: what could fail is done first and undone whole; only then does anything that runs learn of it. A stage named
+anew in the file acts; one that was raised by command is not lowered by a reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.config.effective import write_effective
+from appliance.model.errors import OperatorError
+from appliance.supervisor import listeners
+from appliance.supervisor.handover import Handover, Heir, become
+
+if TYPE_CHECKING:
+    from appliance.supervisor.supervisor import Supervisor
+
+
+async def reload(boss: Supervisor) -> str:
+    """Take the configuration anew and roll the workers. OperatorError: it is bad and nothing has changed."""
+    fresh, old = await asyncio.to_thread(boss.settings.load), boss.config
+    for key in ("state_dir", "run_dir"):
+        if getattr(fresh, key) != getattr(old, key):
+            raise OperatorError(f"{key}: cannot change while running; stop with `gnomon down`, then start again")
+    listeners.check_safe(fresh)
+    bound = await listeners.rebind(old, fresh)
+    try:
+        asked = fresh.stage if fresh.stage != old.stage else None
+        await asyncio.to_thread(boss.settings.evidence.reprepare, fresh, asked)
+        write_effective(fresh, Path(fresh.run_dir))
+    except BaseException:
+        for sock in bound.values():
+            sock.close()
+        raise
+    boss.retired += [boss.listeners[name] for name in bound]
+    boss.listeners |= bound
+    boss.name_addresses()
+    boss.config = fresh
+    boss.workers.count, boss.workers.drain_s = fresh.worker_count, fresh.drain_s
+    boss.workers.roll()
+    if (fresh.store, fresh.catalogue) != (old.store, old.catalogue):
+        boss.store.roll()
+    boss.control.look_at_policy()
+    return f"configuration read; {fresh.worker_count} worker(s) are being replaced one by one"
+
+
+async def upgrade(boss: Supervisor) -> None:
+    """Become the program on disk. Returns only if that cannot be; then all goes on as before."""
+    try:
+        await asyncio.to_thread(boss.settings.load)  # what cannot start must not replace what runs
+    except OperatorError as error:
+        boss.problem(f"upgrade refused, nothing has changed: {error}")
+        return
+    await boss.control.close()
+    for child in boss.children.values():
+        child.abandon()
+    try:
+        become(_estate(boss))
+    except OSError as error:
+        boss.problem(f"upgrade failed, the old program goes on: {error.strerror}")
+        for child in boss.children.values():
+            child.watch()
+        await boss.control.start()
+
+
+def _estate(boss: Supervisor) -> Handover:
+    locks = boss.instance.fds if boss.instance else (-1, -1)
+    heirs = [Heir(boss.plan_of(name).kind, name, child.pid, child.stderr) for name, child in boss.children.items()]
+    fds = {name: sock.fileno() for name, sock in boss.listeners.items()}
+    return Handover(os.getpid(), locks, boss.lifeline, fds, tuple(heirs))

@@ -1,0 +1,66 @@
+"""Ships what dead workers left, beside the running appliance.
+
+Rules: one recovery at a time, in a thread; asked for at every death and at every return of the store, and looked for
+now and then, since workers of a killed supervisor die without telling anybody; what the store did not take is tried
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+from appliance.model.errors import EvidenceError, OperatorError
+
+if TYPE_CHECKING:
+    from appliance.supervisor.supervisor import Supervisor
+
+_log = logging.getLogger("gnomon.recovery")
+SWEEP_S: Final = 30.0
+RETRY_S: Final = 1.0
+
+
+class Recovery:
+    """The background recovery of one supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._due = asyncio.Event()
+        self._one = asyncio.Lock()
+
+    def due(self) -> None:
+        """Somebody has died, or the store is back."""
+        self._due.set()
+
+    async def forever(self) -> None:
+        """Until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_S):
+                    await self._due.wait()
+            self._due.clear()
+            if self._supervisor.store.serving and not await self.once():
+                await asyncio.sleep(RETRY_S)
+                self._due.set()
+
+    async def once(self) -> bool:
+        """Adopt what is dead; False when the store did not take all of it."""
+        boss = self._supervisor
+        async with self._one:
+            try:
+                refunded = await asyncio.to_thread(boss.settings.evidence.refund, boss.config)
+                if refunded:
+                    _log.info("%d reservation(s) of dead workers given back", refunded)
+            except (EvidenceError, OperatorError, OSError) as error:
+                boss.problem(f"reservations of dead workers not given back: {error}")
+            try:
+                report = await asyncio.to_thread(boss.settings.evidence.recover, boss.config)
+            except (EvidenceError, OperatorError, OSError) as error:
+                boss.problem(str(error))
+                return True
+        for found in report.recovered:
+            state = found.pending or "shipped"
+            _log.info("journal %s: %d exchange(s) closed as lost; %s", found.folder, found.lost, state)
+        return not report.pending

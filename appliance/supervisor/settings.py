@@ -1,0 +1,45 @@
+"""What one run of the supervisor is given: how to load the configuration, which programs to start, what to check.
+
+Rules: a child's command line names folders and descriptors, never a secret; `-I` keeps the caller's environment and
+working folder out of the child's imports.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.supervisor.evidence import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from appliance.config.schema import Config
+    from appliance.model.names import Stage
+    from appliance.supervisor.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The command lines of the children; descriptors are inherited under the same numbers."""
+
+    def store(self, config: Config) -> list[str]:
+        """The store."""
+        return [sys.executable, "-I", "-m", "appliance.store", "--run-dir", config.run_dir]
+
+    def worker(self, config: Config, name: str, proxy_fd: int, gateway_fd: int) -> list[str]:
+        """A proxy worker."""
+        fds = ["--proxy-fd", str(proxy_fd), "--gateway-fd", str(gateway_fd)]
+        return [sys.executable, "-I", "-m", "addons.launch", "--run-dir", config.run_dir, "--worker", name, *fds]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `gnomon up` was asked. `load` reads the configuration, flags applied, each time anew."""
+
+    load: Callable[[], Config]
+    stage: Stage | None = None
+    announce: Callable[[Supervisor], None] = lambda _: None
+    programs: Programs = field(default_factory=Programs)
+    evidence: Evidence = field(default_factory=Evidence)

@@ -1,0 +1,22 @@
+"""One worker, the whole chain: what is asked arrives redacted, is answered unbroken, and stands in the journal."""
+
+from conftest import worker_at
+from tests_support import HOST
+
+BODY = {"model": "stand-in", "messages": [{"role": "user", "content": "mail maria.keller@corp-mail.com now"}]}
+URL = f"https://{HOST}/v1/chat/completions"
+
+
+async def test_redacted_and_journalled(provider, tmp_path):
+    before = len(provider.arrivals())
+    async with worker_at(tmp_path, provider) as worker:
+        async with worker.client() as client:
+            answer = await client.post(URL, json=BODY)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["choices"][0]["message"]["content"].startswith("Noon")
+        assert "alt-svc" not in answer.headers
+    (arrival,) = provider.arrivals()[before:]
+    assert "maria.keller" not in arrival["body"]
+    assert arrival["sha256"] in worker.journal()
+    assert '"kind":"close"' in worker.journal()
+    assert "maria.keller" not in worker.journal()

@@ -1,0 +1,131 @@
+"""Policy files, the embedded default, and what `policy check` and `policy explain` tell."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.config.policy_command import Imagined, check, explain_request
+from appliance.config.policy_file import load_policy
+from appliance.model.errors import OperatorError
+from appliance.model.names import Disposition, Stage
+from appliance.policy.rules import PolicyFile, json_schema
+
+D = Disposition
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    with pytest.raises(OperatorError) as caught:
+        load_policy(path)
+    return str(caught.value).replace(str(path), "FILE")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rule: []\n", "FILE:1: rule: unknown key; did you mean 'rules'?"),
+        ("rules:\n  - id: a\n", "FILE:2: rules.0.then: is missing"),
+        ("rules:\n  - {id: A b, then: {disposition: block}}\n", "FILE:2: rules.0.id: must fit"),
+        ("rules:\n  - id: a\n    then: {disposition: stop}\n", "FILE:3: rules.0.then.disposition: not one of allow"),
+        (
+            "rules:\n  - id: a\n    then: {disposition: redirect}\n",
+            "FILE:3: rules.0.then.route: rule a: redirect needs",
+        ),
+        ("rules:\n  - id: a\n    percent: 101\n    then: {disposition: block}\n", "FILE:3: rules.0.percent: must lie"),
+        (
+            "rules:\n  - id: a\n    layer: user\n    then: {disposition: block}\n",
+            "rules.0.match.users: rule a: a rule of",
+        ),
+        (
+            "rules:\n  - {id: a, then: {disposition: block}}\n  - {id: a, then: {disposition: allow}}\n",
+            "FILE:3: rules.1.id: a stands twice, first in line 2",
+        ),
+        (
+            "rules:\n- id: a\n  then: {disposition: block}\n  exceptions:\n  - {users: [x], reason: y, expires: z}\n",
+            "FILE:5: rules.0.exceptions.0.expires: must be a date",
+        ),
+    ],
+)
+def test_faults_are_told_at_their_line(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, text)
+
+
+def test_a_full_rule(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("""
+rules:
+  - id: lab
+    layer: department
+    match: {departments: [lab], models: ["gpt-*"], labels: {kinds: [pii], min_score: 0.4}, unapproved: true}
+    then: {disposition: redact, redact: {entities: [EMAIL_ADDRESS]}}
+    stage: observe
+    percent: 20
+    exceptions: [{groups: [staff], reason: trial, expires: 2027-01-31}]
+    reason: because
+""")
+    (rule,) = load_policy(path)
+    assert msgspec.convert(msgspec.to_builtins(PolicyFile(rules=(rule,))), PolicyFile).rules == (rule,)
+    assert rule.exceptions[0].expires.isoformat() == "2027-01-31"
+
+
+def test_the_schema_names_every_key_of_a_rule() -> None:
+    assert {"id", "layer", "match", "then", "exceptions"} <= set(json_schema()["$defs"]["Rule"]["properties"])
+
+
+def test_the_embedded_policy_is_sound() -> None:
+    report = check(None)
+    assert report.warnings == ()
+    assert report.rules == len(load_policy())
+    assert "rules are sound" in report.text()
+
+
+def test_rules_that_can_never_match_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("rules:\n  - {id: a, match: {services: [opnai], categories: [zzz]}, then: {disposition: block}}\n")
+    assert check(path).warnings == (
+        "rule a: no service 'opnai'; did you mean 'openai'?",
+        "rule a: no category 'zzz' in the catalogue",
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "disposition", "rule", "entities", "kinds"),
+    [
+        (Imagined(host="www.example.com", entities=("EMAIL_ADDRESS",)), D.ALLOW, None, (), ()),
+        (Imagined(host="api.openai.com"), D.OBSERVE, "unapproved-service", (), ()),
+        (
+            Imagined(host="api.openai.com", entities=("EMAIL_ADDRESS", "US_BANK_NUMBER=0.05", "URL")),
+            D.REDACT,
+            "personal-data-to-ai",
+            ("EMAIL_ADDRESS",),
+            (),
+        ),
+        (Imagined(host="claude.ai", entities=("secret:AWS_KEY=0.9",)), D.REDACT, "secrets-to-ai", (), ("secret",)),
+        (Imagined(host="models.litellm.cloud"), D.BLOCK, "known-bad", (), ()),
+    ],
+)
+def test_the_embedded_policy(request_, disposition, rule, entities, kinds) -> None:
+    verdict = explain_request(request_).verdict
+    assert (verdict.disposition, verdict.rule, verdict.entities, verdict.kinds) == (disposition, rule, entities, kinds)
+
+
+def test_an_explanation_names_the_deciding_rule() -> None:
+    text = explain_request(Imagined(host="models.litellm.cloud"), stage=Stage.OBSERVE).text
+    assert "Verdict (would be): block." in text
+    assert "safety rule known-bad of policy 1: This host is known" in text
+    assert "stage observe: block is recorded, nothing is changed" in text
+    assert "Also matched: organisation rule unapproved-service, observe." in text
+    assert "No rule of policy 1 matches" in explain_request(Imagined(host="example.com")).text
+
+
+def test_a_label_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(OperatorError, match="secrt:X"):
+        explain_request(Imagined(host="api.openai.com", entities=("secrt:X",)))
+
+
+def test_the_published_schema_is_current() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "policy.schema.json"
+    assert json.loads(page.read_text()) == json.loads(json.dumps(json_schema()))

@@ -1,0 +1,169 @@
+"""The whole inspection: labels, coverage, redaction in the body's own coding, and no silence when something fails."""
+
+import gzip
+import json
+import re
+
+import pytest
+
+from appliance.inspect.content import encode_body
+from appliance.inspect.inspection import Inspector, Limits
+from appliance.model.detection import Detection
+from appliance.model.names import DetectionKind
+
+CHAT = "/v1/chat/completions"
+
+
+class Finder:
+    """Finds addresses and keys the plain way."""
+
+    version = "7"
+    classes = ("pii", "secret")
+    max_chars = 1000
+    RULES = (
+        ("EMAIL_ADDRESS", DetectionKind.PII, r"[\w.]+@[\w.]+\w"),
+        ("DOMAIN", DetectionKind.TOPIC, r"(?<=@)[\w.]+\w"),
+        ("OPENAI_API_KEY", DetectionKind.SECRET, r"sk-\w+"),
+    )
+
+    def scan(self, text):
+        return tuple(
+            Detection(*match.span(), entity, kind, 0.5 + len(entity) / 100, "test")
+            for entity, kind, rule in self.RULES
+            for match in re.finditer(rule, text)
+        )
+
+
+def chat(text, **more):
+    return json.dumps({"model": "m", "messages": [{"role": "user", "content": text}], **more}).encode()
+
+
+def inspect(raw, coding=None, path=CHAT, content_type="application/json", **limits):
+    return Inspector(Finder(), Limits(**limits)).request("POST", path, "openai", content_type, coding, raw)
+
+
+def test_a_chat_is_read_scanned_and_counted():
+    inspection = inspect(chat("a@x.test and b@x.test, key sk-123", stream=True))
+    assert (inspection.api, inspection.model, inspection.stream) == ("openai.chat", "m", True)
+    assert [(label.entity, label.count) for label in inspection.labels] == [
+        ("DOMAIN", 2),
+        ("EMAIL_ADDRESS", 2),
+        ("OPENAI_API_KEY", 1),
+    ]
+    assert inspection.coverage.complete
+    assert inspection.coverage.scanned_by == ("pii", "secret")
+    assert inspection.detector_version == "7"
+
+
+@pytest.mark.parametrize("coding", [None, "gzip", "br, zstd"])
+def test_redaction_keeps_the_coding_and_every_other_byte(coding):
+    body = chat("Grüße an a@x.test \n Schluss")
+    raw = encode_body(body, tuple(coding.split(", ")) if coding else ())
+    edited, count = inspect(raw, coding).redacted(lambda one: one.kind is DetectionKind.PII)
+    again = inspect(edited, coding)
+    assert (count, again.problem) == (1, None)
+    assert again.body == body.replace(b"a@x.test", b"<EMAIL_ADDRESS>")
+    assert not any(label.kind is DetectionKind.PII for label in again.labels)
+
+
+def test_what_is_not_chosen_does_not_shield_what_is():
+    edited, _ = inspect(chat("a@x.test")).redacted(lambda one: one.entity == "DOMAIN")
+    assert b"a@<DOMAIN>" in edited
+    longest, count = inspect(chat("a@x.test")).redacted(lambda _: True)
+    assert (b"<EMAIL_ADDRESS>" in longest, count) == (True, 1)
+
+
+def test_a_body_without_findings_comes_back_bit_by_bit():
+    raw = gzip.compress(chat("nothing"), 9)
+    assert inspect(raw, "gzip").redacted(lambda _: True) == (raw, 0)
+    assert inspect(raw, "gzip").edited(None, include_usage=True).body == raw
+
+
+def test_usage_is_asked_for_beside_redaction():
+    edited = inspect(chat("a@x.test", stream=True)).edited(lambda _: True, include_usage=True)
+    told = json.loads(edited.body)
+    assert told["stream_options"] == {"include_usage": True}
+    assert told["messages"][0]["content"] == "<EMAIL_ADDRESS>"
+    assert (edited.redactions, edited.edits) == (1, ("include_usage",))
+
+
+def test_usage_is_not_asked_for_twice():
+    raw = chat("x", stream=True, stream_options={"include_usage": True})
+    inspection = inspect(raw)
+    assert inspection.include_usage
+    assert inspection.edited(None, include_usage=True).edits == ()
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v2/else"])
+@pytest.mark.parametrize(
+    ("raw", "coding", "problem"),
+    [
+        (b"{nope", None, "malformed_json"),
+        (chat("x"), "gzip", "corrupt_encoding"),
+        (chat("x"), "rot13", "unknown_encoding"),
+        (b"[" * 2000 + b"]" * 2000, None, "too_deep"),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem_and_opaque(path, raw, coding, problem):
+    inspection = inspect(raw, coding, path)
+    assert inspection.problem == problem
+    assert inspection.coverage.opaque == {problem: len(raw)}
+    assert inspection.redacted(lambda _: True) == (raw, 0)
+    assert inspection.api == ("openai.chat" if path == CHAT else None)
+
+
+def test_duplicate_keys_are_a_problem_although_all_is_scanned():
+    inspection = inspect(b'{"messages":[{"role":"user","content":"a@x.test","content":"ok"}]}')
+    assert inspection.problem == "duplicate_key"
+    assert inspection.coverage.complete
+    assert b"<EMAIL_ADDRESS>" in inspection.redacted(lambda _: True)[0]
+
+
+def test_text_over_the_bounds_is_told_not_skipped():
+    inspection = inspect(chat("a@x.test" * 10), max_text=40)
+    assert inspection.coverage.text_unscanned == {"too_large": 80}
+    many = inspect(json.dumps([["x" * 30] * 4]).encode(), path="/v2/else", max_scanned=100)
+    assert many.coverage.text_unscanned == {"too_large": 30}
+
+
+def test_text_beyond_the_detectors_reach_is_scanned_too():
+    inspection = inspect(chat("x " * 2000 + "a@x.test"))
+    assert inspection.coverage.complete
+    assert b"<EMAIL_ADDRESS>" in inspection.redacted(lambda _: True)[0]
+
+
+def test_a_detector_that_fails_is_heard():
+    class Broken(Finder):
+        def scan(self, _text):
+            raise RuntimeError("recogniser lost")
+
+    with pytest.raises(RuntimeError, match="recogniser lost"):
+        Inspector(Broken()).request("POST", CHAT, None, "application/json", None, chat("x"))
+
+
+def test_chat_is_read_as_json_whatever_the_content_type_says():
+    assert inspect(chat("a@x.test"), content_type="application/x-www-form-urlencoded").labels
+
+
+def test_an_answer_tells_usage_model_and_coverage():
+    answer = {
+        "model": "m-2",
+        "choices": [{"message": {"role": "assistant", "content": "a@x.test"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+    }
+    raw = gzip.compress(json.dumps(answer).encode())
+    inspector = Inspector(Finder())
+    plain = inspector.response("openai.chat", "application/json", "gzip", raw)
+    assert (plain.model_served, plain.usage.input_tokens, plain.usage.output_tokens) == ("m-2", 9, 3)
+    assert plain.coverage.text_unscanned == {"not_scanned": len("a@x.test") + len("m-2")}
+    assert plain.labels == ()
+    scanned = inspector.response("openai.chat", "application/json", "gzip", raw, scan=True)
+    assert scanned.coverage.complete
+    assert [label.entity for label in scanned.labels] == ["DOMAIN", "EMAIL_ADDRESS"]
+
+
+@pytest.mark.parametrize("api", ["openai.chat", None])
+def test_an_answer_that_cannot_be_read_is_opaque(api):
+    told = Inspector(Finder()).response(api, "application/json", None, b"<html>")
+    assert (told.problem, told.coverage.opaque) == ("malformed_json", {"malformed_json": 6})
+    assert Inspector(Finder()).response(api, "", None, b"").coverage.length == 0

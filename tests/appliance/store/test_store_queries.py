@@ -1,0 +1,148 @@
+"""Named queries: pages, filters, sums."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from appliance.model.event import Notice, Refused, Tunnelled
+from appliance.model.names import Outcome, RefusalReason
+from appliance.store import queries
+from appliance.store.bench import closed, opened
+from appliance.store.pages import (
+    MAX_LIMIT,
+    ExchangeRequest,
+    ExchangesRequest,
+    NoticesRequest,
+    PersonsRequest,
+    RefusalsRequest,
+    SpanRequest,
+    TunnelsRequest,
+)
+from appliance.store.queries import QUERIES
+
+NOW = 1_763_700_000.0
+
+
+@pytest.fixture
+def history(ingest, life):
+    journal = life()
+    for number in range(25):
+        journal.add(opened(f"x{number}", f"w{number % 2}", NOW + number), persons={f"p_{number}": f"name {number}"})
+        if number % 5:
+            outcome = Outcome.BLOCKED if number % 5 == 1 else Outcome.COMPLETED
+            journal.add(msgspec.structs.replace(closed(f"x{number}", NOW + number + 0.5), outcome=outcome))
+    journal.add(closed("x1", NOW + 90))  # a second close of one exchange counts nowhere
+    journal.add(Refused(NOW, "w0", RefusalReason.SMUGGLING, "a_1", "p_1", "evil.example", 443))
+    journal.add(Notice(NOW, "w0", "alarm", "journal_filling"), Tunnelled(NOW, "w0", 3, 10, 20))
+    ingest.commit([journal.frame()])
+    return journal
+
+
+def pages(connection, **filters):
+    before = None
+    for _ in range(20):
+        page = queries.exchanges(connection, ExchangesRequest(limit=4, before=before, **filters))
+        yield from page
+        if not page:
+            return
+        before = page[-1].n
+
+
+@pytest.mark.usefixtures("history")
+def test_pages_show_every_exchange_once_newest_first(connection):
+    assert [row.exchange for row in pages(connection)] == [f"x{number}" for number in reversed(range(25))]
+
+
+@pytest.mark.usefixtures("history")
+def test_newer_than_what_was_seen(connection):
+    seen = queries.exchanges(connection, ExchangesRequest(limit=3))
+    assert queries.exchanges(connection, ExchangesRequest(after=seen[0].n)) == []
+    assert queries.exchanges(connection, ExchangesRequest(after=seen[2].n)) == seen[:2]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"worker": "w1"}, range(1, 25, 2)),
+        ({"outcome": "running"}, range(0, 25, 5)),
+        ({"outcome": "blocked"}, range(1, 25, 5)),
+        ({"service": "openai", "since": NOW + 20, "until": NOW + 22}, (20, 21)),
+        ({"model": "gpt-4o-mini", "worker": "w0", "outcome": "running"}, (0, 10, 20)),
+        ({"service": "x' OR 1=1 --"}, ()),
+        ({"host": "%"}, ()),
+    ],
+)
+@pytest.mark.usefixtures("history")
+def test_filters(connection, filters, expected):
+    found = [row.exchange for row in pages(connection, **filters)]
+    assert found == [f"x{number}" for number in sorted(expected, reverse=True)]
+
+
+@pytest.mark.usefixtures("history")
+def test_a_row_carries_its_close_or_none(connection):
+    by_name = {row.exchange: row for row in queries.exchanges(connection, ExchangesRequest())}
+    assert (by_name["x0"].outcome, by_name["x0"].status) == (None, None)
+    assert (by_name["x1"].outcome, by_name["x1"].status, by_name["x1"].input_tokens) == ("blocked", 200, 512)
+    assert by_name["x1"].entities == ["EMAIL_ADDRESS", "OPENAI_API_KEY"]
+
+
+def test_one_exchange_with_its_exact_records(connection, history):
+    records = queries.exchange(connection, ExchangeRequest(exchange="x1"))
+    assert [record.kind for record in records] == ["open", "close", "close"]
+    assert all(bytes(record.body) in history.frame()[1] for record in records)
+    assert queries.exchange(connection, ExchangeRequest(exchange="none")) == []
+
+
+@pytest.mark.usefixtures("history")
+def test_other_tables(connection):
+    assert [row.host for row in queries.refusals(connection, RefusalsRequest(reason="smuggling"))] == ["evil.example"]
+    assert queries.refusals(connection, RefusalsRequest(reason="malformed_request")) == []
+    assert [row.note for row in queries.notices(connection, NoticesRequest(severity="alarm"))] == ["journal_filling"]
+    assert [row.bytes_up for row in queries.tunnels(connection, TunnelsRequest())] == [10]
+    people = queries.persons(connection, PersonsRequest(digests=("p_3", "p_none", "p_4")))
+    assert sorted((person.digest, person.value) for person in people) == [("p_3", "name 3"), ("p_4", "name 4")]
+
+
+@pytest.mark.usefixtures("history")
+def test_sums(connection):
+    counted = {row.outcome: row.exchanges for row in queries.counts(connection, SpanRequest())}
+    assert sum(counted.values()) == 25
+    assert counted[None] == 5
+    [used] = queries.usage(connection, SpanRequest(until=NOW + 1000))
+    [none] = [row for row in queries.usage(connection, SpanRequest(since=NOW + 24)) if row.service]
+    assert (used.exchanges, used.input_tokens, used.principals) == (25, 20 * 512, 25)
+    assert none.exchanges == 1
+    [covered] = queries.coverage(connection, SpanRequest())
+    assert covered.length == covered.structure + covered.scanned + covered.unscanned + covered.opaque
+    assert (covered.exchanges, covered.incomplete) == (25, 0)
+
+
+def test_views_agree_with_the_queries(connection, history):
+    assert connection.execute("SELECT count(*), count(outcome) FROM v_exchanges").fetchall() == [(25, 20)]
+    assert connection.execute("SELECT sum(exchanges), sum(input_tokens) FROM v_usage").fetchall() == [(25, 10_240)]
+    assert connection.execute("SELECT bytes = structure + scanned + unscanned + opaque FROM v_coverage").fetchall() == [
+        (True,)
+    ]
+    assert queries.table_sizes(connection)["exchange_open"] == 25
+    assert [mark.seq for mark in queries.marks(connection)] == [len(history.lines)]
+
+
+def test_nothing_is_unbounded():
+    for query in QUERIES.values():
+        fields = {field.name for field in msgspec.structs.fields(query.request)}
+        assert fields & {"limit", "exchange", "digests"}
+    for limit in (0, -1, MAX_LIMIT + 1):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"limit": limit}, ExchangesRequest)
+
+
+@pytest.mark.usefixtures("history")
+def test_every_filter_is_a_column(connection):
+    for name, query in QUERIES.items():
+        texts = [
+            f.name for f in msgspec.structs.fields(query.request) if f.name not in {"limit", "digests", "exchange"}
+        ]
+        for field in itertools.chain(texts):
+            value = 5.0 if field in {"since", "until"} else 5 if field in {"before", "after"} else "blocked"
+            assert query.run(connection, query.request(**{field: value})) is not None, name

@@ -1,0 +1,69 @@
+"""Events to rows: the same columns as the schema, and nothing that a column would silently drop."""
+
+import msgspec
+import pytest
+
+from appliance.model.detection import Coverage
+from appliance.model.event import Tunnelled, Usage
+from appliance.store.bench import closed, opened
+from appliance.store.placing import Misfit, Origin, row_of
+from appliance.store.rows import TABLES
+
+ORIGIN = Origin(1, "w0", 7, 1, "d" * 64, "{}")
+TYPES = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN", tuple[str, ...]: "VARCHAR[]"}
+
+
+@pytest.mark.parametrize("row", TABLES, ids=TABLES.values())
+def test_a_row_has_its_tables_columns(connection, row):
+    table = connection.execute(
+        "SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns() WHERE table_name = ? "
+        "ORDER BY column_index",
+        [TABLES[row]],
+    ).fetchall()
+    fields = [(field.name, *declared(field.type)) for field in msgspec.structs.fields(row)]
+    assert fields == [(name, "BIGINT" if kind == "INTEGER" else kind, needed) for name, kind, needed in table]
+
+
+def declared(annotation):
+    for plain, kind in TYPES.items():
+        if annotation == plain:
+            return kind, True
+        if annotation == plain | None:
+            return kind, False
+    raise AssertionError(annotation)
+
+
+def with_facts(**changed):
+    event = opened("x", "w0", 1.0)
+    return msgspec.structs.replace(event, facts=msgspec.structs.replace(event.facts, **changed))
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (with_facts(coverage=None), "without coverage"),
+        (with_facts(coverage=Coverage(10, 3, 3)), "add up"),
+        (with_facts(request_bytes=2**63), "outside"),
+        (with_facts(request_bytes=-1), "outside"),
+        (with_facts(port=2**31), "outside"),
+        (with_facts(coverage=Coverage(-1, -1)), "outside"),
+        (msgspec.structs.replace(closed("x", 1.0), usage=Usage(input_tokens=-5)), "outside"),
+        (msgspec.structs.replace(closed("x", 1.0), coverage=Coverage(4, 5)), "add up"),
+        (msgspec.structs.replace(closed("x", 1.0), response_bytes=2**64), "outside"),
+        (Tunnelled(1.0, "w0", 1, 2**63, 0), "outside"),
+    ],
+)
+def test_what_breaks_a_law_does_not_become_a_row(event, why):
+    with pytest.raises(Misfit, match=why):
+        row_of(ORIGIN, event)
+
+
+def test_a_request_without_a_body_needs_no_coverage():
+    assert row_of(ORIGIN, with_facts(coverage=None, request_bytes=0)).coverage_length is None
+
+
+def test_coverage_is_summed_by_where_bytes_went():
+    coverage = Coverage(10, 1, 2, {"too_large": 3}, {"image": 1, "audio": 3})
+    row = row_of(ORIGIN, with_facts(coverage=coverage))
+    assert (row.coverage_length, row.coverage_structure, row.coverage_scanned) == (10, 1, 2)
+    assert (row.coverage_unscanned, row.coverage_opaque) == (3, 4)
