@@ -21,7 +21,7 @@ from addons.refusals import RefusalsAddon, stranger
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
 from addons.telemetry import Telemetry
-from addons.tls import TlsAddon
+from addons.tls import TlsAddon, listener_context
 from addons.upstream import cancel_stream
 from addons.worker import Worker
 from appliance.ca.files import load_intermediate
@@ -92,7 +92,7 @@ def build_chain(config: Config, name: str) -> list[object]:
         catalogue,
         compiler(_first_snapshot(state)),
         _inspector(config),
-        Ledger(state / "ledger" / "counters.map"),
+        Ledger(state / "ledger" / "counters.map", make=False),
         derive(site_key, b"gnomon-keyprint"),
         identity.principal,
     )
@@ -105,7 +105,7 @@ def build_chain(config: Config, name: str) -> list[object]:
         _tls(config, worker),
         ExchangeAddon(worker),
         streaming,
-        RefusalsAddon(worker),
+        RefusalsAddon(worker, identity.of_client),
         FollowAddon(worker, compiler, streaming, lambda: journal.fill),
         ShippingAddon(worker, journal),
     ]
@@ -120,8 +120,8 @@ def _first_snapshot(state: Path) -> PolicySnapshot:
 
 
 def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:
-    def report(reason: RefusalReason, principal: Principal, host: str, port: int, detail: str) -> None:
-        telemetry.refused(reason, principal, host, port, detail=detail)
+    def report(reason: RefusalReason, principal: Principal, host: str, port: int, detail: str, listener: str) -> None:
+        telemetry.refused(reason, principal, host, port, detail=detail, listener=listener)
 
     threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
     return IdentityAddon(make_identification(config.identity, threads), report)
@@ -144,7 +144,11 @@ def _tls(config: Config, worker: Worker) -> TlsAddon:
         worker.telemetry.refused(RefusalReason.OUTSIDE_INTERCEPT, stranger(client), host, 0, detail=detail)
 
     bundle = Path(config.egress.ca_bundle) if config.egress.ca_bundle else None
-    return TlsAddon(LeafCache(load_intermediate(config.ca_dir)), unservable=unservable, ca_bundle=bundle)
+    leaves, listen = LeafCache(load_intermediate(config.ca_dir)), config.listen
+    listener = (
+        listener_context(Path(listen.certificate), Path(listen.key)) if listen.certificate and listen.key else None
+    )
+    return TlsAddon(leaves, unservable=unservable, ca_bundle=bundle, listener=listener)
 
 
 def _cut(flow: http.HTTPFlow) -> None:

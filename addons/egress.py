@@ -8,6 +8,7 @@ riddle; a sealed tunnel is dialled to the CONNECT address and nowhere else; tunn
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from mitmproxy import connection, http, tls
@@ -17,15 +18,18 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from addons.answers import refuse
 from addons.failclosed import ClosingLayer
+from addons.upstream import DIAL_FIRST, in_client_tls
 from addons.worker import SNI_HOST, Worker, allowed_client
 from appliance.model.facts import Principal
 from appliance.model.names import RefusalReason
 from appliance.net.agreement import agree
-from appliance.net.hostname import address_literal
+from appliance.net.hostname import address_literal, split_authority
 from appliance.net.intercept import Handling, Interception
 
 TLS_HANDSHAKE = b"\x16\x03"
 ENOUGH_TO_TELL = 3
+MAX_PEEK = 16 * 1024  # of a request in clear, to find its Host
+HOST_LINE = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 METHODS = (b"GET", b"POS", b"PUT", b"HEA", b"DEL", b"PAT", b"OPT", b"PRI")
 
 
@@ -67,6 +71,7 @@ class EgressAddon:
             return
         request = flow.request
         self.tunnels[flow.client_conn.id] = Tunnel(request.host, request.port, self._worker.principal(flow))
+        flow.metadata[DIAL_FIRST] = not self._interception.intercepts(request.host)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Choose what reads the next bytes of a connection."""
@@ -74,8 +79,10 @@ class EgressAddon:
         tunnel = self.tunnels.get(context.client.id)
         if tunnel is None or nextlayer.layer:
             return
-        if context.client.tls_established:
+        if in_client_tls(context):
             nextlayer.layer = layers.HttpLayer(context, HTTPMode.transparent)
+        elif not data and nextlayer.data_server() and not self._interception.intercepts(tunnel.host):
+            nextlayer.layer = layers.TCPLayer(context, ignore=True)  # the server speaks first: neither TLS nor HTTP
         elif len(data) < ENOUGH_TO_TELL:
             return
         elif data.startswith(TLS_HANDSHAKE):
@@ -85,9 +92,14 @@ class EgressAddon:
         else:
             nextlayer.layer = self._clear_layer(context, tunnel, data)
 
-    def _clear_layer(self, context: Context, tunnel: Tunnel, data: bytes) -> layer.Layer:
+    def _clear_layer(self, context: Context, tunnel: Tunnel, data: bytes) -> layer.Layer | None:
+        """For what is not TLS. None: wait until the head of a request is there."""
         if not self._interception.intercepts(tunnel.host):
-            return layers.TCPLayer(context, ignore=True)
+            named = _host_in(data)
+            if named is None:
+                return None
+            if not self._interception.intercepts(named):
+                return layers.TCPLayer(context, ignore=True)
         if data[:ENOUGH_TO_TELL] in METHODS:
             return layers.HttpLayer(context, HTTPMode.transparent)
         self._refused(
@@ -116,9 +128,14 @@ class EgressAddon:
         if tunnel is not None and tunnel.refused:
             refuse(flow, 421, "name_disagreement", tunnel.refused)
             return
-        host = flow.request.host_header
-        connect_host, sni = (tunnel.host, tunnel.sni) if tunnel else (flow.request.host, None)
+        request = flow.request
+        host = request.host_header
+        connect_host, sni = (tunnel.host, tunnel.sni) if tunnel else (request.host, None)
         agreement = agree(connect_host, sni, host, self._worker.catalogue)
+        if tunnel and agreement.ok and request.authority and not request.is_http2:
+            # A target in absolute form names a host as well, and outranks Host (RFC 9112 3.2.2).
+            agreement = agree(connect_host, sni, request.authority, self._worker.catalogue)
+            request.authority = ""
         if not agreement.ok:
             self._disagreed(flow, agreement.detail)
         elif address_literal(connect_host) is not None and agreement.host:
@@ -136,9 +153,29 @@ class EgressAddon:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A client that rejects our certificate: closed, recorded, never passed through."""
-        tunnel = self.tunnels.get(data.context.client.id)
-        if tunnel is not None:
+        client = data.context.client
+        tunnel = self.tunnels.get(client.id)
+        if tunnel is None:
+            nobody = Principal(name="anonymous", address=str(client.peername[0]))
+            detail = "no TLS handshake with the listener itself"
+            self._worker.telemetry.refused(RefusalReason.CERTIFICATE_REJECTED, nobody, "", 0, detail=detail)
+        elif not tunnel.refused:
             self._refused(RefusalReason.CERTIFICATE_REJECTED, tunnel, "the client did not complete the TLS handshake")
 
     def _refused(self, reason: RefusalReason, tunnel: Tunnel, detail: str) -> None:
         self._worker.telemetry.refused(reason, tunnel.principal, tunnel.host, tunnel.port, detail=detail)
+
+
+def _host_in(data: bytes) -> str | None:
+    """The host that a request in clear names; empty where it is no HTTP or names none; None: its head is not whole."""
+    if data[:ENOUGH_TO_TELL] not in METHODS or len(data) > MAX_PEEK:
+        return ""
+    line, newline, rest = data.partition(b"\r\n")
+    if newline and not line.endswith((b" HTTP/1.1", b" HTTP/1.0")):
+        return ""
+    head, end, _ = rest.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    found = HOST_LINE.search(b"\r\n" + head + b"\r\n")
+    parts = split_authority(found.group(1).decode("latin-1")) if found else None
+    return parts[0] if parts else ""

@@ -11,14 +11,15 @@ inspection or journalling raises, and the guard around every hook closes (stage 
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from mitmproxy import http
 
 from addons.answers import refuse
 from addons.failclosed import CLEARED
-from addons.worker import Worker
+from addons.redirect import Move, Redirects
+from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Dialect, StreamReader
 from appliance.inspect.dialects.registry import by_api
 from appliance.inspect.inspection import Inspection
@@ -58,7 +59,8 @@ class Exchange:
     reader: StreamReader | None = None
     kept: bytearray = field(default_factory=bytearray)
     kept_all: bool = True
-    cut: str = ""
+    cut: str = ""  # why the appliance ended it: drain or policy
+    moved: str = ""  # the route that a redirect sent it to
 
 
 class ExchangeAddon:
@@ -66,14 +68,14 @@ class ExchangeAddon:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._redirects = Redirects(worker.config.gateway.routes, worker.catalogue)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide between tunnel-through and exchange; the body of an exchange is held until it is judged."""
         if flow.response or flow.error or not flow.live:
             return
         worker = self._worker
-        host = worker.named_host(flow)
-        service = worker.catalogue.match(host)
+        service = worker.service_of(flow)
         if service is None:
             flow.request.stream = True
             flow.metadata[CLEARED] = True
@@ -81,6 +83,8 @@ class ExchangeAddon:
         if _is_websocket(flow) and worker.stage is Stage.ENFORCE:
             self._refuse(flow, 403, RefusalReason.WEBSOCKET, "WebSocket traffic to AI services cannot be inspected yet")
             return
+        if worker.stage is Stage.ENFORCE:
+            flow.request.headers.pop("upgrade", None)  # e.g. h2c: what would follow could not be read
         flow.request.headers["accept-encoding"] = "identity"
         flow.metadata[EXCHANGE] = Exchange(
             id=worker.telemetry.exchange_id(),
@@ -88,21 +92,27 @@ class ExchangeAddon:
             principal=worker.principal(flow),
             stage=worker.stage,
             started=time.perf_counter(),
-            host=host,
+            host=worker.named_host(flow),
         )
 
-    async def request(self, flow: http.HTTPFlow) -> None:
-        """Run the chain; afterwards the flow is cleared or answered."""
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Run the chain; afterwards the flow is cleared or answered. A large body is inspected beside the loop."""
         exchange = flow.metadata.get(EXCHANGE)
         if exchange is None or flow.response or flow.error:
-            return
-        await self.govern(flow, exchange)
-
-    async def govern(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        """Inspect, judge, reserve, journal, edit: in this order, each once."""
-        worker = self._worker
+            return None
         raw = flow.request.raw_content or b""
-        inspection = await self._inspect(flow, exchange, raw)
+        if len(raw) > IN_THREAD_BYTES:
+            return self._govern_later(flow, exchange, raw)
+        self.govern(flow, exchange, raw, self._inspect(flow, exchange, raw))
+        return None
+
+    async def _govern_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+        inspection = await asyncio.to_thread(self._inspect, flow, exchange, raw)
+        self.govern(flow, exchange, raw, inspection)
+
+    def govern(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> None:
+        """Judge, reserve, journal, edit what was inspected: in this order, each once."""
+        worker = self._worker
         exchange.dialect, exchange.stream = by_api(inspection.api), inspection.stream
         if inspection.problem not in READABLE and exchange.stage is Stage.ENFORCE:
             self._refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}")
@@ -113,16 +123,33 @@ class ExchangeAddon:
         if exchange.reservation is None and exchange.stage is Stage.ENFORCE:
             self._refuse(flow, 429, RefusalReason.QUOTA, "The request quota is used up")
             return
+        move = self._move(flow, exchange, verdict)
+        forwards = verdict.effective in FORWARDING or isinstance(move, Move)
         sent, redactions = self._edited(inspection, verdict, raw)
-        self._open(exchange, facts, verdict, raw, sent, redactions)
-        if verdict.effective in FORWARDING:
-            self._forward(flow, raw, sent)
-        else:
-            self._turn_away(flow, exchange, verdict)
+        edits = move.edits if isinstance(move, Move) else ()
+        self._open(exchange, facts, verdict, raw, sent if forwards else None, redactions, edits)
+        if not forwards:
+            self._turn_away(flow, exchange, verdict, str(move or ""))
+            return
+        if isinstance(move, Move):
+            move.apply(flow)
+            exchange.moved = move.route
+        self._forward(flow, raw, sent)
+        worker.running[exchange.id] = flow
 
-    async def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
+    def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | str | None:
+        """Where a redirect leads, or why it cannot be followed; None: no redirect."""
+        if verdict.effective is not Disposition.REDIRECT:
+            return None
+        api = exchange.dialect.api if exchange.dialect else None
+        move = self._redirects.move(verdict.route, exchange.service, api)
+        if isinstance(move, Move) and flow.metadata.get(ROUTE) == move.route:
+            return Move(move.route, move.targets, strip=False)  # it came by that route, which has stripped already
+        return move
+
+    def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
         request = flow.request
-        arguments = (
+        return self._worker.inspector.request(
             request.method,
             request.path.partition("?")[0],
             exchange.service.dialect,
@@ -130,9 +157,6 @@ class ExchangeAddon:
             request.headers.get("content-encoding"),
             raw,
         )
-        if len(raw) > IN_THREAD_BYTES:
-            return await asyncio.to_thread(self._worker.inspector.request, *arguments)
-        return self._worker.inspector.request(*arguments)
 
     @staticmethod
     def _edited(inspection: Inspection, verdict: Verdict, raw: bytes) -> tuple[bytes, int]:
@@ -142,10 +166,17 @@ class ExchangeAddon:
         return inspection.redacted(_chooser(verdict))
 
     def _open(
-        self, exchange: Exchange, facts: Facts, verdict: Verdict, raw: bytes, sent: bytes, redactions: int
+        self,
+        exchange: Exchange,
+        facts: Facts,
+        verdict: Verdict,
+        raw: bytes,
+        sent: bytes | None,
+        redactions: int,
+        edits: tuple[str, ...],
     ) -> None:
+        """Journal the open. `sent` None: nothing goes upstream."""
         body_digest = hashlib.sha256(raw).hexdigest() if raw else NO_DIGEST
-        forwarded = verdict.effective in FORWARDING
         event = ExchangeOpened(
             exchange=exchange.id,
             ts=self._worker.telemetry.clock(),
@@ -153,7 +184,8 @@ class ExchangeAddon:
             facts=facts,
             verdict=verdict,
             body_digest=body_digest,
-            sent_digest=(body_digest if sent is raw else hashlib.sha256(sent).hexdigest()) if forwarded else "",
+            sent_digest=_digest_of(sent, raw, body_digest),
+            edits=edits,
             redactions=redactions,
             inspect_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
         )
@@ -168,7 +200,7 @@ class ExchangeAddon:
                 flow.request.headers["content-length"] = str(len(sent))
         flow.metadata[CLEARED] = True
 
-    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> None:
+    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict, detail: str) -> None:
         code, message = (
             f"policy_{verdict.effective.value}",
             verdict.reason or "Not allowed by your organisation's policy",
@@ -184,17 +216,22 @@ class ExchangeAddon:
                 status=403,
                 duration_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
                 coverage=Coverage(length=0),
-                reason=code,
+                reason=f"{code}: {detail}" if detail else code,
             )
         )
 
     def _refuse(self, flow: http.HTTPFlow, status: int, reason: RefusalReason, message: str) -> None:
         worker = self._worker
         exchange: Exchange | None = flow.metadata.pop(EXCHANGE, None)
-        worker.telemetry.refused(
-            reason, worker.principal(flow), flow.request.host, flow.request.port, listener=worker.listener(flow)
-        )
+        principal, request, listener = worker.principal(flow), flow.request, worker.listener(flow)
+        worker.telemetry.refused(reason, principal, request.host, request.port, detail=message, listener=listener)
         refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
+
+
+def _digest_of(sent: bytes | None, raw: bytes, raw_digest: str) -> str:
+    if sent is None:
+        return ""
+    return raw_digest if sent is raw else hashlib.sha256(sent).hexdigest()
 
 
 def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:
@@ -203,4 +240,4 @@ def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:
 
 
 def _is_websocket(flow: http.HTTPFlow) -> bool:
-    return str(flow.request.headers.get("upgrade", "")).lower() == "websocket"
+    return "websocket" in str(flow.request.headers.get("upgrade", "")).lower()

@@ -31,6 +31,7 @@ FAULT_MESSAGE = "The gateway could not inspect this request, so it was not forwa
 
 Chunks = bytes | Iterable[bytes]
 StreamCallable = Callable[[bytes], Chunks]
+Hook = Callable[..., Awaitable[None] | None]
 
 
 class FaultLog(Protocol):
@@ -89,29 +90,25 @@ class Guard:
 
         return guarded
 
-    def _hook(self, owner: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _hook(self, owner: str, name: str, function: Hook) -> Hook:
+        """A hook may do its work at once, or return the rest of it to be awaited: both are guarded."""
         where = f"{owner}.{name}"
-        if inspect.iscoroutinefunction(function):
-            return self._async_hook(where, name, function)
 
-        def guarded(*subject: Any) -> None:
+        def guarded(*subject: Any) -> Awaitable[None] | None:
             try:
-                function(*subject)
+                rest = function(*subject)
             except Exception as error:  # noqa: BLE001 - see the module's theory
                 self._fault(where, name, subject, error)
+                return None
+            return None if rest is None else self._rest(where, name, subject, rest)
 
         return guarded
 
-    def _async_hook(
-        self, where: str, name: str, function: Callable[..., Awaitable[None]]
-    ) -> Callable[..., Awaitable[None]]:
-        async def guarded(*subject: Any) -> None:
-            try:
-                await function(*subject)
-            except Exception as error:  # noqa: BLE001 - see the module's theory
-                self._fault(where, name, subject, error)
-
-        return guarded
+    async def _rest(self, where: str, name: str, subject: tuple[Any, ...], rest: Awaitable[None]) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001 - see the module's theory
+            self._fault(where, name, subject, error)
 
     def _fault(self, where: str, name: str, subject: tuple[Any, ...], error: Exception) -> None:
         self._log.fault(where, error)

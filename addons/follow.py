@@ -63,14 +63,14 @@ class FollowAddon:
             worker.telemetry.notice("alarm", "policy_refused", f"snapshot {version}: {error}")
             return
         worker.adopt(policy)
-        ended = self._end_blocked()
-        worker.telemetry.notice("info", "policy_applied", f"snapshot {version}, {ended} streams ended")
+        told = f"snapshot {version}, stage {policy.stage}, {self._end_blocked()} exchanges ended"
+        worker.telemetry.notice("info", "policy_applied", told)
         if self._link is not None:
             spawn(self._link.applied(version), "policy applied")
 
     def _end_blocked(self) -> int:
         ended = 0
-        for flow in list(self._streaming.running.values()):
+        for flow in list(self._worker.running.values()):
             exchange = flow.metadata.get(EXCHANGE)
             if isinstance(exchange, Exchange) and self._blocked(exchange):
                 self._end(flow)
@@ -91,6 +91,6 @@ class FollowAddon:
         return Health(
             worker=worker.telemetry.worker,
             policy_version=worker.policy.version,
-            active=len(self._streaming.running),
+            active=len(worker.running),
             journal_fill=self._fill(),
         )

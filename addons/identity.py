@@ -7,7 +7,7 @@ carries a refusal; a principal is forgotten with its connection.
 """
 
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http
@@ -21,11 +21,11 @@ PRINCIPAL = "gnomon.principal"  # flow.metadata: appliance.model.facts.Principal
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
 PROXY_AUTHORIZATION = "proxy-authorization"
 
-Report = Callable[[RefusalReason, Principal, str, int, str], None]
+Report = Callable[[RefusalReason, Principal, str, int, str, str], None]
 
 
 class IdentityAddon:
-    """`report(reason, principal, host, port, detail)` is told of every refusal."""
+    """`report(reason, principal, host, port, detail, listener)` is told of every refusal."""
 
     def __init__(
         self, identification: Identification, report: Report, *, clock: Callable[[], float] = time.time
@@ -34,6 +34,7 @@ class IdentityAddon:
         self._report = report
         self._clock = clock
         self._tunnels: MutableMapping[connection.Client, Principal] = WeakKeyDictionary()
+        self._latest: MutableMapping[connection.Client, Principal] = WeakKeyDictionary()
 
     def principal(self, flow: http.HTTPFlow) -> Principal:
         """Who asks; anonymous with the peer's address where it is not known."""
@@ -41,6 +42,10 @@ class IdentityAddon:
         if isinstance(known, Principal):
             return known
         return self._tunnels.get(flow.client_conn) or Principal(ANONYMOUS, _address(flow))
+
+    def of_client(self, client: connection.Client) -> Principal:
+        """Whom a connection belongs to: the one who was identified on it last, else anonymous."""
+        return self._latest.get(client) or Principal(ANONYMOUS, str(client.peername[0]))
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Identify a tunnel; without a principal it is not opened."""
@@ -50,14 +55,14 @@ class IdentityAddon:
         if isinstance(known, Principal):
             self._tunnels[flow.client_conn] = known
 
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Identify a request, or take over its tunnel's principal."""
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Take over the tunnel's principal at once, or return the work of identifying the request."""
         known = self._tunnels.get(flow.client_conn)
         if known is None:
-            await self._identify(flow)
-        else:
-            flow.request.headers.pop(PROXY_AUTHORIZATION, None)
-            flow.metadata[PRINCIPAL] = known
+            return self._identify(flow)
+        flow.request.headers.pop(PROXY_AUTHORIZATION, None)
+        flow.metadata[PRINCIPAL] = known
+        return None
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Forget the tunnel."""
@@ -72,7 +77,7 @@ class IdentityAddon:
         request = IdentityRequest(_address(flow), listener=listener, proxy_authorization=sent)
         answer = await self._identification.identify(request, self._clock())
         if isinstance(answer, Principal):
-            flow.metadata[PRINCIPAL] = answer
+            flow.metadata[PRINCIPAL] = self._latest[flow.client_conn] = answer
         elif isinstance(answer, Challenge):
             refuse(flow, 407, answer.reason.value, _CHALLENGED, extra={"proxy-authenticate": answer.authenticate})
             self._refused(flow, answer.reason, answer.detail)
@@ -86,7 +91,9 @@ class IdentityAddon:
 
     def _refused(self, flow: http.HTTPFlow, reason: RefusalReason, detail: str) -> None:
         anonymous = Principal(ANONYMOUS, _address(flow))
-        self._report(reason, anonymous, flow.request.host, flow.request.port, detail)
+        listener = str(flow.metadata.get(LISTENER, "proxy"))
+        host, port = ("", 0) if listener == "gateway" else (flow.request.host, flow.request.port)
+        self._report(reason, anonymous, host, port, detail, listener)
 
 
 _CHALLENGED = "This proxy wants to know who is asking. Sign in with your user name and password."

@@ -1,16 +1,14 @@
 """The proxy worker: `python -m addons.launch --run-dir DIR --worker NAME --proxy-fd N --gateway-fd M`.
 
 Owns: one worker's life from inherited sockets to drain. Rules: everything is learnt from DIR/effective.json; readiness
-is one byte on the descriptor in GNOMON_READY_FD, after both listeners accept; SIGTERM, SIGINT and the parent's death
+is told through `appliance/bus/lifeline.py` after both listeners accept; SIGTERM, SIGINT and the supervisor's death
 mean drain: stop accepting, finish within `drain_s`, end what is left, exit 0; exit 2 for a wrong environment.
 """
 
 import argparse
 import asyncio
-import ctypes
 import importlib.util
 import logging
-import os
 import resource
 import signal
 import socket
@@ -26,13 +24,12 @@ from mitmproxy.addons.errorcheck import ErrorCheck
 from addons.listen import Listener
 from addons.upstream import Dialler, Layering, LeanMaster
 from addons.upstream.settings import SeamSettings
+from appliance.bus.lifeline import on_parent_gone, tell_ready
 from appliance.config.effective import read_effective
 from appliance.config.schema import Config
 from appliance.model.errors import OperatorError
 from appliance.net.addresses import Allowance, exemptions_of
 
-READY_FD = "GNOMON_READY_FD"
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOG = logging.getLogger("gnomon.worker")
 
 
@@ -79,11 +76,8 @@ class Ready:
     """Last in the chain: tells the supervisor that connections are served."""
 
     def running(self) -> None:
-        """One byte, once."""
-        number = os.environ.pop(READY_FD, "")
-        if number.isdigit():
-            os.write(int(number), b"1")
-            os.close(int(number))
+        """Once."""
+        tell_ready()
 
 
 def dialler_of(config: Config, own: Iterable[socket.socket] = ()) -> Dialler:
@@ -103,21 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gateway-fd", type=int)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
-    parent = os.getppid()
-    die_with_parent()
     raise_file_limit()
     try:
-        return asyncio.run(_run(options, parent))
+        return asyncio.run(_run(options))
     except OperatorError as error:
         sys.stderr.write(f"gnomon worker {options.worker}: {error}\n")
         return 2
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
-        raise OperatorError(f"prctl: {os.strerror(ctypes.get_errno())}; the worker cannot watch its supervisor")
 
 
 def raise_file_limit() -> None:
@@ -126,15 +111,14 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _run(options: argparse.Namespace, parent: int) -> int:
+async def _run(options: argparse.Namespace) -> int:
     config = read_effective(options.run_dir)
     sockets = _inherited({"proxy": options.proxy_fd, "gateway": options.gateway_fd})
     worker = Worker(config, build(config, options.worker), sockets)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
-    if os.getppid() != parent:  # it died before the kernel was asked
-        worker.stop()
+    on_parent_gone(worker.stop)
     await worker.run()
     return 0
 
@@ -170,6 +154,7 @@ def _settings(config: Config, listener: str) -> SeamSettings:
         max_head_bytes=egress.max_head_bytes,
         max_body_bytes=egress.max_body_bytes,
         idle_timeout_s=egress.idle_timeout_s,
+        tls=config.listen.certificate is not None,
     )
 
 

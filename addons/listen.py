@@ -18,6 +18,7 @@ from addons.upstream.settings import SeamSettings
 FRESH_GRACE_S = 5.0  # a connection that has not asked anything yet gets this long after a drain began
 CLOSE_GRACE_S = 5.0  # for last events to be written once streams were ended
 MAX_CONNECTIONS = 8192
+ATTACH_TURNS = 5  # of the loop, from accept(2) to a connection that its server knows
 BACKLOG = 4096  # as the supervisor set it: listening again must not shorten the queue
 
 Farewell = Callable[[http.HTTPFlow], bytes]
@@ -47,10 +48,16 @@ class Listener:
         self._socket.setblocking(False)
         self._server = await asyncio.start_server(self._serve, sock=self._socket, backlog=BACKLOG)
 
-    def stop_accepting(self) -> None:
+    async def stop_accepting(self) -> None:
         """Let go of the socket; connections already accepted go on."""
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is None:
+            return
+        # asyncio attaches an accepted connection one turn later and drops it if the server is closed by then.
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        for _ in range(ATTACH_TURNS):
+            await asyncio.sleep(0)
+        server.close()
 
     def active(self) -> int:
         """Connections on which something is running or may be about to run."""
@@ -58,7 +65,7 @@ class Listener:
 
     async def drain(self, drain_s: float, farewell: Farewell | None = None) -> None:
         """Stop accepting, wait for what runs, end the rest. `farewell`: last bytes of a flow's stream."""
-        self.stop_accepting()
+        await self.stop_accepting()
         self._draining = True
         for handler in tuple(self._handlers):
             handler.draining = True

@@ -1,27 +1,29 @@
 """What the seam turned away, and the sums of plain tunnels: from its hooks into the journal.
 
-Rules: the record is written before the answer; a private address that was refused is a refusal, not only an error.
+Rules: the record is written before the answer; each refusal is told once, by the seam, whatever asked for the dial.
 """
 
-from mitmproxy import connection, http
+from collections.abc import Callable
 
-from addons.upstream import FAILURE, Failure, FailureKind, Refusal, TunnelClosed
+from mitmproxy import connection
+
+from addons.upstream import Refusal, TunnelClosed
 from addons.worker import Worker
 from appliance.model.facts import Principal
-from appliance.model.names import RefusalReason
 
 
 class RefusalsAddon:
-    """Hooks that belong to no exchange."""
+    """Hooks that belong to no exchange. `who`: whom a connection belongs to, as far as it is known."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, who: Callable[[connection.Client], Principal]) -> None:
         self._worker = worker
+        self._who = who
 
     def refused(self, refusal: Refusal) -> None:
         """The seam is about to answer with an error, or to close."""
         self._worker.telemetry.refused(
             refusal.reason,
-            stranger(refusal.client),
+            self._who(refusal.client),
             refusal.host,
             refusal.port,
             detail=refusal.detail,
@@ -31,19 +33,6 @@ class RefusalsAddon:
     def tunnel_closed(self, tunnel: TunnelClosed) -> None:
         """A plain tunnel has ended: only its bytes are counted."""
         self._worker.telemetry.tunnelled(tunnel.bytes_up, tunnel.bytes_down)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        """A dial that was refused for its address."""
-        failure = flow.metadata.get(FAILURE)
-        if isinstance(failure, Failure) and failure.kind is FailureKind.PRIVATE_ADDRESS:
-            self._worker.telemetry.refused(
-                RefusalReason.PRIVATE_ADDRESS,
-                self._worker.principal(flow),
-                flow.request.host,
-                flow.request.port,
-                detail=failure.message,
-                listener=self._worker.listener(flow),
-            )
 
 
 def stranger(client: connection.Client) -> Principal:

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from mitmproxy import http
 
+from addons.answers import refuse
 from addons.exchange import EXCHANGE, Exchange
 from addons.failclosed import CUT, Guard, StreamCallable
+from addons.redirect import ROUTE_HEADER
 from addons.upstream import attempts_of
 from addons.worker import Worker
 from appliance.model.detection import Coverage
@@ -22,6 +24,9 @@ from appliance.model.names import Outcome
 KEEP_BYTES = 1024 * 1024  # of a plain answer, to read its usage; larger ones are metered by size only
 NOT_SCANNED = "not_scanned"
 SERVER_ERROR = 500
+CUT_OUTCOMES = {"drain": Outcome.DRAINED, "policy": Outcome.BLOCKED}
+ENDED_BY_POLICY = "Your organisation has just blocked this service; the request was ended"
+ENDED_BY_DRAIN = "The gateway is restarting; try again"
 
 
 class Told(NamedTuple):
@@ -38,7 +43,6 @@ class StreamingAddon:
     def __init__(self, worker: Worker, guard: Guard) -> None:
         self._worker = worker
         self._guard = guard
-        self.running: dict[str, http.HTTPFlow] = {}
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Set the tee; strip what would lead clients around the proxy."""
@@ -52,10 +56,10 @@ class StreamingAddon:
             return
         if exchange.closed:
             return
+        _tell_route(flow.response, exchange)
         exchange.first_byte = time.perf_counter()
         if exchange.dialect and "event-stream" in flow.response.headers.get("content-type", ""):
             exchange.reader = exchange.dialect.stream()
-        self.running[exchange.id] = flow
         flow.response.stream = self._guard.stream(flow, "StreamingAddon.tee", _tee(exchange))
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -63,8 +67,7 @@ class StreamingAddon:
         exchange = _exchange(flow)
         if exchange is not None and flow.response is not None:
             outcome = Outcome.UPSTREAM_ERROR if flow.response.status_code >= SERVER_ERROR else Outcome.COMPLETED
-            if exchange.cut:
-                outcome = Outcome.DRAINED if exchange.cut == "drain" else Outcome.BLOCKED
+            outcome = CUT_OUTCOMES.get(exchange.cut, outcome)
             if flow.metadata.get(CUT) == "fault":
                 outcome = Outcome.FAILED_CLOSED
             self._close(flow, exchange, outcome, exchange.cut)
@@ -74,8 +77,8 @@ class StreamingAddon:
         exchange = _exchange(flow)
         if exchange is None or flow.error is None:
             return
-        if exchange.cut == "drain":
-            outcome = Outcome.DRAINED
+        if exchange.cut in CUT_OUTCOMES:
+            outcome = CUT_OUTCOMES[exchange.cut]
         elif flow.metadata.get(CUT) == "fault":
             outcome = Outcome.FAILED_CLOSED
         elif not flow.client_conn.connected or "client" in flow.error.msg.lower():
@@ -83,6 +86,18 @@ class StreamingAddon:
         else:
             outcome = Outcome.UPSTREAM_ABORT if exchange.first_byte else Outcome.UPSTREAM_ERROR
         self._close(flow, exchange, outcome, flow.error.msg[:200])
+        if exchange.first_byte is None and flow.response is not None:
+            self._words(flow, exchange)
+
+    @staticmethod
+    def _words(flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Put the answer that the seam is about to give into the dialect's form."""
+        assert flow.response  # noqa: S101 - the caller has looked
+        if exchange.cut == "policy":
+            refuse(flow, 403, "policy_block", ENDED_BY_POLICY, dialect=exchange.dialect)
+        elif exchange.cut == "drain":
+            refuse(flow, 503, "drain", ENDED_BY_DRAIN, dialect=exchange.dialect, extra={"retry-after": "1"})
+        _tell_route(flow.response, exchange)
 
     def farewell(self, flow: http.HTTPFlow, reason: str) -> bytes:
         """Last bytes of a stream that the appliance ends: the dialect's own form, where it can be placed."""
@@ -90,12 +105,13 @@ class StreamingAddon:
         if exchange is None:
             return b""
         exchange.cut = reason
-        if exchange.dialect is None or exchange.reader is None or not exchange.reader.at_boundary:
+        if exchange.dialect is None or exchange.reader is None:
             return b""
-        return exchange.dialect.stream_end(reason)
+        # An event that was cut is ended first, so that its reader sees damage and not a whole answer.
+        return (b"" if exchange.reader.at_boundary else b"\n\n") + exchange.dialect.stream_end(reason)
 
     def _close(self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str) -> None:
-        self.running.pop(exchange.id, None)
+        self._worker.running.pop(exchange.id, None)
         if exchange.closed or not exchange.opened:
             return
         exchange.closed = True
@@ -125,21 +141,21 @@ class StreamingAddon:
             view = exchange.reader.result()
             text = min(view.text_bytes, size)
             return Told(view.model, view.usage, Coverage(size, size - text, 0, {NOT_SCANNED: text} if text else {}))
-        if flow.response is None or not exchange.kept_all:
-            return Told(None, None, Coverage(size, opaque={"too_large": size} if size else {}))
-        headers = flow.response.headers
-        seen = self._worker.inspector.response(
-            exchange.dialect.api if exchange.dialect else None,
-            headers.get("content-type", ""),
-            headers.get("content-encoding"),
-            bytes(exchange.kept),
-        )
-        return Told(seen.model_served, seen.usage, seen.coverage)
+        coverage = Coverage(size, text_unscanned={NOT_SCANNED: size} if size else {})
+        if exchange.dialect is None or not exchange.kept_all:
+            return Told(None, None, coverage)
+        return Told(*exchange.dialect.told(bytes(exchange.kept)), coverage)
 
 
 def _exchange(flow: http.HTTPFlow) -> Exchange | None:
     found = flow.metadata.get(EXCHANGE)
     return found if isinstance(found, Exchange) else None
+
+
+def _tell_route(response: http.Response, exchange: Exchange) -> None:
+    response.headers.pop(ROUTE_HEADER, None)
+    if exchange.moved:
+        response.headers[ROUTE_HEADER] = exchange.moved
 
 
 def _milliseconds(since: float, until: float | None) -> float | None:
@@ -150,7 +166,7 @@ def _tee(exchange: Exchange) -> StreamCallable:
     reader = exchange.reader
 
     def tee(chunk: bytes) -> bytes | list[bytes]:
-        if not chunk:
+        if not chunk or exchange.cut:  # its last words have been chosen
             return []
         exchange.response_bytes += len(chunk)
         if reader is not None:

@@ -52,6 +52,7 @@ class Telemetry:
         self._journal = journal
         self._sync_s = sync_ms / 1000
         self._sync_due: asyncio.TimerHandle | None = None
+        self._syncing: asyncio.Future[None] | None = None
         self._alarmed = False
         self._tunnels = [0, 0, 0]
         self._tunnels_since = clock()
@@ -129,7 +130,8 @@ class Telemetry:
 
     def _sync(self) -> None:
         self._sync_due = None
-        self._journal.sync()
+        # A disk that is slow to answer must not hold up the loop; a failure shows at the next append.
+        self._syncing = asyncio.get_running_loop().run_in_executor(None, self._journal.sync)
 
     def _watch_fill(self) -> None:
         if self._journal.fill < ALARM_FILL:

@@ -18,6 +18,7 @@ from typing import Any
 import certifi
 from cryptography import x509
 from mitmproxy import connection, tls
+from mitmproxy.proxy import server_hooks
 from OpenSSL import SSL
 
 from appliance.ca.leaf_cache import LeafCache
@@ -38,6 +39,7 @@ CIPHERS = (
 _lib: Any = SSL._lib  # type: ignore[attr-defined]  # noqa: SLF001 - the same access as mitmproxy's own
 _HOST_FLAGS: int = _lib.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | _lib.X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
 
+SessionKey = tuple[str, tuple[str, int], tuple[bytes, ...]]
 Unservable = Callable[[connection.Client, str, str], None]
 
 
@@ -66,6 +68,8 @@ class TlsAddon:
         self._limit = limit
         self._upstream = upstream_context(ca_bundle)
         self._contexts: OrderedDict[str, tuple[x509.Certificate, SSL.Context]] = OrderedDict()
+        self._sessions: OrderedDict[SessionKey, SSL.Session] = OrderedDict()
+        self._dialled: dict[str, tuple[SessionKey, SSL.Connection]] = {}
 
     def use(self, leaves: LeafCache) -> None:
         """Sign with another intermediate from the next handshake on."""
@@ -97,7 +101,29 @@ class TlsAddon:
             server.sni = _server_name(server.address[0], client.sni)
         if not server.alpn_offers:
             server.alpn_offers = [offer for offer in client.alpn_offers if offer in CLIENT_ALPN]
-        data.ssl_conn = _upstream_connection(self._upstream, server.sni, list(server.alpn_offers))
+        made = _upstream_connection(self._upstream, server.sni, list(server.alpn_offers))
+        data.ssl_conn = made
+        if made is not None:
+            key = (server.sni, server.address, tuple(server.alpn_offers))
+            if session := self._sessions.get(key):
+                made.set_session(session)
+            self._dialled[server.id] = (key, made)
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Keep the last session that a verified upstream gave: in TLS 1.3 it comes after the handshake."""
+        dialled = self._dialled.pop(data.server.id, None)
+        if dialled is None or not data.server.tls_established:
+            return
+        key, made = dialled
+        session = made.get_session()
+        if session is not None:
+            self._sessions[key] = session
+            while len(self._sessions) > self._limit:
+                self._sessions.popitem(last=False)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """A dial that failed gives nothing to keep."""
+        self._dialled.pop(data.server.id, None)
 
     def _context(self, client: connection.Client, host: str) -> SSL.Context | None:
         name = canonical_name(host) or host

@@ -49,6 +49,7 @@ class Worker:
         self.ledger = ledger
         self._fingerprint_key = fingerprint_key
         self._identify = identify
+        self.running: dict[str, http.HTTPFlow] = {}  # exchanges that were let go upstream and have no end yet, by id
 
     @property
     def stage(self) -> Stage:
@@ -70,6 +71,13 @@ class Worker:
     def named_host(self, flow: http.HTTPFlow) -> str:
         """The host by which a flow is judged: the agreed name, not the address that is dialled."""
         return str(flow.metadata.get(SNI_HOST) or flow.request.host)
+
+    def service_of(self, flow: http.HTTPFlow) -> Service | None:
+        """The service by which a flow is governed: its route's or its host's; None: not AI."""
+        route = flow.metadata.get(ROUTE)
+        if route is not None:
+            return self.catalogue.services[self.config.gateway.routes[route].service]
+        return self.catalogue.match(self.named_host(flow))
 
     def facts(
         self, flow: http.HTTPFlow, service: Service, principal: Principal, inspection: Inspection, size: int

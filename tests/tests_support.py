@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parents[1]
 class Provider:
     """The stand-in: its port, its root, and the arrivals it wrote."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.arrivals_file = folder / "arrivals.jsonl"
         self.ca, certificate, key = write_certificates(folder, (HOST, "api.anthropic.com", "chat.example.test"))
         command = [sys.executable, "-m", "appliance.standin.provider", "--keep", "--arrivals", self.arrivals_file]
-        command += ["--certificate", certificate, "--key", key]
+        command += ["--certificate", certificate, "--key", key, *options]
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, cwd=ROOT)
         self.port = int(self.process.stdout.readline())
 

@@ -21,10 +21,11 @@ exception in a hook closes what the hook was about; nothing that came from the n
 from addons.upstream.dial import DialError, Dialler, PrivateAddressRefused
 from addons.upstream.handler import GovernedHandler
 from addons.upstream.hooks import Refusal, RefusedHook, TunnelClosed, TunnelClosedHook
-from addons.upstream.layers import Layering
+from addons.upstream.layers import Layering, in_client_tls
 from addons.upstream.master import LeanMaster
 from addons.upstream.plan import (
     CLEARED,
+    DIAL_FIRST,
     FAILURE,
     LISTENER,
     PLAN,
@@ -38,6 +39,7 @@ from addons.upstream.stream import cancel_stream
 
 __all__ = [
     "CLEARED",
+    "DIAL_FIRST",
     "FAILURE",
     "LISTENER",
     "PLAN",
@@ -57,4 +59,5 @@ __all__ = [
     "TunnelClosedHook",
     "attempts_of",
     "cancel_stream",
+    "in_client_tls",
 ]

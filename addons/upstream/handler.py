@@ -62,6 +62,7 @@ class GovernedHandler(ProxyConnectionHandler):
         self._dialled = False
         self.bytes_up = self.bytes_down = 0
         self._dialler = dialler
+        self._begun: dict[commands.StartHook, Coroutine[Any, Any, None]] = {}
         self._unsent: dict[Connection, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.max_conns: collections.defaultdict[Address, asyncio.Semaphore] = collections.defaultdict(
@@ -160,8 +161,15 @@ class GovernedHandler(ProxyConnectionHandler):
                 io.writer.write(data)
         self._unsent.clear()
 
-    def _start_hook(self, hook: commands.StartHook, pending: collections.deque[events.Event]) -> None:
+    def settle(self, hook: commands.StartHook) -> bool:
+        """Run a hook now. False: it waits for something; the command must come up to be finished."""
         rest = self.master.addons.start(hook)
+        if rest is not None:
+            self._begun[hook] = rest
+        return rest is None
+
+    def _start_hook(self, hook: commands.StartHook, pending: collections.deque[events.Event]) -> None:
+        rest = self._begun.pop(hook, None) or self.master.addons.start(hook)
         if hook.name == "next_layer":
             govern(hook.args()[0])
         if rest is not None:

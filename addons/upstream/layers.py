@@ -11,12 +11,16 @@ from mitmproxy.proxy import commands, events, layer, layers, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import tls
 from mitmproxy.proxy.layers.http import (
+    DropStream,
     GetHttpConnection,
     GetHttpConnectionCompleted,
     HttpLayer,
     HTTPMode,
     RegisterHttpConnection,
+    SendHttp,
 )
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 from addons.upstream.hooks import Refusal, RefusedHook
 from addons.upstream.settings import settings_of, top_of
@@ -31,6 +35,9 @@ from appliance.model.names import RefusalReason
 
 MAX_CLIENT_HELLO = 64 * 1024  # a real one is below 20 KiB, post-quantum key shares included
 ENOUGH_TO_TELL = 3
+# Hooks that are run where they are met. Not `response` and `error`: after them a connection takes its next request, and
+# must have finished with this one first.
+SETTLED_HERE = frozenset({"requestheaders", "request", "responseheaders"})
 METHODS = (b"GET", b"POS", b"PUT", b"HEA", b"DEL", b"PAT", b"OPT", b"PRI")
 
 
@@ -40,7 +47,8 @@ class GovernedHttpLayer(HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode) -> None:
         super().__init__(context, mode)
         self._single_use: set[tuple[tuple[str, int], bool]] = set()
-        top_of(context).handler.http_layers.append(self)
+        self._handler = top_of(context).handler
+        self._handler.http_layers.append(self)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start):
@@ -58,6 +66,43 @@ class GovernedHttpLayer(HttpLayer):
             self._forget(event.connection)
         elif isinstance(event, events.OpenConnectionCompleted) and event.reply:
             self._forget(event.command.connection)
+
+    def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
+        """As mitmproxy, without the way up and down the whole stack for what can be settled here."""
+        for command in child.handle_event(event):
+            if isinstance(command, ReceiveHttp):
+                stream_id = command.event.stream_id
+                if isinstance(command.event, RequestHeaders):
+                    yield from self.make_stream(stream_id)
+                stream = self.streams.get(stream_id)
+                if stream is not None:
+                    yield from self.event_to_child(stream, command.event)
+            elif isinstance(command, SendHttp):
+                yield from self.event_to_child(self.connections[command.connection], command.event)
+            elif isinstance(command, commands.StartHook):
+                # `blocking` names the layer that waits: of two nested HTTP layers only the inner one settles.
+                waiting: object = command.blocking
+                if waiting is child and command.name in SETTLED_HERE and self._handler.settle(command):
+                    yield from self.event_to_child(child, events.HookCompleted(command))
+                else:
+                    self.command_sources[command] = child
+                    yield command
+            elif not isinstance(command, commands.Log):
+                yield from self._other_command(child, command)
+
+    def _other_command(self, child: layer.Layer, command: commands.Command) -> layer.CommandGenerator[None]:
+        if command.blocking or isinstance(command, commands.RequestWakeup):
+            self.command_sources[command] = child
+        if isinstance(command, DropStream):
+            self.streams.pop(command.stream_id, None)
+        elif isinstance(command, GetHttpConnection):
+            yield from self.get_connection(command)
+        elif isinstance(command, RegisterHttpConnection):
+            yield from self.register_connection(command)
+        else:
+            if isinstance(command, commands.OpenConnection):
+                self.connections[command.connection] = child
+            yield command
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         """A governed stream."""
@@ -165,9 +210,11 @@ class Layering:
         if nextlayer.layer:
             return
         context, data = nextlayer.context, nextlayer.data_client()
-        if len(context.layers) == 1:
+        if len(context.layers) == 1 and settings_of(context).tls:
+            nextlayer.layer = BoundedClientTLS(context)
+        elif not any(isinstance(above, HttpLayer) for above in context.layers):
             nextlayer.layer = GovernedHttpLayer(context, HTTPMode.regular)
-        elif context.client.tls_established:
+        elif in_client_tls(context):
             nextlayer.layer = GovernedHttpLayer(context, HTTPMode.transparent)
         elif len(data) >= ENOUGH_TO_TELL:
             nextlayer.layer = self._in_tunnel(context, data)
@@ -179,6 +226,11 @@ class Layering:
         if data[:ENOUGH_TO_TELL] in METHODS:
             return GovernedHttpLayer(context, HTTPMode.transparent)
         return RefusingLayer(context, RefusalReason.NOT_TLS_IN_TUNNEL, "neither TLS nor HTTP in the tunnel")
+
+
+def in_client_tls(context: Context) -> bool:
+    """Whether what comes next lies directly inside TLS with the client; a listener's own TLS lies further out."""
+    return isinstance(context.layers[-1], layers.ClientTLSLayer)
 
 
 def intercept_tls(context: Context) -> layer.Layer:

@@ -16,6 +16,7 @@ from appliance.model.event import Attempt
 
 PLAN = "gnomon.plan"  # flow.metadata: a TargetPlan; without one the flow goes where its request says
 CLEARED = "gnomon.cleared"  # flow.metadata: judged; without it nothing is dialled
+DIAL_FIRST = "gnomon.dial_first"  # flow.metadata of a CONNECT: connect to its address before it is answered
 LISTENER = "gnomon.listener"  # flow.metadata: "proxy" or "gateway", set before the first hook
 FAILURE = "gnomon.failure"  # flow.metadata: a Failure, set before the `error` hook
 STREAM = "gnomon.stream"  # flow.metadata: weak reference to the stream, for cancel_stream

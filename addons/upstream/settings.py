@@ -26,6 +26,7 @@ class SeamSettings:
     max_upstream_connections: int = 1000
     idle_timeout_s: float = 600.0
     guarded: bool = True
+    tls: bool = False  # clients speak TLS to the listener itself
 
 
 class GovernedProxy(modes.HttpProxy):

@@ -45,6 +45,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import (
     CLEARED,
+    DIAL_FIRST,
     FAILURE,
     LISTENER,
     PLAN,
@@ -57,8 +58,11 @@ from addons.upstream.plan import (
     error_response,
 )
 from addons.upstream.settings import settings_of, top_of
+from addons.upstream.strict import objection_to
 from appliance.model.event import Attempt
 from appliance.model.names import RefusalReason
+
+SWITCHING = 101
 
 
 class CancelTicket(commands.RequestWakeup):
@@ -91,21 +95,38 @@ class GovernedStream(HttpStream):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Wakeup) and isinstance(event.command, CancelTicket):
             yield from self._cancelled(event.command)
+        elif isinstance(event, RequestTrailers):
+            pass  # nothing inspects them, so nothing of them goes on (RFC 9110 6.5.1 allows it)
         else:
             yield from super()._handle_event(event)
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         """First step of every flow: give it our metadata, and turn away what is malformed before any addon sees it."""
         if not request:
-            return (yield from super().check_invalid(request))
+            return (yield from self._invalid_answer())
         self._introduce()
         objection = self._objection()
         if objection is None:
             return False
         reason, detail = objection
         yield self._refused(reason, detail)
+        if reason is RefusalReason.HEAD_TOO_LARGE:  # met here only over HTTP/2, where the connection goes on
+            self.flow.live = False
+            self.client_state = self.server_state = self.state_errored
+            yield from self._answer(error_response(431, reason.value, detail))
+            yield DropStream(self.stream_id)
+            return True
         yield from self._reject(detail, ErrorCode.REQUEST_VALIDATION_FAILED)
         return True
+
+    def _invalid_answer(self) -> layer.CommandGenerator[bool]:
+        """As mitmproxy; and nobody changes the protocol who was not asked to: what follows could not be read."""
+        assert self.flow.response  # noqa: S101 - its head has come
+        if self.flow.response.status_code == SWITCHING and "upgrade" not in self.flow.request.headers:
+            yield self._abandon("cancelled")
+            yield from self._fail(FailureKind.CONNECT, "The provider changed the protocol without being asked.")
+            return True
+        return (yield from super().check_invalid(False))
 
     def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
         """As mitmproxy, and forget the stream."""
@@ -113,6 +134,22 @@ class GovernedStream(HttpStream):
         if killed:
             yield DropStream(self.stream_id)
         return killed
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
+        """As mitmproxy; a body that says itself that it is too large is not waited for."""
+        yield from super().state_wait_for_request_headers(event)
+        if not event.end_stream and self.client_state == self.state_consume_request_body:
+            yield from self.check_body_size(True)
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """A tunnel that stays sealed is dialled before it is promised, so that a failure can be told."""
+        if not self.flow.response and self.flow.metadata.get(DIAL_FIRST):
+            error = yield commands.OpenConnection(self.context.server)
+            if error:
+                kind = error.kind if isinstance(error, DialMessage) else FailureKind.CONNECT
+                self.flow.response = error_response(kind.status, kind.value, str(error))
+        self.child_layer = layer.NextLayer(self.context)
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         """Bodies that are held are bounded by `max_body_bytes`; what is streamed is not."""
@@ -196,12 +233,14 @@ class GovernedStream(HttpStream):
             return RefusalReason.MALFORMED_REQUEST, "request line not acceptable"
         if validate_request(self.mode, request, validate_inbound_headers=True):
             return RefusalReason.SMUGGLING, "ambiguous or invalid header fields"
-        return None
+        http2 = self.context.client.alpn == b"h2"
+        return objection_to(request, http2=http2, max_head=self._settings.max_head_bytes)
 
     def _refused(self, reason: RefusalReason, detail: str) -> RefusedHook:
         request = self.flow.request
         client, listener = self.context.client, self._settings.listener
-        return RefusedHook(Refusal(reason, client, listener, request.host[:DETAIL_CHARS], request.port, detail))
+        host, port = (request.host, request.port) if request.host else (self.context.server.address or ("", 0))[:2]
+        return RefusedHook(Refusal(reason, client, listener, host[:DETAIL_CHARS], port, detail))
 
     def _reject(self, message: str, code: ErrorCode) -> layer.CommandGenerator[None]:
         self.flow.live = False

@@ -24,6 +24,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
+    ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, make_body_reader
 from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Server
@@ -31,6 +32,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Server
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import error_response
 from addons.upstream.settings import settings_of
+from addons.upstream.strict import objection_to_lines, unquoted
 from appliance.model.names import RefusalReason
 
 BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -45,6 +47,8 @@ class PlainChunkedReader(ChunkedReader):
         event = super().__call__(buf)
         if event is None and len(buf) > MAX_CHUNK_OVERHEAD:
             raise RemoteProtocolError("chunk header or trailers too large")
+        if event is None and self._bytes_in_chunk == 0 and not self._reading_trailer and b"\n" in bytes(buf):
+            raise RemoteProtocolError("a chunk header that does not end in CRLF")
         if isinstance(event, EndOfMessage) and event.headers:
             return EndOfMessage()
         return event
@@ -98,10 +102,15 @@ class GovernedHttp1Server(_Http1Bounds, Http1Server):
         if self.head_too_large(self._max_head):
             yield from self._refuse(431, RefusalReason.HEAD_TOO_LARGE, f"head above {self._max_head} bytes")
             return
+        before = len(self.buf)
         lines = self.buf.maybe_extract_lines()
         while lines == []:  # empty lines before a request line are skipped (RFC 9112 2.2)
+            before = len(self.buf)
             lines = self.buf.maybe_extract_lines()
         if not lines:
+            return
+        if objection := objection_to_lines(lines, before - len(self.buf)):
+            yield from self._refuse(400, *objection)
             return
         try:
             request = http1.read_request_head([bytes(line) for line in lines])
@@ -115,6 +124,18 @@ class GovernedHttp1Server(_Http1Bounds, Http1Server):
         self.state = self.read_body
         yield from self.state(event)
 
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """As mitmproxy; a body whose framing is broken is answered and told, not only hung up on."""
+        for command in super().read_body(event):
+            if self._breaks_framing(event, command):
+                yield from self._refuse(400, RefusalReason.MALFORMED_REQUEST, "the framing of the body is broken")
+            else:
+                yield command
+
+    def _breaks_framing(self, event: events.Event, command: commands.Command) -> bool:
+        closes = isinstance(command, commands.CloseConnection)
+        return closes and self.response is None and isinstance(event, events.DataReceived)
+
     def send(self, event: Any) -> layer.CommandGenerator[None]:
         """As mitmproxy, with errors in the form that SDKs read and without its name."""
         if isinstance(event, ResponseProtocolError) and not self.response and self.conn.connected:
@@ -123,13 +144,15 @@ class GovernedHttp1Server(_Http1Bounds, Http1Server):
                 yield commands.SendData(self.conn, _error_bytes(status, event))
                 yield commands.CloseConnection(self.conn)
                 return
-        yield from super().send(event)
+        if not isinstance(event, ResponseTrailers):  # of an HTTP/2 upstream: dropped, mitmproxy would raise
+            yield from super().send(event)
 
     def _refuse(self, status: int, reason: RefusalReason, detail: str) -> layer.CommandGenerator[None]:
         self.state = self.done
         self.buf = ReceiveBuffer()
         settings = settings_of(self.context)
-        yield RefusedHook(Refusal(reason, self.context.client, settings.listener, detail=detail))
+        host, port = (self.context.server.address or ("", 0))[:2]
+        yield RefusedHook(Refusal(reason, self.context.client, settings.listener, host, port, detail))
         response = error_response(status, reason.value, "The request was refused.")
         response.headers["connection"] = "close"
         yield commands.SendData(self.conn, _assembled(response))
@@ -193,10 +216,10 @@ class GovernedHttp2Server(Http2Server):
     def protocol_error(self, message: str, error_code: int = 1) -> layer.CommandGenerator[None]:
         """Record the breach, then close as mitmproxy does. `error_code`: RFC 9113 7, 1 is PROTOCOL_ERROR."""
         settings = settings_of(self.context)
-        detail = message[:DETAIL_CHARS]
-        yield RefusedHook(
-            Refusal(RefusalReason.MALFORMED_REQUEST, self.context.client, settings.listener, detail=detail)
-        )
+        host, port = (self.context.server.address or ("", 0))[:2]
+        detail = unquoted(message)[:DETAIL_CHARS]
+        reason = RefusalReason.MALFORMED_REQUEST
+        yield RefusedHook(Refusal(reason, self.context.client, settings.listener, host, port, detail))
         yield from super().protocol_error(message, error_code)
 
     def _can_answer(self, event: ResponseProtocolError) -> bool:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -37,34 +37,48 @@ def run(seconds: float, *, with_peers: bool = False) -> dict[str, float]:
         ca, certificate, key = write_certificates(folder, (HOST,))
         provider = stack.enter_context(_provider(certificate, key))
         ours, our_pid, our_ca = stack.enter_context(_gnomon(folder, ca, provider))
-        theirs, their_ca = stack.enter_context(_mitmdump(folder, ca))
+        theirs, their_pid, their_ca = stack.enter_context(_mitmdump(folder, ca))
         connect = f"127.0.0.1:{provider}"
         their_load = Load(theirs, connect, their_ca)
         our_load = Load(ours, f"{HOST}:443", our_ca)
-        return _measure(our_load, their_load, our_pid, slice_s)
+        our_load.run(WARM_S)
+        their_load.run(WARM_S)
+        return _measure(our_load, their_load, (our_pid, their_pid), slice_s)
 
 
-def _measure(ours: "Load", theirs: "Load", our_pid: int, slice_s: float) -> dict[str, float]:
-    their_kept = theirs.run(slice_s)
-    ours.run(WARM_S)
-    cpu = cpu_seconds(our_pid)
-    our_kept = ours.run(slice_s)
-    cpu = cpu_seconds(our_pid) - cpu
-    their_new = theirs.run(slice_s, new=True)
-    our_new = ours.run(slice_s, new=True)
+def _measure(ours: "Load", theirs: "Load", pids: tuple[int, int], slice_s: float) -> dict[str, float]:
+    """Each slice is cut in two and the two proxies take turns, so that a machine that drifts drifts for both."""
+    half = slice_s / 2
+    cpu = [cpu_seconds(pid) for pid in pids]
+    kept = [(ours.run(half), theirs.run(half)) for _ in range(2)]
+    cpu = [cpu_seconds(pid) - before for pid, before in zip(pids, cpu, strict=True)]
+    new = [(ours.run(half, new=True), theirs.run(half, new=True)) for _ in range(2)]
+    our_kept, their_kept = (_joined(runs) for runs in zip(*kept, strict=True))
+    our_new, their_new = (_joined(runs) for runs in zip(*new, strict=True))
     ours_per_s, theirs_per_s = our_kept.requests / our_kept.seconds, their_kept.requests / their_kept.seconds
     ours_tls, theirs_tls = our_new.requests / our_new.seconds, their_new.requests / their_new.seconds
     return {
         "requests_per_s": round(ours_per_s, 1),
         "mitmdump_requests_per_s": round(theirs_per_s, 1),
         "ratio": round(ours_per_s / theirs_per_s, 3),
-        "cpu_ms_per_request": round(cpu / max(1, our_kept.requests) * 1000, 3),
+        "cpu_ms_per_request": round(cpu[0] / max(1, our_kept.requests) * 1000, 3),
+        "mitmdump_cpu_ms_per_request": round(cpu[1] / max(1, their_kept.requests) * 1000, 3),
         "p50_ms": round(our_kept.p50_ms, 3),
         "p99_ms": round(our_kept.p99_ms, 3),
         "new_tls_per_s": round(ours_tls, 1),
         "mitmdump_new_tls_per_s": round(theirs_tls, 1),
         "new_tls_ratio": round(ours_tls / theirs_tls, 3),
     }
+
+
+def _joined(runs: Sequence[Result]) -> Result:
+    """Two halves as one; percentiles are the worse half's."""
+    return Result(
+        sum(run.requests for run in runs),
+        sum(run.seconds for run in runs),
+        max(run.p50_ms for run in runs),
+        max(run.p99_ms for run in runs),
+    )
 
 
 class Load:
@@ -148,14 +162,14 @@ def _gnomon(folder: Path, provider_ca: Path, provider: int) -> Iterator[tuple[in
 
 
 @contextmanager
-def _mitmdump(folder: Path, provider_ca: Path) -> Iterator[tuple[int, Path]]:
+def _mitmdump(folder: Path, provider_ca: Path) -> Iterator[tuple[int, int, Path]]:
     port, confdir = free_port(), folder / "mitmdump"
     command = [str(Path(sys.executable).with_name("mitmdump")), "-q", "--listen-host", "127.0.0.1", "--listen-port"]
     command += [str(port), "--set", f"confdir={confdir}", "--set", f"ssl_verify_upstream_trusted_ca={provider_ca}"]
-    with _process(command, PROXY_CORE):
+    with _process(command, PROXY_CORE) as process:
         root = confdir / "mitmproxy-ca-cert.pem"
         _await_port(port)
-        yield port, root
+        yield port, process.pid, root
 
 
 def _output(command: list[str]) -> bytes:

@@ -1,13 +1,14 @@
 """`gnomon bench NAME`: measurements, as metric names to numbers.
 
-Rules: each bench is a function `run(seconds) -> dict[str, float]`; numbers go to stdout and are judged by nobody
-here.
+Rules: each bench is a function `run(seconds) -> dict[str, float]`; numbers go to stdout and are judged by nobody here;
+`all --write FILE` runs every bench and writes the page, each number under the command that prints it.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.output import hint, json_option, say, say_json, table
@@ -19,25 +20,42 @@ REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
     "store": "appliance.store.bench:run",
 }
+ALL = "all"
 _SECONDS = 30.0
 
 
 def add(commands: Any, _common: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser = commands.add_parser("bench", help="measure this machine with this release")
-    parser.add_argument("name", choices=tuple(REGISTRY))
+    parser.add_argument("name", choices=(*REGISTRY, ALL), help="what is measured")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help=f"time to take (default {_SECONDS:.0f})")
     parser.add_argument("--with-peers", action="store_true", help="also measure comparable programs")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the numbers as a page, too")
     json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and tell."""
-    module, _, function = REGISTRY[options.name].partition(":")
-    measure = getattr(importlib.import_module(module), function)
-    hint(f"measuring {options.name} for about {options.seconds:.0f} s")
-    more = {"with_peers": options.with_peers} if "with_peers" in inspect.signature(measure).parameters else {}
-    numbers: dict[str, float] = measure(options.seconds, **more)
-    say_json(numbers) if options.json else say(table(("METRIC", "VALUE"), ((k, f"{v:g}") for k, v in numbers.items())))
+    names = tuple(REGISTRY) if options.name == ALL else (options.name,)
+    results = {name: measure(name, options.seconds, with_peers=options.with_peers) for name in names}
+    if options.write:
+        from appliance.bench.page import render
+
+        options.write.write_text(render(results, options.seconds))
+    if options.json:
+        say_json(results if options.name == ALL else results[options.name])
+    else:
+        for name, numbers in results.items():
+            say(table((name.upper(), "VALUE"), ((metric, f"{value:g}") for metric, value in numbers.items())))
     return 0
+
+
+def measure(name: str, seconds: float, *, with_peers: bool) -> dict[str, float]:
+    """One bench."""
+    module, _, function = REGISTRY[name].partition(":")
+    bench = getattr(importlib.import_module(module), function)
+    hint(f"measuring {name} for about {seconds:.0f} s")
+    more = {"with_peers": with_peers} if "with_peers" in inspect.signature(bench).parameters else {}
+    numbers: dict[str, float] = bench(seconds, **more)
+    return numbers

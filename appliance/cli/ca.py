@@ -23,7 +23,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--unconstrained", action="store_true", help="allow an intermediate that may sign every name")
     parser.set_defaults(run=init)
     parser = actions.add_parser("export", parents=[common], help="the root certificate, for clients to trust")
-    parser.add_argument("--form", choices=("pem", "der"), default="pem")
+    parser.add_argument("--form", choices=("pem", "der"), default="pem", help="text or binary form")
     parser.set_defaults(run=export)
     parser = actions.add_parser("status", parents=[common], help="what is there and what is due (exit 1: a renewal)")
     json_option(parser)

@@ -21,11 +21,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> int:
     """0: sound. OperatorError lists every fault."""
+    from appliance.config import command
     from appliance.config.load import load
     from appliance.supervisor.listeners import check_safe
 
+    told = command.check(options.config)
     check_safe(load(options.config))
-    say(f"{options.config or 'the embedded defaults'}: sound")
+    say(told)
     return 0
 
 

@@ -32,7 +32,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--upgrade", action="store_true", help="also become the program that is installed now")
     parser.set_defaults(run=reload)
     parser = commands.add_parser("stage", parents=[common], help="whether verdicts are recorded only, or act")
-    parser.add_argument("stage", type=Stage, choices=tuple(Stage))
+    parser.add_argument("stage", type=Stage, choices=tuple(Stage), help="observe: record verdicts; enforce: act")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to wait until every worker applies it")
     parser.set_defaults(run=stage)
 

@@ -18,7 +18,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     json_option(parser)
     parser.set_defaults(run=verify)
     parser = actions.add_parser("quarantine", parents=[common], help="set a damaged folder aside, unchanged")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="the journal's folder, as `gnomon journal verify` names it")
     parser.set_defaults(run=quarantine)
 
 

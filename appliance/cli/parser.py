@@ -10,12 +10,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.cli import bench, ca, config, control, journal, policy, scan, up
+from appliance.cli import bench, ca, config, control, journal, policy, prepare, scan, up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (up, control, ca, policy, scan, bench, journal, config)
+_COMMANDS = (up, control, ca, policy, scan, bench, journal, config, prepare)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

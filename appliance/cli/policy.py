@@ -23,14 +23,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = actions.add_parser("explain", parents=[common], help="what would happen to a request, and why")
     parser.add_argument("host", help="where the request goes, e.g. api.openai.com")
     parser.add_argument("--file", type=Path, help="policy file (default: the policy in force, else the configured one)")
-    parser.add_argument("--user", default="anonymous")
-    parser.add_argument("--group", action="append", default=[], metavar="NAME")
-    parser.add_argument("--department", metavar="NAME")
-    parser.add_argument("--model")
-    parser.add_argument("--method", default="POST")
-    parser.add_argument("--path", default="/")
+    parser.add_argument("--user", default="anonymous", metavar="NAME", help="who asks")
+    parser.add_argument("--group", action="append", default=[], metavar="NAME", help="a group of that user")
+    parser.add_argument("--department", metavar="NAME", help="the department of that user")
+    parser.add_argument("--model", metavar="NAME", help="the model that is asked for")
+    parser.add_argument("--method", default="POST", help="method of the request")
+    parser.add_argument("--path", default="/", help="path of the request, without query")
     parser.add_argument(
-        "--entity", action="append", default=[], metavar="[KIND:]ENTITY[=SCORE]", help="found in the body"
+        "--entity", action="append", default=[], metavar="[KIND:]ENTITY[=SCORE]", help="something found in the body"
     )
     parser.add_argument("--unscanned", action="store_true", help="part of the body could not be read")
     parser.add_argument("--stage", type=Stage, choices=tuple(Stage), help="default: the stage in force, else enforce")

@@ -21,10 +21,10 @@ def run(options: argparse.Namespace) -> int:
     """0: every line was read; 1: some line was bad, its answer says so."""
     from appliance.config.conversion import load_resource
     from appliance.config.load import load
+    from appliance.config.tables import tables_folder
     from appliance.inspect import scan
     from appliance.inspect.detect.detectors import Detectors
 
-    state = Path(load(options.config).state_dir)
-    detectors = Detectors.load(state / "cache" if state.is_dir() else None)
+    detectors = Detectors.load(tables_folder(Path(load(options.config).state_dir)))
     policy = load_resource("appliance.inspect", "scan.yaml", scan.ScanPolicy)
     return scan.run(sys.stdin.buffer, sys.stdout.buffer, detectors, policy)

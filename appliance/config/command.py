@@ -13,20 +13,26 @@ from appliance.config.load import load
 from appliance.config.policy_command import check as check_policy
 from appliance.config.schema import Config
 from appliance.config.yaml_source import render
+from appliance.model.catalogue import Catalogue
 
 
 def check(path: Path | None) -> str:
     """Check a configuration and the policy and catalogue that it names; OperatorError lists every fault."""
     config = load(path)
-    known = tuple(load_catalogue(_path(config.catalogue.override)).services)
+    check_routes(config, load_catalogue(_path(config.catalogue.override)))
+    report = check_policy(_path(config.policy.file), _path(config.catalogue.override))
+    return f"The configuration is sound: stage {config.stage}, state in {config.state_dir}.\n{report.text()}"
+
+
+def check_routes(config: Config, catalogue: Catalogue) -> None:
+    """OperatorError: a route names a service that the catalogue does not have, so nothing could govern it."""
+    known = tuple(catalogue.services)
     faults = [
         f"gateway.routes.{name}.service: no service {route.service!r} in the catalogue{nearest(route.service, known)}"
         for name, route in config.gateway.routes.items()
         if route.service not in known
     ]
     refuse(faults)
-    report = check_policy(_path(config.policy.file), _path(config.catalogue.override))
-    return f"The configuration is sound: stage {config.stage}, state in {config.state_dir}.\n{report.text()}"
 
 
 def show(config: Config, *, as_json: bool = False) -> str:

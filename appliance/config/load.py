@@ -17,6 +17,7 @@ from appliance.config.conversion import convert, nearest, refuse
 from appliance.config.schema import RETENTION_DAYS, Config
 from appliance.config.yaml_source import Document, Path_
 from appliance.model.names import CredentialMode
+from appliance.net.hostname import address_literal
 from appliance.route.routes import RESERVED
 from appliance.route.targets import MAX_PORT, is_host, parse_host_port, parse_target
 
@@ -35,7 +36,6 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
     ("ca", "dir", False),
 )
 _ROUTE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-_HELD_NAME = re.compile(r"held:[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB|MiB|GiB)\Z")
 _MAX_WORKERS = 256
 
@@ -99,7 +99,6 @@ def _numbers(config: Config) -> Iterator[Fault]:
         (("inspect", "max_text_chars"), config.inspect.max_text_chars, 1024),
         (("inspect", "max_decoded_bytes"), config.inspect.max_decoded_bytes, 1024),
         (("inspect", "max_ratio"), config.inspect.max_ratio, 2),
-        (("inspect", "max_depth"), config.inspect.max_depth, 8),
     )
     for place, value, low in lowest:
         if value < low:
@@ -164,7 +163,7 @@ def _egress(config: Config) -> Iterator[Fault]:
         if not entry.purpose.strip():
             yield (*place, "purpose"), "must not be empty: say why a private address may be dialled"
     for number, name in enumerate(config.egress.never):
-        if not is_host(name.removeprefix(".")):
+        if not is_host(name.removeprefix(".")) or address_literal(name) is not None:
             yield ("egress", "never", number), "not a host name; write name.example or .example for a whole domain"
 
 
@@ -183,8 +182,11 @@ def _gateway(config: Config) -> Iterator[Fault]:
             except ValueError as error:
                 yield (*place, key), str(error)
         plain = (CredentialMode.CLIENT.value, CredentialMode.NONE.value)
-        if route.credential not in plain and not _HELD_NAME.match(route.credential):
-            yield (*place, "credential"), "not one of client, none, held:NAME (a name, never the key itself)"
+        if route.credential not in plain:
+            yield (
+                (*place, "credential"),
+                "not one of client, none (held:NAME is not available in this release; never write a key here)",
+            )
 
 
 def _store(config: Config) -> Iterator[Fault]:

@@ -108,7 +108,7 @@ class RouteEntry(Section, frozen=True):
 
     service: str  # catalogue id, e.g. openai
     target: str  # where it goes: scheme://host[:port]
-    credential: str = CredentialMode.CLIENT.value  # whose key goes upstream: client, held:NAME or none
+    credential: str = CredentialMode.CLIENT.value  # whose key goes upstream: the client's own, or none
     fallbacks: tuple[str, ...] = ()  # further targets of the same service, tried in order before the first byte
 
 
@@ -167,8 +167,6 @@ class InspectConfig(Section, frozen=True):
     max_text_chars: int = 2_000_000  # text scanned per body, in code points; the rest is recorded as unscanned
     max_decoded_bytes: int = 64 * MIB  # a body that decompresses to more is treated as a bomb and refused
     max_ratio: int = 200  # highest ratio of decoded to encoded bytes
-    max_depth: int = 64  # deepest nesting of JSON that is read
-    on_fault: Literal["block", "observe"] = "block"  # stage enforce, inspection itself failed: refuse, or record only
 
 
 class Config(Section, frozen=True):

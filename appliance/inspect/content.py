@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Callable
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import msgspec
 import zstandard
 

@@ -8,7 +8,7 @@ verdict over a part of it, and never a piece of the text.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import msgspec
 
@@ -21,16 +21,25 @@ from appliance.model.names import DetectionKind, Direction, Disposition
 LONGEST_LINE = 16 << 20  # bytes, without the line end
 _CHUNK = 1 << 16
 
-type Verdict = Literal[Disposition.ALLOW, Disposition.REDACT, Disposition.BLOCK]
+_VERDICTS = (Disposition.ALLOW, Disposition.REDACT, Disposition.BLOCK)
 
 
 class ScanPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`scan.yaml`: an entity's disposition goes before its kind's, which goes before `default`."""
+    """`scan.yaml`: an entity's disposition goes before its kind's, which goes before `default`.
+
+    Only allow, redact and block mean anything here; another raises ValueError.
+    """
 
     min_score: float = 0.4
-    default: Verdict = Disposition.ALLOW
-    kinds: Mapping[DetectionKind, Verdict] = {}
-    entities: Mapping[str, Verdict] = {}
+    default: Disposition = Disposition.ALLOW
+    kinds: Mapping[DetectionKind, Disposition] = {}
+    entities: Mapping[str, Disposition] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse dispositions that `gnomon scan` cannot carry out."""
+        for given in (self.default, *self.kinds.values(), *self.entities.values()):
+            if given not in _VERDICTS:
+                raise ValueError(f"{given} is no verdict of scan: one of {', '.join(_VERDICTS)}")
 
     def disposition(self, detection: Detection) -> Disposition:
         """What one detection asks for."""

@@ -99,7 +99,10 @@ class CounterFile:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         except OSError as error:
-            raise OperatorError(f"{path}: cannot open the counter file: {error.strerror}") from error
+            raise OperatorError(
+                f"{path}: cannot open the counter file: {error.strerror}; stop the appliance and start it again: "
+                "what is missing is rebuilt"
+            ) from error
         try:
             self.header = read_header(path, self._fd)
             self.map = mmap.mmap(self._fd, self.header.size)

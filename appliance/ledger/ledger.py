@@ -47,12 +47,13 @@ class Reservation(msgspec.Struct, frozen=True):
 class Ledger:
     """One process's view of the counter file. `place`: its worker place, None for an onlooker (the supervisor)."""
 
-    def __init__(self, path: Path, *, claim: bool = True) -> None:
-        """Open the file (made here if it is missing) and take a free worker place unless `claim` is False.
+    def __init__(self, path: Path, *, claim: bool = True, make: bool = True) -> None:
+        """Open the file, made here if it is missing and `make`, and take a free worker place unless `claim` is False.
 
-        Raises OperatorError if the file is foreign, damaged or of another version, or if all places are taken.
+        Raises OperatorError if the file is foreign, damaged or of another version, or if all places are taken. A worker
+        makes none: beside others that count in the file of before, it would grant what they have granted already.
         """
-        if not path.exists():
+        if make and not path.exists():
             create(path, slots=SLOTS, workers=WORKERS, notes=NOTES)
         self._file = CounterFile(path)
         header = self._file.header

@@ -4,51 +4,41 @@ Rules: a request counts when its exchange opens and stays counted unless its clo
 failed closed, or lost with its worker, whose reservation is refunded in the same way.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
-from appliance.ledger.layout import LENGTH, Window
+from appliance.ledger.layout import Window
 from appliance.ledger.table import CounterKey
-from appliance.model.event import Event, ExchangeClosed, ExchangeOpened
 from appliance.model.facts import Facts
 from appliance.model.names import Outcome
-
-type KeysFor = Callable[[Facts], Sequence[CounterKey]]
 
 UNUSED = frozenset({Outcome.BLOCKED, Outcome.FAILED_CLOSED, Outcome.LOST})
 
 
+class Used(msgspec.Struct, frozen=True):
+    """Requests that count, of one person, department and service, since the windows began."""
+
+    department: str | None
+    principal: str
+    service: str | None
+    requests: int
+
+
 def request_keys(facts: Facts) -> tuple[CounterKey, ...]:
     """Requests per day of the organisation, the department, the user and the service; counted, not limited."""
-    levels = (
-        ("organisation", ""),
-        ("department", facts.department),
-        ("user", facts.principal),
-        ("service", facts.service),
-    )
-    return tuple(CounterKey(level, subject, Window.DAY) for level, subject in levels if subject is not None)
+    return _keys(facts.department, facts.principal, facts.service)
 
 
-def tally(events: Iterable[Event], keys_for: KeysFor, now: float) -> dict[CounterKey, int]:
-    """Requests per counter in the windows that run at `now`, from events in any order of producers."""
+def tally(history: Iterable[Used]) -> dict[CounterKey, int]:
+    """Requests per counter, as `request_keys` would have counted them."""
     totals: dict[CounterKey, int] = {}
-    running: dict[str, list[CounterKey]] = {}
-    for event in events:
-        if isinstance(event, ExchangeOpened):
-            running[event.exchange] = [
-                msgspec.structs.replace(key, limit=None)
-                for key in keys_for(event.facts)
-                if event.ts // LENGTH[key.window] == now // LENGTH[key.window]
-            ]
-            _count(totals, running[event.exchange], 1)
-        elif isinstance(event, ExchangeClosed):
-            touched = running.pop(event.exchange, [])
-            if event.outcome in UNUSED:
-                _count(totals, touched, -1)
-    return {key: count for key, count in totals.items() if count}
+    for used in history:
+        for key in _keys(used.department, used.principal, used.service):
+            totals[key] = totals.get(key, 0) + used.requests
+    return totals
 
 
-def _count(totals: dict[CounterKey, int], keys: list[CounterKey], amount: int) -> None:
-    for key in keys:
-        totals[key] = totals.get(key, 0) + amount
+def _keys(department: str | None, principal: str, service: str | None) -> tuple[CounterKey, ...]:
+    levels = (("organisation", ""), ("department", department), ("user", principal), ("service", service))
+    return tuple(CounterKey(level, subject, Window.DAY) for level, subject in levels if subject is not None)

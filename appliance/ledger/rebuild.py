@@ -1,51 +1,43 @@
-"""Makes the counter file fit for a start: kept, created, or rebuilt from what store and journals tell.
+"""Makes the counter file fit for a start: kept, created, or rebuilt from what the store tells.
 
 Rules: only before workers run. A file of this machine life is trusted, for no kill can harm it; one of an earlier life
 is not, for a power cut may have lost any of its pages. A damaged or foreign file is never overwritten.
 """
 
 import os
-from collections.abc import Callable, Iterable
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.ledger.file import CounterFile, boot_id, create
+from appliance.ledger.layout import LENGTH, Window
 from appliance.ledger.ledger import NOTES, SLOTS, WORKERS, Ledger
-from appliance.ledger.levels import KeysFor, request_keys, tally
+from appliance.ledger.levels import Used, tally
 from appliance.model.errors import OperatorError
-from appliance.model.event import Event
 
 
-class Prepared(StrEnum):
-    """What `prepare` found and did."""
+def stands(path: Path) -> bool:
+    """Whether the file can be used as it is; what dead workers had reserved is then given back.
 
-    KEPT = "kept"
-    CREATED = "created"
-    REBUILT = "rebuilt"
-
-
-def prepare(
-    path: Path, events: Callable[[], Iterable[Event]], now: float, *, keys_for: KeysFor = request_keys
-) -> Prepared:
-    """Call once at start, before any worker. Raises OperatorError for a file that is damaged or of another version.
-
-    `events` is asked only where counters must be rebuilt: what happened since the last midnight UTC, with every open
-    before its close.
+    Raises OperatorError for a file that is damaged or of another version.
     """
-    existed = path.exists()
-    if existed:
-        file = CounterFile(path)
-        file.close()
-        if file.header.boot == boot_id():
-            with Ledger(path, claim=False) as ledger:
-                ledger.refund_dead()
-            return Prepared.KEPT
-    rebuild(path, events(), now, keys_for=keys_for)
-    return Prepared.REBUILT if existed else Prepared.CREATED
+    if not path.exists():
+        return False
+    file = CounterFile(path)
+    file.close()
+    if file.header.boot != boot_id():
+        return False
+    with Ledger(path, claim=False) as ledger:
+        ledger.refund_dead()
+    return True
 
 
-def rebuild(path: Path, events: Iterable[Event], now: float, *, keys_for: KeysFor = request_keys) -> int:
-    """Put a new file in place whose counters are told by `events`; how many counters it has.
+def windows_began(now: float) -> float:
+    """Since when history is needed: the last midnight UTC. Epoch seconds, as `now`."""
+    return now // LENGTH[Window.DAY] * LENGTH[Window.DAY]
+
+
+def rebuild(path: Path, history: Iterable[Used], now: float) -> int:
+    """Put a new file in place whose counters are told by `history`; how many counters it has.
 
     Raises OperatorError while a worker has the old file open, LedgerFull if there are more counters than slots.
     """
@@ -55,7 +47,7 @@ def rebuild(path: Path, events: Iterable[Event], now: float, *, keys_for: KeysFo
     fresh.unlink(missing_ok=True)
     create(fresh, slots=SLOTS, workers=WORKERS, notes=NOTES)
     try:
-        totals = tally(events, keys_for, now)
+        totals = tally(history)
         with Ledger(fresh, claim=False) as ledger:
             for key, count in totals.items():
                 ledger.add_settled(key, count, now)

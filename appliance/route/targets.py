@@ -83,7 +83,7 @@ def parse_target(text: str) -> Target:
     if scheme not in ("https", "http"):
         raise ValueError("must start with https:// or http://")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold credentials; use credential: held:NAME")
+        raise ValueError("must not hold credentials: they would end in logs")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must be scheme, host and port only: the path is the caller's")
     if port is not None and not 1 <= port <= MAX_PORT:

@@ -4,7 +4,8 @@ Owns: HTTP/1.1 framing for the few shapes that SDKs send, and the answers. Rules
 first answer byte; the model's name chooses the behaviour (see `BEHAVIOURS`), so a test speaks to it only as a client
 would; nothing here is part of the appliance's own request path.
 
-Arrival line, JSON: `sha256, path, method, host, sni, authorization, headers, body` (`body` only with --keep).
+Arrival line, JSON: `sha256, path, method, host, sni, connection, authorization, headers, body` (`body` only with
+--keep; `connection` counts the connections that sent something).
 """
 
 import argparse
@@ -22,22 +23,33 @@ BEHAVIOURS = {
     "stand-in": "answers at once",
     "stand-in-503": "answers 503",
     "stand-in-cut": "ends the connection in mid-stream",
+    "stand-in-slow": "waits 50 ms before each further event",
+    "stand-in-mute": "answers after SIGUSR1 only",
     "stand-in-hold": "sends the first event, then waits for the client to leave or for SIGUSR1",
+}
+# Answers that are sent as they stand here; then the connection is closed.
+RAW = {
+    "stand-in-trailers": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx-sum: 1\r\n\r\n",
+    "stand-in-garbage": b"\x00\x01 this is no HTTP\r\n\r\n",
+    "stand-in-switch": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: raw\r\nconnection: upgrade\r\n\r\nanything",
+    "stand-in-two-lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}}",
 }
 WORDS = ("Noon ", "is ", "when ", "the ", "shadow ", "is ", "shortest", ".")
 MAX_HEAD = 64 * 1024
+SLOW_S = 0.05
 
 
 class Provider:
     """What all connections share: the arrival file and the release event of held streams."""
 
-    def __init__(self, arrivals: Path | None, *, keep: bool) -> None:
-        self.keep = keep
+    def __init__(self, arrivals: Path | None, *, keep: bool, always: str | None = None) -> None:
+        self.keep, self.always = keep, always
+        self.connections = 0
         self.release = asyncio.Event()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._file = os.open(arrivals, flags, 0o600) if arrivals else None
 
-    def arrived(self, request: "Request", sni: str | None) -> None:
+    def arrived(self, request: "Request", sni: str | None, connection: int) -> None:
         """Write the arrival line; one write(2), so lines of killed processes stay whole."""
         if self._file is None:
             return
@@ -47,9 +59,11 @@ class Provider:
             "method": request.method,
             "host": request.headers.get("host"),
             "sni": sni,
+            "connection": connection,
             "authorization": request.headers.get("authorization"),
             "headers": sorted(request.headers),
             "body": request.body.decode("utf-8", "replace") if self.keep else None,
+            "raw": request.body.hex() if self.keep and "content-encoding" in request.headers else None,
         }
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
@@ -103,9 +117,11 @@ async def serve_connection(provider: Provider, reader: asyncio.StreamReader, wri
     """Answer requests until the client leaves."""
     sslobject = writer.get_extra_info("ssl_object")
     sni = getattr(sslobject, "gnomon_sni", None)
+    provider.connections += 1
+    number = provider.connections
     try:
         while request := await read_request(reader):
-            provider.arrived(request, sni)
+            provider.arrived(request, sni, number)
             if not await answer(provider, request, writer):
                 break
     except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -120,9 +136,16 @@ async def answer(provider: Provider, request: Request, writer: asyncio.StreamWri
         _plain(writer, 200, {"object": "list", "data": [{"id": "stand-in", "object": "model", "owned_by": "loopback"}]})
         return True
     model, stream, usage = request.model()
+    model = provider.always or model
     if model == "stand-in-503":
         _plain(writer, 503, {"error": {"message": "busy", "type": "server_error", "param": None, "code": None}})
         return True
+    if model == "stand-in-mute":
+        await provider.release.wait()
+    if model in RAW:
+        writer.write(RAW[model])
+        await writer.drain()
+        return False
     if stream:
         return await _stream(provider, model, writer, usage=usage)
     _plain(writer, 200, _completion(model))
@@ -164,6 +187,8 @@ async def _stream(provider: Provider, model: str, writer: asyncio.StreamWriter, 
         delta = {"role": "assistant", "content": word} if number == 0 else {"content": word}
         _event(writer, _chunk(model, [{"index": 0, "delta": delta, "finish_reason": None}]))
         await writer.drain()
+        if model == "stand-in-slow":
+            await asyncio.sleep(SLOW_S)
         if number == 0 and model == "stand-in-hold":
             await provider.release.wait()
         if number == 2 and model == "stand-in-cut":  # noqa: PLR2004 - after three of eight events
@@ -208,7 +233,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM; prints the port once it listens."""
-    provider = Provider(arguments.arrivals, keep=arguments.keep)
+    provider = Provider(arguments.arrivals, keep=arguments.keep, always=arguments.always)
     context = server_context(arguments.certificate, arguments.key) if arguments.certificate else None
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -234,6 +259,7 @@ def main() -> None:
     parser.add_argument("--key", type=Path)
     parser.add_argument("--arrivals", type=Path)
     parser.add_argument("--keep", action="store_true", help="keep bodies in the arrival lines")
+    parser.add_argument("--always", metavar="MODEL", help="behave as for this model, whatever is asked for")
     asyncio.run(run(parser.parse_args()))
 
 

@@ -1,20 +1,20 @@
 """`python -m appliance.store --run-dir DIR`: the store's process.
 
-Rules: everything but the folder comes from DIR/effective.json; ready is told by one byte on the descriptor in
-GNOMON_READY_FD and one line on stderr; SIGTERM and SIGINT write what was taken, fold the write-ahead file in, exit 0;
-a database that cannot write ends the process with 1, so that it is started anew; a file or configuration that
-cannot be opened is told in one line and exits 2.
+Rules: everything but the folder comes from DIR/effective.json; ready is told through
+`appliance/bus/lifeline.py` and one line on stderr; SIGTERM, SIGINT and the supervisor's death write what was taken,
+fold the write-ahead file in, exit 0; a database that cannot write ends the process with 1, so that it is started anew;
+a file or configuration that cannot be opened is told in one line and exits 2.
 """
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
 
+from appliance.bus.lifeline import on_parent_gone, tell_ready
 from appliance.config.effective import read_effective
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.store.service import Store
@@ -55,20 +55,12 @@ async def _serve(run_dir: Path) -> int:
     try:
         await store.start()
         _log.info("ready")
-        _tell_ready()
+        on_parent_gone(stop.set)
+        tell_ready()
         await stop.wait()
     finally:
         await store.close()
     return 1 if failures else 0
-
-
-def _tell_ready() -> None:
-    told = os.environ.get("GNOMON_READY_FD", "")
-    if told.isdecimal():
-        # The starter may have stopped waiting; that is its affair.
-        with contextlib.suppress(OSError):
-            os.write(int(told), b"1")
-            os.close(int(told))
 
 
 if __name__ == "__main__":

@@ -205,6 +205,25 @@ class SpanRequest(Request, frozen=True):
     limit: Limit = MAX_LIMIT
 
 
+class HistoryRequest(Request, frozen=True):
+    """Verb `history`: requests that count, since `since` (epoch seconds). `unused`: outcomes that take one back."""
+
+    since: float = 0.0
+    unused: Annotated[tuple[Name, ...], Meta(max_length=32)] = ()
+    limit: Limit = MAX_LIMIT
+    before: Count | None = None
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """Verb `history`: requests of one person, department and service. `n`: the first of them."""
+
+    n: int
+    department: str | None
+    principal: str
+    service: str | None
+    requests: int
+
+
 class CountRow(msgspec.Struct, frozen=True):
     """Verb `counts`: exchanges by service, effective disposition and outcome (None: running)."""
 

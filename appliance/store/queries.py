@@ -21,6 +21,8 @@ from appliance.store.pages import (
     ExchangeRequest,
     ExchangesRequest,
     ExchangeSummary,
+    HistoryRequest,
+    HistoryRow,
     MarkState,
     NoticesRequest,
     NoticeSummary,
@@ -121,6 +123,20 @@ def counts(connection: Connection, request: SpanRequest) -> list[CountRow]:
         [*_span(request), request.since, request.limit],
     ).fetchall()
     return [CountRow(*row) for row in _any(rows)]
+
+
+def history(connection: Connection, request: HistoryRequest) -> list[HistoryRow]:
+    """Requests by person, department and service, for rebuilding counters; the group that began last comes first."""
+    rows = connection.execute(
+        """SELECT min(n), department, principal, service, count(*) FROM exchange_open
+        WHERE ts >= ? AND exchange NOT IN (
+            SELECT exchange FROM exchange_close WHERE ts >= ? GROUP BY exchange
+            HAVING list_contains(?::VARCHAR[], arg_min(outcome, n)))
+        GROUP BY department, principal, service HAVING min(n) < coalesce(?, 9223372036854775807)
+        ORDER BY 1 DESC LIMIT ?""",
+        [request.since, request.since, list(request.unused), request.before, request.limit],
+    ).fetchall()
+    return [HistoryRow(*row) for row in _any(rows)]
 
 
 def usage(connection: Connection, request: SpanRequest) -> list[UsageRow]:
@@ -236,6 +252,7 @@ QUERIES: Final[dict[str, Query]] = {
     "decisions": Query(DecisionsRequest, decisions, "number"),
     "persons": Query(PersonsRequest, persons),
     "counts": Query(SpanRequest, counts),
+    "history": Query(HistoryRequest, history, "n"),
     "usage": Query(SpanRequest, usage),
     "coverage": Query(SpanRequest, coverage),
 }

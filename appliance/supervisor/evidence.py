@@ -1,9 +1,8 @@
 """What the supervisor does for audit records and for what must exist before a worker starts.
 
-Owns: the order at start-up, the adoption of dead workers' journals, the refund of their reservations. Rules: damaged
-evidence stops a start with words and overwrites nothing; while running it is a problem to tell, never a reason to
-stop serving. Everything here blocks and runs in a thread, save `bury`, which must be done before a name is used
-again.
+Owns: the order at start-up, the adoption of dead workers' journals, the refund of their reservations, counters that
+must be told anew. Rules: damaged evidence stops a start with words and overwrites nothing; while running it is a
+problem to tell, never a reason to stop serving. Everything here blocks and runs in a thread.
 """
 
 from __future__ import annotations
@@ -18,8 +17,11 @@ from appliance.model.errors import EvidenceError, OperatorError
 from appliance.supervisor import policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from appliance.config.schema import Config
     from appliance.journal.recover import RecoveryReport
+    from appliance.ledger.levels import Used
     from appliance.model.names import Stage
 
 
@@ -31,6 +33,7 @@ class Evidence:
         from appliance.config.site_key import load_site_key
 
         load_site_key(Path(config.state_dir))
+        build_tables(config)
         check_journals(config)
         told = ensure_authority(config)
         policy.ensure(config, asked)
@@ -49,11 +52,24 @@ class Evidence:
         """Give back what dead workers had reserved; how many reservations that were."""
         from appliance.ledger import Ledger
 
-        path = Path(config.state_dir) / "ledger" / "counters.map"
+        path = counter_file(config)
         if not path.exists():
             return 0
         with contextlib.closing(Ledger(path, claim=False)) as ledger:
             return ledger.refund_dead()
+
+    def counters_stand(self, config: Config) -> bool:
+        """Whether the counter file can be used as it is. OperatorError: it is damaged."""
+        from appliance.ledger.rebuild import stands
+
+        return stands(counter_file(config))
+
+    def rebuild_counters(self, config: Config) -> int:
+        """Counters from what the store holds, before any worker starts; how many. Unreachable: the store is away."""
+        from appliance.ledger.rebuild import rebuild, windows_began
+
+        now = time.time()
+        return rebuild(counter_file(config), stored_history(Path(config.run_dir), windows_began(now)), now)
 
     def recover(self, config: Config) -> RecoveryReport:
         """Adopt the journals of the dead and ship them. EvidenceError: some are damaged, the others are done."""
@@ -65,9 +81,49 @@ class Evidence:
             return recover(journal_root(config), ingest.sender(client), time.time())
 
 
+def counter_file(config: Config) -> Path:
+    """Where the ledger counts."""
+    return Path(config.state_dir) / "ledger" / "counters.map"
+
+
+def stored_history(run_dir: Path, since: float) -> Iterator[Used]:
+    """What the store tells of requests since `since`, page by page."""
+    import msgspec
+
+    from appliance.bus.client import BlockingClient
+    from appliance.ledger.levels import UNUSED, Used
+    from appliance.store.pages import HistoryRequest, HistoryRow, PageHead
+
+    unused, before = tuple(sorted(UNUSED)), None
+    with BlockingClient(run_dir / "analyst.sock", timeout=60.0) as client:
+        while True:
+            request = HistoryRequest(since=since, unused=unused, before=before)
+            head, body = client.call("history", request, reply=PageHead)
+            for row in msgspec.json.decode(body, type=list[HistoryRow]):
+                yield Used(row.department, row.principal, row.service, row.requests)
+            if (before := head.next) is None:
+                return
+
+
 def journal_root(config: Config) -> Path:
     """Where the journal folders lie."""
     return Path(config.state_dir) / "journal"
+
+
+def build_tables(config: Config) -> None:
+    """Detection tables that no set-up has built: in a process of its own, once, instead of in every worker."""
+    import subprocess
+    import sys
+
+    from appliance.config.tables import tables_folder
+
+    folder = tables_folder(Path(config.state_dir))
+    if any(folder.glob("detect-*.tables")):
+        return
+    command = [sys.executable, "-I", "-m", "appliance.inspect.detect.prepare", str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - ourselves
+    if done.returncode:
+        raise OperatorError(f"{folder}: the detection tables cannot be built; run: gnomon prepare")
 
 
 def check_journals(config: Config) -> None:

@@ -106,8 +106,9 @@ async def _bind_patiently(name: str, text: str, deadline: float) -> socket.socke
 
 
 def check_safe(config: Config) -> None:
-    """Refuse a bind that would serve strangers; OperatorError names the address and what is missing."""
+    """Refuse a bind that would serve strangers, and unusable files; OperatorError names what is missing."""
     from appliance.net.addresses import check_bind
+    from appliance.supervisor.preflight import check_files
 
     listen, identity = config.listen, config.identity
     for name, text in (("proxy", listen.proxy), ("gateway", listen.gateway)):
@@ -120,6 +121,7 @@ def check_safe(config: Config) -> None:
             tls=listen.certificate is not None,
             listener=name,
         )
+    check_files(config)
 
 
 def holder_of(port: int) -> str:

@@ -48,10 +48,13 @@ def ensure(config: Config, asked: Stage | None) -> PolicySnapshot:
     `asked`: the stage that was asked for in so many words, which acts whatever held before.
     """
     from appliance.config.catalogue import load_catalogue
+    from appliance.config.command import check_routes
     from appliance.config.policy_file import load_policy
 
     rules = load_policy(Path(config.policy.file) if config.policy.file else None)
-    catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None).version
+    found = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
+    check_routes(config, found)
+    catalogue = found.version
 
     def wanted(now: PolicySnapshot | None) -> _Terms:
         held = now.stage if now else Stage.OBSERVE

@@ -1,4 +1,4 @@
-"""Ships what dead workers left, beside the running appliance.
+"""Ships what dead workers left, beside the running appliance; before it runs, has the store tell the counters.
 
 Rules: one recovery at a time, in a thread; asked for at every death and at every return of the store, and looked for
 now and then, since workers of a killed supervisor die without telling anybody; what the store did not take is tried
@@ -12,6 +12,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
+from appliance.bus.errors import RemoteError, Unreachable
 from appliance.model.errors import EvidenceError, OperatorError
 
 if TYPE_CHECKING:
@@ -64,3 +65,21 @@ class Recovery:
             state = found.pending or "shipped"
             _log.info("journal %s: %d exchange(s) closed as lost; %s", found.folder, found.lost, state)
         return not report.pending
+
+    async def counters(self) -> bool:
+        """Have the store tell the counters where the file is missing or of an earlier life of the machine.
+
+        For the start, before any worker. False: the store is away, ask again. OperatorError: the file is damaged.
+        """
+        evidence, config = self._supervisor.settings.evidence, self._supervisor.config
+        if await asyncio.to_thread(evidence.counters_stand, config):
+            return True
+        try:
+            if await self.once():  # the store must have what the dead left before it is asked
+                told = await asyncio.to_thread(evidence.rebuild_counters, config)
+                _log.info("%d counter(s) told by the store", told)
+                return True
+        except (RemoteError, Unreachable) as error:
+            _log.warning("the store cannot tell the counters yet: %s", error)
+        await asyncio.sleep(RETRY_S)
+        return False

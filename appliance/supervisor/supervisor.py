@@ -2,9 +2,9 @@
 
 Owns: the order of start and stop, and the one loop that turns plans into processes. Order of a start: folders and
 locks, safe addresses, listeners (from here on nobody is refused), site key, journals, authority, policy,
-control.sock, store, recovery of dead journals beside it, workers. Order of a stop: listeners, workers (drain), last
-recovery, store. Rules: what fails before the first worker serves stops the start with one sentence; afterwards
-nothing but a request stops it. All decisions about lives are the plans'.
+control.sock, store, recovery of dead journals beside it, counters, workers. Order of a stop: listeners, workers
+(drain), last recovery, store. Rules: what fails before the first worker serves stops the start with one sentence;
+afterwards nothing but a request stops it. All decisions about lives are the plans'.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from appliance.supervisor.instance import Instance, make_folders
 from appliance.supervisor.log import pass_on
 from appliance.supervisor.plan import Action, Drain, Kill, Plan, Start
 from appliance.supervisor.recovery import Recovery
+from appliance.supervisor.relay import relay
 from appliance.supervisor.service import Control
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ class Supervisor(Listener):
         background: list[asyncio.Task[None]] = []
         try:
             await self._prepare(inherited)
-            background = [spawn(self._recovery.forever(), "recovery"), spawn(self._watch_policy(), "policy watch")]
+            background = [
+                spawn(self._recovery.forever(), "recovery"),
+                spawn(self._watch_policy(), "policy watch"),
+                spawn(relay(Path(self.config.run_dir), self.control.look_at_policy), "snapshot relay"),
+            ]
             await self._start_children()
             if not self._stopping:
                 self.phase = "up"
@@ -129,11 +134,15 @@ class Supervisor(Listener):
         self._plans = [self.store]
         await self._steer(lambda: self._stopping or self.store.settled)
         self._recovery.due()  # the store is there: ship what the dead left
+        while not await self._recovery.counters() and not self._stopping:
+            await self._steer(lambda: self._stopping or self.store.settled)
         self._plans = [self.store, self.workers]
         await self._steer(lambda: self._stopping or self.workers.settled)
 
     async def _finish(self) -> None:
         self.phase, self._fatal = "draining", None
+        if self.children:
+            _log.info("draining")
         for sock in (*self.listeners.values(), *self.retired):
             sock.close()
         self.workers.stop()

@@ -12,9 +12,10 @@ import pytest
 from addons.chain import build_chain
 from addons.launch import Worker
 from appliance.config.schema import Config, Egress, Listen
+from appliance.ledger import Ledger
 from appliance.model.names import Stage
 from appliance.supervisor import policy
-from appliance.supervisor.evidence import ensure_authority
+from appliance.supervisor.evidence import counter_file, ensure_authority
 from tests_support import HOST, Provider
 
 
@@ -51,6 +52,7 @@ async def worker_at(folder: Path, provider: Provider, stage: Stage = Stage.ENFOR
         Path(name).mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_authority(config)
     policy.ensure(config, stage)
+    Ledger(counter_file(config), claim=False).close()
     chain = build_chain(config, "w0")
     if started is not None:
         started()

@@ -87,7 +87,7 @@ async def running(folder: Path, *, upstream_host="localhost", identity=None):
         if identity is not None:
             who = IdentityAddon(
                 make_identification(identity, pool),
-                lambda reason, _p, host, _port, _d: world.refused.append((reason, host)),
+                lambda reason, _p, host, _port, _d, _l: world.refused.append((reason, host)),
             )
             addons = [who, Recorder(world, who), *addons]
         world.port = await stack.enter_async_context(proxy(folder, addons))

@@ -365,6 +365,41 @@ async def raw(world, data: bytes) -> bytes:
     return answer
 
 
+async def test_requests_sent_ahead_are_answered_in_order(authority, confdir):
+    async def script(seen, reply):
+        await reply.whole(200, f"answer to {seen.path};".encode())
+
+    async with (
+        Upstream(authority, script, tls=False) as plain,
+        running(authority, confdir, {"p.test:80": plain.place}) as world,
+        asyncio.timeout(10),
+    ):
+        ahead = [b"GET http://p.test/%d HTTP/1.1\r\nHost: p.test\r\n" % number for number in range(3)]
+        answer = await raw(world, b"\r\n".join(ahead) + b"Connection: close\r\n\r\n")
+        places = [answer.index(b"answer to /%d;" % number) for number in range(3)]
+        assert places == sorted(places)
+        assert [flow.request.path for flow in world.chain.flows] == ["/0", "/1", "/2"]
+
+
+async def test_an_addon_may_answer_later_and_hooks_run_once(authority, confdir):
+    class Late:
+        calls = 0
+
+        async def request(self, _flow):
+            self.calls += 1
+            await asyncio.sleep(0)
+
+    late = Late()
+    async with (
+        Upstream(authority, ok, "a.test") as a,
+        running(authority, confdir, {"a.test:443": a.place}, extra=(late,)) as world,
+        client(world, http2=True) as http,
+    ):
+        for _ in range(3):
+            assert (await http.post("https://a.test/v1", content=BODY)).status_code == 200
+        assert late.calls == len(world.chain.flows) == 3
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "reason"),
     [
@@ -377,7 +412,7 @@ async def raw(world, data: bytes) -> bytes:
             400,
             RefusalReason.SMUGGLING,
         ),
-        (b"POST http://a.test/ HTTP/1.1\r\nContent-Length: 99999999\r\n\r\nx", 413, RefusalReason.BODY_TOO_LARGE),
+        (b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999\r\n\r\nx", 413, RefusalReason.BODY_TOO_LARGE),
     ],
 )
 async def test_what_is_out_of_bounds_is_answered_and_recorded(authority, confdir, request_, code, reason):

@@ -76,12 +76,15 @@ class Appliance:
     def pids(self) -> dict[str, int]:
         return {child["name"]: child["pid"] for child in self.status()["children"]}
 
-    def ask_store(self, verb: str, **request):
-        """A named query over analyst.sock, as every client of the store asks."""
+    def ask_store(self, verb: str, **request) -> list[dict]:
+        """The rows of a named query over analyst.sock, as every client of the store asks."""
         from appliance.bus.client import BlockingClient
+        from appliance.store.pages import PageHead
+        from appliance.store.queries import QUERIES
 
         with BlockingClient(self.folder / "run" / "analyst.sock") as client:
-            return client.call(verb, request)
+            _, rows = client.call(verb, QUERIES[verb].request(**request), reply=PageHead)
+        return json.loads(rows)
 
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.ca))
@@ -114,6 +117,11 @@ def running(folder: Path, provider: Provider, **options):
         yield appliance.up()
     finally:
         appliance.down()
+
+
+@pytest.fixture(scope="session")
+def appliance_class():
+    return Appliance
 
 
 @pytest.fixture(scope="module")

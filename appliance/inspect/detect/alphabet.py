@@ -11,7 +11,6 @@ characters all belong to the alphabet stops at the first character outside it; a
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -24,7 +23,8 @@ _CODE_POINTS = 0x110000
 _CATEGORY = re.compile(r"\\[dws]")
 _PLAIN = re.compile(r"(?:\\[dws]|\\U000000[0-7][0-9a-f]-?)*")
 
-type FindAll = Callable[[str, str], Iterable[str]]  # matches of a class in a string, under the engine's own flags
+type Mask = int
+"""A set of code points: bit n stands for code point n."""
 
 
 class Alphabet(NamedTuple):
@@ -34,41 +34,60 @@ class Alphabet(NamedTuple):
     margin: int
 
 
-@cache
+class Reader:
+    """How one engine reads character classes under its flags. Remembers every answer: use it, then drop it."""
+
+    def __init__(self, find: Callable[..., Iterable[Any]], flags: int) -> None:
+        self._find = find
+        self._flags = flags
+        self._every = every_character()
+        self._known: dict[str, Mask] = {}
+        near = members_of(self.everywhere(r"[\x00-\x7f]"))
+        # ASCII and what the engine takes for an ASCII letter when case does not matter: long s, Kelvin sign...
+        self._near_ascii = "".join(map(chr, near))
+
+    def everywhere(self, piece: str) -> Mask:
+        """All code points in a class."""
+        if piece not in self._known:
+            spans = (match.span() for match in self._find(f"{piece}+", self._every, flags=self._flags))
+            self._known[piece] = mask_of(spans)
+        return self._known[piece]
+
+    def near_ascii(self, piece: str) -> Mask:
+        """Code points in a class whose members are written in ASCII."""
+        points = (ord(match.group()) for match in self._find(piece, self._near_ascii, flags=self._flags))
+        return mask_of((point, point + 1) for point in points)
+
+
 def every_character() -> str:
-    """All code points in order, surrogates included; only needed while tables are built."""
+    """All code points in order, surrogates included: a place in it is a code point."""
     return "".join(map(chr, range(_CODE_POINTS)))
 
 
-def derive(expression: str, flags: int, find_all: FindAll) -> Alphabet | None:
+def derive(expression: str, flags: int, reader: Reader) -> Alphabet | None:
     """The alphabet of `expression`, or None where a match may span lines or be empty.
 
-    `flags`: of the standard library. `find_all(class, characters)`: how the engine in use reads a class; called with
-    few different arguments, worth caching.
+    `flags`: of the standard library. `reader`: the engine in use, with the flags that it will run under.
     """
     tree = _PARSER.parse(expression, flags)
     pieces: set[str] = set()
     looks: list[Any] = []
     _collect(tree, pieces, looks)
-    members = _members(frozenset(pieces), find_all)
-    if "\n" in members or tree.getwidth()[0] == 0:
+    members = _members(pieces, reader)
+    if members >> ord("\n") & 1 or tree.getwidth()[0] == 0:
         return None
     margin = 1
     for look in looks:
         inner: set[str] = set()
         nested: list[Any] = []
         _collect(look, inner, nested)
-        if _members(frozenset(inner), find_all) <= members and all(item.getwidth()[1] <= 1 for item in nested):
+        stays_inside = not _members(inner, reader) & ~members
+        if stays_inside and all(item.getwidth()[1] <= 1 for item in nested):
             continue
         margin = max(margin, int(look.getwidth()[1]))
     if margin > _LARGEST_MARGIN:
         return None
-    return Alphabet(_class_of(members), margin)
-
-
-@cache
-def _class_of(members: frozenset[str]) -> str:
-    return as_class(map(ord, members))
+    return Alphabet(as_class(members), margin)
 
 
 def _collect(tree: Any, pieces: set[str], looks: list[Any]) -> None:
@@ -121,56 +140,56 @@ _CATEGORIES = {
 }
 
 
-@cache
-def _members(pieces: frozenset[str], find_all: FindAll) -> frozenset[str]:
-    """Every character that one of the class expressions matches."""
-    found: set[str] = set()
-    plain = set()
+def _members(pieces: Iterable[str], reader: Reader) -> Mask:
+    """Every code point that one of the class expressions matches."""
+    found = 0
     for piece in pieces:
         inside = piece[1:-1]
         if piece.startswith("[^") or not _PLAIN.fullmatch(inside):
-            found.update(find_all(piece, every_character()))
+            found |= reader.everywhere(piece)
             continue
-        plain.update(_CATEGORY.findall(inside))
-        plain.add(_CATEGORY.sub("", inside))
-    for inside in filter(None, plain):
-        everywhere = _CATEGORY.fullmatch(inside)
-        found.update(find_all(f"[{inside}]", every_character() if everywhere else _near_ascii(find_all)))
-    return frozenset(found)
-
-
-@cache
-def _near_ascii(find_all: FindAll) -> str:
-    """ASCII and what the engine takes for an ASCII letter when case does not matter (long s, Kelvin sign...)."""
-    return "".join(find_all(r"[\x00-\x7f]", every_character()))
+        for category in _CATEGORY.findall(inside):
+            found |= reader.everywhere(category)
+        if written_out := _CATEGORY.sub("", inside):
+            found |= reader.near_ascii(f"[{written_out}]")
+    return found
 
 
 def _escape(code_point: int) -> str:
     return f"\\U{code_point:08x}"
 
 
-def characters(members: str) -> list[int]:
-    """The code points of the inside of a class."""
-    return list(map(ord, re.findall(f"[{members}]", every_character())))
+def characters(members: str) -> Mask:
+    """The code points of the inside of a class, as `re` reads it without flags."""
+    return mask_of(match.span() for match in re.finditer(f"[{members}]+", every_character()))
 
 
-def as_class(code_points: Iterable[int]) -> str:
-    """Code points as the inside of a character class."""
-    pieces = []
-    for first, last in ranges(code_points):
-        pieces.append(_escape(first) if first == last else f"{_escape(first)}-{_escape(last)}")
-    return "".join(pieces)
+def mask_of(spans: Iterable[tuple[int, int]]) -> Mask:
+    """Half-open spans as a mask. Neighbours that follow each other are joined first: each step costs a whole mask."""
+    found = first = last = 0
+    for start, end in spans:
+        if start != last:
+            found |= ((1 << last - first) - 1) << first
+            first = start
+        last = end
+    return found | ((1 << last - first) - 1) << first
 
 
-def ranges(code_points: Iterable[int]) -> list[tuple[int, int]]:
-    """Code points as sorted, closed, disjoint ranges."""
-    found: list[tuple[int, int]] = []
-    for point in sorted(set(code_points)):
-        if found and point == found[-1][1] + 1:
-            found[-1] = (found[-1][0], point)
-        else:
-            found.append((point, point))
-    return found
+def ranges(mask: Mask) -> list[tuple[int, int]]:
+    """A mask as sorted, closed, disjoint ranges."""
+    bits = f"{mask:b}"[::-1]
+    return [(run.start(), run.end() - 1) for run in re.finditer("1+", bits)]
+
+
+def members_of(mask: Mask) -> list[int]:
+    """A mask as single code points."""
+    return [point for first, last in ranges(mask) for point in range(first, last + 1)]
+
+
+def as_class(mask: Mask) -> str:
+    """A mask as the inside of a character class."""
+    spans = ranges(mask)
+    return "".join(_escape(first) if first == last else f"{_escape(first)}-{_escape(last)}" for first, last in spans)
 
 
 def runs_of(members: str) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.inspect.detect import hyperscan, presidio, tables
-from appliance.inspect.detect.alphabet import as_class, characters
+from appliance.inspect.detect.alphabet import as_class, characters, ranges
 from appliance.inspect.detect.failure import DetectorFailure
 from appliance.inspect.detect.keyrules import KEY_RULES
 from appliance.inspect.detect.pii import Pii
@@ -149,12 +149,12 @@ def _build(pii: Pii, secrets: Secrets) -> tables.Tables:
     pairs = [*pii.expressions(), *secrets.expressions()]
     database = hyperscan.compile_expressions([expression for expression, _ in pairs])
     different = unlike()
-    narrow: set[int] = set()
+    narrow = 0
     settled: dict[tables.Scope, tables.Scope] = {}
     for scope in {scope for _, scope in pairs if scope.unicode and scope.members is not None}:
-        members = set(characters(scope.members or ""))
-        wide = len(members & different) > _FEW
-        narrow |= set() if wide else members & different
-        settled[scope] = msgspec.structs.replace(scope, agreed=as_class(members - different), wide=wide)
+        members = characters(scope.members or "")
+        wide = (members & different).bit_count() > _FEW
+        narrow |= 0 if wide else members & different
+        settled[scope] = msgspec.structs.replace(scope, agreed=as_class(members & ~different), wide=wide)
     scopes = tuple(settled.get(scope, scope) for _, scope in pairs)
-    return tables.Tables(database, scopes, as_class(different), as_class(narrow))
+    return tables.Tables(database, scopes, tuple(ranges(different)), tuple(ranges(narrow)))

@@ -156,11 +156,12 @@ class Tokenizer:
         return [*found, *tokens[index:]]
 
     def _special_spans(self, words: Sequence[str]) -> list[tuple[int, int]]:
-        matches = []
-        for length in range(1, self._longest + 1):
-            for first in range(len(words) - length + 1):
-                if tuple(words[first : first + length]) in self._joined_special:
-                    matches.append((first, first + length))
+        matches = [
+            (first, first + length)
+            for length in range(1, self._longest + 1)
+            for first in range(len(words) - length + 1)
+            if tuple(words[first : first + length]) in self._joined_special
+        ]
         matches.sort(key=lambda span: (span[0] - span[1], span[0]))
         taken: set[int] = set()
         kept = []

@@ -12,19 +12,19 @@ from typing import Any
 import phonenumbers
 from phonenumbers import phonenumbermatcher
 
-from appliance.inspect.detect.alphabet import Alphabet, characters, derive
+from appliance.inspect.detect.alphabet import Alphabet, Reader, characters, derive
 
 # PhoneNumberMatcher looks at three characters behind a candidate (a time's ":00") and at one before it.
 _LOOKS_BEHIND_A_CANDIDATE = 4
 _ENOUGH_DIGITS = 5
-_LAST_ASCII = 0x7F
+_BEYOND_ASCII = 0x80
 _DIGIT = re.compile(r"\d")
 _MATCHER: re.Pattern[str] = phonenumbermatcher._PATTERN  # noqa: SLF001 - the pattern is the only source of the alphabet
 
 
 def alphabet() -> Alphabet:
     """Characters that a candidate can hold."""
-    found = derive(_MATCHER.pattern, _MATCHER.flags, lambda piece, text: re.findall(piece, text, re.IGNORECASE))
+    found = derive(_MATCHER.pattern, _MATCHER.flags, Reader(re.finditer, int(re.IGNORECASE)))
     if found is None:
         message = "the phone matcher's pattern has changed: it may now match an empty text or a line end"
         raise ImportError(message)
@@ -52,7 +52,8 @@ def _is_valid(number: str, region: str | None) -> bool:
 
 def expressions(members: str, short: tuple[str, ...]) -> tuple[str, ...]:
     """Hyperscan patterns for a run worth looking at: five digits in it, or the digits of a short number."""
-    ascii_members = "".join(f"\\x{point:02x}" for point in characters(members) if point <= _LAST_ASCII)
+    mask = characters(members)
+    ascii_members = "".join(f"\\x{point:02x}" for point in range(_BEYOND_ASCII) if mask >> point & 1)
     filler = f"[{ascii_members}\\x{{80}}-\\x{{10ffff}}]*"  # beyond ASCII anything: cheap to compile, and no less
     enough = f"[0-9](?:{filler}[0-9]){{{_ENOUGH_DIGITS - 1}}}"
     last_digits: dict[str, str] = {}

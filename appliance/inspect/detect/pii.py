@@ -7,13 +7,12 @@ end and score; an expression that runs out of time raises `DetectorFailure` wher
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
-import regex  # type: ignore[import-untyped]  # no stubs are shipped with it
+import regex
 
 from appliance.inspect.detect import context, hyperscan, phones
-from appliance.inspect.detect.alphabet import derive
+from appliance.inspect.detect.alphabet import Reader, derive
 from appliance.inspect.detect.english import tokenizer
 from appliance.inspect.detect.failure import DetectorFailure
 from appliance.inspect.detect.prefilter import Region
@@ -44,11 +43,12 @@ class Pii:
 
     def expressions(self) -> Iterator[tuple[hyperscan.Expression, Scope]]:
         """What Hyperscan looks for, in the order that `scan` expects. Slow: it derives every alphabet."""
+        reader = Reader(regex.finditer, int(PATTERN_FLAGS))
         for recogniser in self._recognisers:
             if recogniser.regions:
                 yield from _phone_expressions(recogniser)
             for rule in recogniser.patterns:
-                yield hyperscan.Expression(rule.expression, hyperscan.SUPERSET), _scope(rule)
+                yield hyperscan.Expression(rule.expression, hyperscan.SUPERSET), _scope(rule, reader)
 
     def scan(self, text: str, regions: Mapping[int, Sequence[Region]], total: int, deadline: float) -> list[Detection]:
         """Everything found, overlaps included, as presidio returns it. Raises DetectorFailure.
@@ -163,13 +163,8 @@ def without_duplicates(found: Iterable[_Found]) -> list[_Found]:
 _MARGIN = 8  # at least every scope's margin
 
 
-@cache
-def _class_in_regex(piece: str, characters: str) -> frozenset[str]:
-    return frozenset(regex.findall(piece, characters, flags=PATTERN_FLAGS))
-
-
-def _scope(rule: PatternRule) -> Scope:
-    derived = derive(rule.expression, int(_STANDARD_FLAGS), _class_in_regex)
+def _scope(rule: PatternRule, reader: Reader) -> Scope:
+    derived = derive(rule.expression, int(_STANDARD_FLAGS), reader)
     if derived is None:
         return Scope(None, 0, unicode=True)
     return Scope(derived.members, derived.margin, unicode=True)

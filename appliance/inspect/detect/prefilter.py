@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from appliance.inspect.detect.alphabet import runs_of
 from appliance.inspect.detect.hyperscan import Database
-from appliance.inspect.detect.tables import Scope, Tables
+from appliance.inspect.detect.tables import Ranges, Scope, Tables
 
 _FIRST_STEP = 64
 # Regions closer than this become one: exact rules cost less per character than per region.
@@ -35,9 +35,8 @@ class Prefilter:
         self._database = Database(tables.database)
         self._members = [scope.members for scope in tables.scopes]
         self._runs = {members: runs_of(members) for members in self._members if members is not None}
-        self._unlike = re.compile(f"[{tables.unlike}]")
-        self._narrow = re.compile(f"[{tables.narrow}]")
-        self._unlike_ascii = tuple(character for character in map(chr, range(0x80)) if self._unlike.match(character))
+        self._marks = _expanded(tables.unlike, _OTHER) | _expanded(tables.narrow, _NARROW) | {_NARROW: _NARROW}
+        self._unlike_ascii = tuple(character for character in self._marks if character.isascii())
         # Expressions that share an alphabet also share the neighbourhood of an unlike character.
         self._alike: dict[Scope, list[int]] = {}
         for index, scope in enumerate(tables.scopes):
@@ -75,9 +74,10 @@ class Prefilter:
     def _beside_unlike(self, text: str) -> dict[int, list[Region]]:
         """Runs of a rule's alphabet and of unlike characters together that hold at least one of the latter."""
         found: dict[int, list[Region]] = {}
-        if self._unlike.search(text) is None:
+        marks = {ord(character): self._marks[character] for character in set(text) if character in self._marks}
+        if not marks:
             return found
-        marked = self._unlike.sub(_OTHER, self._narrow.sub(_NARROW, text))
+        marked = text.translate(marks)
         for scope, indices in self._alike.items():
             if scope.members is None:
                 regions = [(0, len(text))]
@@ -98,6 +98,10 @@ def _joined(regions: Iterable[Region]) -> list[Region]:
         else:
             found.append((start, end))
     return found
+
+
+def _expanded(ranges: Ranges, mark: str) -> dict[str, str]:
+    return {chr(point): mark for first, last in ranges for point in range(first, last + 1)}
 
 
 def _marked(marked: str, start: int, end: int) -> bool:

@@ -12,7 +12,7 @@ from importlib.metadata import version as installed_version
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
-import regex  # type: ignore[import-untyped]  # no stubs are shipped with it
+import regex
 import tldextract
 
 from appliance.inspect.detect import lean

@@ -6,10 +6,9 @@ ASCII alone, so that no Unicode table has a say.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 
 from appliance.inspect.detect import hyperscan
-from appliance.inspect.detect.alphabet import derive
+from appliance.inspect.detect.alphabet import Reader, derive
 from appliance.inspect.detect.keyrules import KEY_RULES, KeyRule
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.tables import Scope
@@ -30,9 +29,10 @@ class Secrets:
 
     def expressions(self) -> Iterator[tuple[hyperscan.Expression, Scope]]:
         """What Hyperscan looks for, in the order that `scan` expects."""
+        reader = Reader(re.finditer, int(re.ASCII | re.IGNORECASE))  # parts of the rules ignore case
         for rule, _ in self._rules:
             expression = hyperscan.Expression(rule.signal or _shortened(rule.shape), hyperscan.ASCII_SUPERSET)
-            derived = None if rule.signal else derive(rule.shape, int(re.ASCII), _class_without_case)
+            derived = None if rule.signal else derive(rule.shape, int(re.ASCII), reader)
             if derived is None:
                 yield expression, Scope(None, 0, unicode=False)
             else:
@@ -64,9 +64,3 @@ def _matches(text: str, start: int, end: int, rule: KeyRule, shape: re.Pattern[s
             continue
         begin, stop = match.span("secret" if "secret" in shape.groupindex else 0)
         yield Detection(left + begin, left + stop, rule.entity, DetectionKind.SECRET, rule.score, rule.name)
-
-
-@cache
-def _class_without_case(piece: str, characters: str) -> frozenset[str]:
-    """A class as the widest reading of a rule has it: parts of a rule ignore case."""
-    return frozenset(re.findall(piece, characters, re.ASCII | re.IGNORECASE))

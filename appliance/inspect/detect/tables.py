@@ -15,9 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-_MAGIC = b"gnomon-tables-2\n"
+_MAGIC = b"gnomon-tables-3\n"
 _DIGEST = 32
 _LARGEST_FILE = 64 << 20
+
+
+type Ranges = tuple[tuple[int, int], ...]
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -38,13 +41,13 @@ class Tables(msgspec.Struct, frozen=True):
     """One serialised database; `scopes` has one entry per expression in it.
 
     `unlike`: characters that engines read apart; `narrow`: those of them that some scope which is not wide consumes.
-    Both are the inside of a class.
+    Both are closed ranges of code points.
     """
 
     database: bytes
     scopes: tuple[Scope, ...]
-    unlike: str
-    narrow: str
+    unlike: Ranges
+    narrow: Ranges
 
 
 def obtain(folder: Path | None, fingerprint: str, build: Callable[[], Tables]) -> Tables:
@@ -65,21 +68,32 @@ def obtain(folder: Path | None, fingerprint: str, build: Callable[[], Tables]) -
 
 def _read(path: Path) -> Tables | None:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(handle)
-        mine = facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if not mine or not stat.S_ISREG(facts.st_mode) or facts.st_size > _LARGEST_FILE:
-            return None
-        data = file.read(_LARGEST_FILE)
+    try:
+        data = _trusted(handle)
+    finally:
+        os.close(handle)
+    if data is None:
+        return None
     head = len(_MAGIC) + _DIGEST
     body = data[head:]
     if data[:head] != _MAGIC + hashlib.sha256(body).digest():
         return None
     with suppress(msgspec.MsgspecError):
         return msgspec.msgpack.decode(body, type=Tables)
+    return None
+
+
+def _trusted(handle: int) -> bytes | None:
+    """All bytes of a regular file that only this user can write; None for anything else."""
+    facts = os.fstat(handle)
+    mine = facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not mine or not stat.S_ISREG(facts.st_mode) or facts.st_size > _LARGEST_FILE:
+        return None
+    with suppress(OSError), os.fdopen(handle, "rb", closefd=False) as file:
+        return file.read(_LARGEST_FILE)
     return None
 
 

@@ -7,44 +7,43 @@ to Hyperscan's word.
 
 import re
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 
-import regex  # type: ignore[import-untyped]  # no stubs are shipped with it
+import regex
 
 from appliance.inspect.detect import hyperscan
-from appliance.inspect.detect.alphabet import every_character
+from appliance.inspect.detect.alphabet import Mask, Reader, every_character, mask_of
 
 _CLASSES = (r"\w", r"\d", r"\s")
-_SURROGATES = range(0xD800, 0xE000)  # they cannot be encoded, so Hyperscan never sees them
+_SURROGATES = (0xD800, 0xE000)  # they cannot be encoded, so Hyperscan never sees them
+_ASCII: Mask = (1 << 0x80) - 1
 
 
-def unlike() -> set[int]:
+def unlike() -> Mask:
     """Code points on which the engines differ in a class or in folding to an ASCII letter, and all surrogates.
 
     Non-ASCII digits are added too: phone numbers are looked for by ASCII digits.
     """
-    found = set(_SURROGATES)
-    for seen in _by_hyperscan([*_CLASSES], hyperscan.PLAIN):
-        expression = _CLASSES[seen[0]]
-        for other in (_by_engine(regex.findall, expression, 0), _by_engine(re.findall, expression, 0)):
-            found.update(seen[1] ^ other)
-    letters = list(string.ascii_lowercase)
-    for index, points in _by_hyperscan(letters, hyperscan.CASELESS):
-        found.update(points ^ {ord(letters[index]), ord(letters[index].upper())})
-    for engine, flag in ((regex.findall, int(regex.IGNORECASE)), (re.findall, int(re.IGNORECASE))):
-        found.update(point for point in _by_engine(engine, "[A-Za-z]", flag) if point > 0x7F)  # noqa: PLR2004 - ASCII
-    found.update(point for point in _by_engine(re.findall, r"\d", 0) if point > 0x7F)  # noqa: PLR2004 - ASCII
+    found = mask_of([_SURROGATES])
+    engines = (Reader(regex.finditer, 0), Reader(re.finditer, 0))
+    for expression, seen in _by_hyperscan(_CLASSES, hyperscan.PLAIN):
+        for engine in engines:
+            found |= seen ^ engine.everywhere(expression)
+    found |= engines[1].everywhere(r"\d") & ~_ASCII
+    for letter, seen in _by_hyperscan(tuple(string.ascii_lowercase), hyperscan.CASELESS):
+        found |= seen ^ (1 << ord(letter) | 1 << ord(letter.upper()))
+    for folding in (Reader(regex.finditer, int(regex.IGNORECASE)), Reader(re.finditer, int(re.IGNORECASE))):
+        found |= folding.everywhere("[A-Za-z]") & ~_ASCII
     return found
 
 
-def _by_engine(find_all: Callable[..., Iterable[str]], expression: str, flags: int) -> set[int]:
-    return set(map(ord, find_all(expression, every_character(), flags)))
-
-
-def _by_hyperscan(expressions: list[str], flags: int) -> Iterable[tuple[int, set[int]]]:
-    # Surrogates cannot be encoded; an index into the rest is turned back into a code point.
-    valid = "".join(character for character in every_character() if ord(character) not in _SURROGATES)
+def _by_hyperscan(expressions: tuple[str, ...], flags: int) -> Iterator[tuple[str, Mask]]:
+    """Each expression for one character with the code points that it matches."""
     items = [hyperscan.Expression(expression, flags) for expression in expressions]
-    hits = hyperscan.Database(hyperscan.compile_expressions(items)).hits(valid)
-    for index in range(len(expressions)):
-        yield index, {ord(valid[place]) for place in hits.get(index, ())}
+    database = hyperscan.Database(hyperscan.compile_expressions(items))
+    first, behind = _SURROGATES
+    every = every_character()
+    hits = database.hits(every[:first] + every[behind:])
+    for index, expression in enumerate(expressions):
+        points = (place if place < first else place + behind - first for place in hits.get(index, ()))
+        yield expression, mask_of((point, point + 1) for point in points)

@@ -8,6 +8,7 @@ is one further file and one entry in registry.py.
 from typing import Protocol
 
 from appliance.inspect.view import RequestView, ResponseView, StreamView
+from appliance.model.event import Usage
 
 
 class StreamReader(Protocol):
@@ -39,6 +40,9 @@ class Dialect(Protocol):
 
     def response(self, body: bytes, content_type: str) -> ResponseView:
         """Read a decoded answer that is not a stream. MalformedBody when it is not this dialect's shape."""
+
+    def told(self, body: bytes) -> tuple[str | None, Usage | None]:
+        """Model and usage of an answer in one piece, its text left unread. Never raises."""
 
     def stream(self) -> StreamReader:
         """A reader for one streamed answer."""

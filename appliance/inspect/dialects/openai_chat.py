@@ -9,7 +9,7 @@ the format's own words are structure; base64 media is opaque by kind; all else i
 import hashlib
 import re
 
-from appliance.inspect.dialects.openai_stream import ChatStream, error_event, read_usage
+from appliance.inspect.dialects.openai_stream import ChatStream, error_event, read_told, read_usage
 from appliance.inspect.dialects.openai_words import CHANNELS, NAMES, ROLES, VALUES
 from appliance.inspect.jsonspans import Document, MalformedBody, StringSpan, parse
 from appliance.inspect.media import data_url, is_base64
@@ -17,6 +17,7 @@ from appliance.inspect.redact import apply
 from appliance.inspect.segments import Place, gather
 from appliance.inspect.view import RequestView, ResponseView
 from appliance.model.detection import Segment
+from appliance.model.event import Usage
 
 API = "openai.chat"
 _JSON = "application/json"
@@ -76,6 +77,10 @@ class OpenAIChat:
             opaque=opaque,
             error="error" in top,
         )
+
+    def told(self, body: bytes) -> tuple[str | None, Usage | None]:
+        """Model and usage of an answer in one piece; None for what it does not tell."""
+        return read_told(body)
 
     def stream(self) -> ChatStream:
         """A reader for one streamed answer."""

@@ -66,6 +66,15 @@ def read_usage(value: object) -> Usage | None:
     )
 
 
+def read_told(body: bytes) -> tuple[str | None, Usage | None]:
+    """Model and usage of an answer in one piece; both None where it is not what it should be."""
+    try:
+        answer = _CHUNKS.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None, None
+    return answer.model if isinstance(answer.model, str) else None, read_usage(answer.usage)
+
+
 def error_event(message: str, kind: str, code: str) -> bytes:
     """An error object in OpenAI's shape, as JSON on one line."""
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})

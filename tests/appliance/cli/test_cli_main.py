@@ -22,9 +22,9 @@ def config(tmp_path):
 
 def test_config_check_and_show(config, capsys):
     assert cli.main(["config", "check", "--config", config]) == 0
+    assert "sound" in capsys.readouterr().out
     assert cli.main(["config", "show", "--config", config]) == 0
-    out = capsys.readouterr().out
-    assert json.loads(out.partition("\n")[2])["listen"]["proxy"] == "127.0.0.1:18080"
+    assert json.loads(capsys.readouterr().out)["listen"]["proxy"] == "127.0.0.1:18080"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ egress:
   never: [.bank.example]
 gateway:
   routes:
-    openai: {service: openai, target: "https://api.openai.com", credential: "held:main", fallbacks: ["https://eu.api.openai.com"]}
+    openai: {service: openai, target: "https://api.openai.com", credential: "none", fallbacks: ["https://eu.api.openai.com"]}
 store: {retention: {exchanges: 7}}
 """)
     config = load(path)

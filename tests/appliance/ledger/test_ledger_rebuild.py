@@ -3,12 +3,10 @@ import pytest
 from appliance.ledger import CounterKey, Ledger, Window
 from appliance.ledger import rebuild as rebuilding
 from appliance.ledger.file import CounterFile
-from appliance.ledger.levels import request_keys, tally
-from appliance.ledger.rebuild import Prepared, prepare, rebuild
+from appliance.ledger.levels import Used, request_keys, tally
+from appliance.ledger.rebuild import rebuild, stands, windows_began
 from appliance.model.errors import OperatorError
-from appliance.model.event import ExchangeClosed, ExchangeOpened, Notice
-from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Disposition, Outcome, Stage
+from appliance.model.facts import Facts
 
 NOON = 1_700_000_000 // 86400 * 86400 + 43200.0
 ORGANISATION = CounterKey("organisation", "", Window.DAY)
@@ -27,15 +25,6 @@ def facts(user="p_1", service="openai", department=None):
     )
 
 
-def opened(name, ts=NOON, **given):
-    verdict = Verdict(Disposition.ALLOW, Disposition.ALLOW, Stage.OBSERVE)
-    return ExchangeOpened(name, ts, "w0", facts(**given), verdict, "", "")
-
-
-def closed(name, outcome=Outcome.COMPLETED):
-    return ExchangeClosed(name, NOON, outcome)
-
-
 def test_keys_are_the_levels_that_the_facts_have():
     assert [(key.level, key.subject) for key in request_keys(facts())] == [
         ("organisation", ""),
@@ -45,39 +34,36 @@ def test_keys_are_the_levels_that_the_facts_have():
     assert ("department", "sales") in [(key.level, key.subject) for key in request_keys(facts(department="sales"))]
 
 
-def test_history_counts_what_was_used_in_the_windows_of_now():
-    events = [
-        opened("x1"),
-        opened("x2", user="p_2"),
-        opened("old", ts=NOON - 86400),
-        Notice(NOON, "w0", "info", "n"),
-        closed("x1"),
-        opened("x3"),
-        closed("x3", Outcome.LOST),
-        opened("x4"),
-        closed("x4", Outcome.FAILED_CLOSED),
-        closed("unknown", Outcome.LOST),
-        closed("old", Outcome.LOST),
-    ]
-    found = tally(events, request_keys, NOON)
+def test_history_counts_at_every_level():
+    found = tally([Used(None, "p_1", "openai", 2), Used("sales", "p_2", "openai", 3), Used("sales", "p_1", None, 5)])
     assert {(key.level, key.subject): count for key, count in found.items()} == {
-        ("organisation", ""): 2,
-        ("user", "p_1"): 1,
-        ("user", "p_2"): 1,
-        ("service", "openai"): 2,
+        ("organisation", ""): 10,
+        ("department", "sales"): 8,
+        ("user", "p_1"): 7,
+        ("user", "p_2"): 3,
+        ("service", "openai"): 5,
     }
 
 
-def test_limits_do_not_matter_to_history():
-    def limited(found):
-        return [CounterKey("user", found.principal, Window.DAY, 1)]
+def test_history_counts_as_reservations_did(tmp_path):
+    with Ledger(tmp_path / "c") as ledger:
+        for department in (None, "sales"):
+            given = facts(department=department)
+            ledger.reserve_request(given, NOON)
+        found = tally([Used(None, "p_1", "openai", 1), Used("sales", "p_1", "openai", 1)])
+        assert {key: ledger.used(key, NOON) for key in found} == found
 
-    assert tally([opened("x1"), opened("x2")], limited, NOON) == {CounterKey("user", "p_1", Window.DAY): 2}
+
+def test_history_is_needed_since_midnight():
+    assert windows_began(NOON) == NOON - 43200
+    assert windows_began(NOON - 43200) == NOON - 43200
 
 
 def test_a_missing_file_is_made_from_history(tmp_path):
     path = tmp_path / "ledger" / "c"
-    assert prepare(path, lambda: [opened("x1"), opened("x2")], NOON) is Prepared.CREATED
+    assert not stands(path)
+    rebuild(path, [Used(None, "p_1", "openai", 2)], NOON)
+    assert stands(path)
     with Ledger(path) as ledger:
         assert ledger.used(ORGANISATION, NOON) == 2
         ledger.reserve_request(facts(), NOON)
@@ -90,7 +76,7 @@ def test_a_file_of_this_machine_life_is_kept_and_its_dead_refunded(tmp_path):
         settled = ledger.reserve_request(facts(), NOON)
         ledger.settle(settled, settled.amounts)
         ledger.reserve_request(facts(), NOON)
-    assert prepare(path, lambda: pytest.fail("history is not needed"), NOON) is Prepared.KEPT
+    assert stands(path)
     with Ledger(path) as ledger:
         assert ledger.used(ORGANISATION, NOON) == 1
 
@@ -101,7 +87,8 @@ def test_after_a_restart_of_the_machine_counters_are_rebuilt(tmp_path, monkeypat
         for _ in range(5):
             ledger.reserve_request(facts(), NOON)
     monkeypatch.setattr(rebuilding, "boot_id", lambda: b"y" * 16)
-    assert prepare(path, lambda: [opened("x1")], NOON) is Prepared.REBUILT
+    assert not stands(path)
+    rebuild(path, [Used(None, "p_1", "openai", 1)], NOON)
     with Ledger(path) as ledger:
         assert ledger.used(ORGANISATION, NOON) == 1
 
@@ -119,7 +106,7 @@ def test_a_damaged_file_is_not_rebuilt_over(tmp_path):
     path = tmp_path / "c"
     path.write_bytes(b"something else")
     with pytest.raises(OperatorError, match="move the file away"):
-        prepare(path, list, NOON)
+        stands(path)
     assert path.read_bytes() == b"something else"
 
 
@@ -130,7 +117,7 @@ def test_a_rebuild_that_fails_leaves_the_old_file(tmp_path):
         ledger.settle(settled, settled.amounts)
 
     def breaks():
-        yield opened("x1")
+        yield Used(None, "p_1", "openai", 1)
         raise OSError("store away")
 
     with pytest.raises(OSError, match="store away"):
@@ -139,3 +126,9 @@ def test_a_rebuild_that_fails_leaves_the_old_file(tmp_path):
     with Ledger(path) as ledger:
         assert ledger.used(ORGANISATION, NOON) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_worker_makes_no_file_of_its_own(tmp_path):
+    with pytest.raises(OperatorError, match="start it again: what is missing is rebuilt"):
+        Ledger(tmp_path / "c", make=False)
+    assert not list(tmp_path.iterdir())

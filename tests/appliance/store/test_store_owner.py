@@ -110,8 +110,8 @@ def test_another_program_on_the_file_is_named(tmp_path):
     "statement",
     [
         "SELECT * FROM read_text('/etc/hostname')",
-        "ATTACH '/tmp/other.duckdb'",
-        "COPY marks TO '/tmp/marks.csv'",
+        "ATTACH 'other.duckdb'",
+        "COPY marks TO 'marks.csv'",
         "INSTALL httpfs",
         "LOAD httpfs",
         "SET enable_external_access = true",

@@ -13,6 +13,7 @@ from appliance.store.pages import (
     MAX_LIMIT,
     ExchangeRequest,
     ExchangesRequest,
+    HistoryRequest,
     NoticesRequest,
     PersonsRequest,
     RefusalsRequest,
@@ -116,6 +117,17 @@ def test_sums(connection):
     [covered] = queries.coverage(connection, SpanRequest())
     assert covered.length == covered.structure + covered.scanned + covered.unscanned + covered.opaque
     assert (covered.exchanges, covered.incomplete) == (25, 0)
+
+
+@pytest.mark.usefixtures("history")
+def test_history_counts_what_was_used_page_by_page(connection):
+    whole = queries.history(connection, HistoryRequest(since=NOW + 5, unused=("blocked", "lost")))
+    assert [row.n for row in whole] == sorted((row.n for row in whole), reverse=True)
+    assert sum(row.requests for row in whole) == len([n for n in range(5, 25) if n % 5 != 1])
+    first = queries.history(connection, HistoryRequest(since=NOW + 5, unused=("blocked", "lost"), limit=7))
+    rest = queries.history(connection, HistoryRequest(since=NOW + 5, unused=("blocked", "lost"), before=first[-1].n))
+    assert first + rest == whole
+    assert len(queries.history(connection, HistoryRequest())) == 25
 
 
 def test_views_agree_with_the_queries(connection, history):

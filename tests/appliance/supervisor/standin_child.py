@@ -34,11 +34,21 @@ async def main(run_dir: Path, name: str, fds: list[int]) -> None:
     sys.stderr.write(f"{name} \x1b[31mserves\n")
     tell_ready()
     await stop.wait()
-    for server in servers:
-        server.close()
+    await _drain(servers)
     await link.close()
     with (run_dir / "ends.txt").open("a") as ends:
         ends.write(f"{name}\n")
+
+
+async def _drain(servers: list[asyncio.Server]) -> None:
+    """Accept no more, then let what was accepted be served: closing at once would drop connections not yet attached."""
+    for server in servers:
+        asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
+        await server.wait_closed()
 
 
 def _greet(name: str):

@@ -37,6 +37,9 @@ class NoEvidence(Evidence):
     def living(self, *_):
         return frozenset()
 
+    def counters_stand(self, *_):
+        return True
+
     def refund(self, *_):
         return 0
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import presidio_analyzer
 import spacy
 from presidio_analyzer import AnalyzerEngine
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
@@ -86,15 +85,16 @@ def ours(detectors: Detectors, text: str) -> Counter[Finding]:
     return Counter((d.entity, d.start, d.end, round(d.score, 9)) for d in found if d.kind == "pii")
 
 
-_PIECES = (
+_JOINED = (
     "4111 1111 1111 1111|4111-1111-1111-1111|123456789|078-05-1120|536-22-1234|900-70-1234|A1234567|A12345678|"
     "DE89370400440532013000|GB33 BUKB 2020 1555 5555 55|bob@example.com|a.b-c@sub.example.co.uk|x@y|http://example.com/p|"
     "'https://a.org'|example.net|192.168.1.1|10.0.0.0/8|::1|fe80::1%eth0|2001:db8::8a2e:370:7334|00:1a:2b:3c:4d:5e|"
     "001a.2b3c.4d5e|1A2B3C4D-1234-4abc-9def-1234567890ab|+1 212-555-0123|(030) 901820|030/901820|1641|16 41|1 6 8 9|"
     "+49 30 901820|0171 1234567|1BoatSLRHtKNngkdXEEobR76b53LETtpyT|943 476 5919|AB1234563|phone|card|ssn|account|bank|"
-    "email|ip|passport|license|the|a:1|:)|don't|ſ|K|ı|İ|é|ñ|\u0301|\u0966\u0967\u0968|٤|²|中文|日本|\u2003|\u00a0|\u200b|"
+    "email|ip|passport|license|the|a:1|:)|don't|\u017f|\u212a|\u0131|\u0130|é|ñ|\u0301|\u0966\u0967\u0968|٤|²|中文|日本|\u2003|\u00a0|\u200b|"
     "\n|\t|  |-|.|/|:|@|,|(|)|x|ext 12|12|2024-01-02 08:00|1999|00|9|%|$|_|=|https://|www.|.com|\U0001f600"
-).split("|")
+)
+_PIECES = _JOINED.split("|")
 
 
 def fuzz(generator: random.Random, count: int) -> Iterator[str]:
@@ -122,7 +122,7 @@ def main() -> int:
     arguments = parser.parse_args()
     stock, detectors = Stock(), Detectors.load(arguments.cache)
     texts = missing = extra = found = 0
-    for source in (corpus(arguments.folder), fuzz(random.Random(arguments.seed), arguments.fuzz)):
+    for source in (corpus(arguments.folder), fuzz(random.Random(arguments.seed), arguments.fuzz)):  # noqa: S311 - a seeded generator
         for text in source:
             want, got = stock.findings(text), ours(detectors, text)
             texts += 1
@@ -131,7 +131,7 @@ def main() -> int:
             extra += (got - want).total()
             if want != got and missing + extra < 40:
                 sys.stdout.write(f"{text[:150]!r}\n  missing {want - got}\n  extra {got - want}\n")
-    sys.stdout.write(f"presidio {presidio_analyzer.__name__}: {texts} texts, {found} findings, {missing} missing, {extra} extra\n")
+    sys.stdout.write(f"{texts} texts, {found} findings, {missing} missing, {extra} extra\n")
     return 1 if missing or extra else 0
 
 

@@ -1,0 +1,42 @@
+"""docs/PERFORMANCE.md: what was measured, with which command, on what.
+
+Rules: only numbers that a bench printed; each with its meaning and its target; the machine is told by what it is.
+"""
+
+import os
+import platform
+from collections.abc import Mapping
+
+MEANINGS = {
+    "requests_per_s": "unique 2 kB requests/s over kept TLS connections, one worker, every inline guard on",
+    "mitmdump_requests_per_s": "the same through bare mitmdump in the same run",
+    "ratio": "requests/s against mitmdump (target: at least 1.0)",
+    "cpu_ms_per_request": "processor time of the worker per request",
+    "mitmdump_cpu_ms_per_request": "processor time of mitmdump per request",
+    "p50_ms": "median time of a request with 8 clients asking at once",
+    "p99_ms": "99th percentile of the same",
+    "new_tls_per_s": "new TLS connections/s, one request on each",
+    "mitmdump_new_tls_per_s": "the same through bare mitmdump in the same run",
+    "new_tls_ratio": "new TLS connections/s against mitmdump (target: at least 2, stretch 3)",
+    "events_per_s": "audit events/s taken in by the store, paced at 5,000/s",
+    "visible_ms_p95": "from the journal to a named query's answer, 95th percentile (target: at most 250 ms)",
+}
+INTRODUCTION = """# Performance
+
+Written by `make bench`. Ratios to a peer in the same run are what to keep: absolute numbers belong to the machine.
+Every body that is benched is unique, so no cache of detections helps.
+"""
+
+
+def render(results: Mapping[str, Mapping[str, float]], seconds: float) -> str:
+    """The page as Markdown."""
+    machine = (
+        f"Measured on {len(os.sched_getaffinity(0))} cores ({platform.machine()}), Python {platform.python_version()}."
+    )
+    parts = [INTRODUCTION, machine, ""]
+    for name, numbers in results.items():
+        parts += [f"## {name}", "", f"`gnomon bench {name} --seconds {seconds:g}`", "", "| metric | value | meaning |"]
+        parts += ["|---|--:|---|"]
+        parts += [f"| `{metric}` | {value:g} | {MEANINGS.get(metric, '')} |" for metric, value in numbers.items()]
+        parts.append("")
+    return "\n".join(parts)

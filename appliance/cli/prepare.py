@@ -1,0 +1,30 @@
+"""`gnomon prepare`: build what is slow to build, once for this release, so that every start is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appliance.cli.output import hint
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("prepare", parents=[common], help="build the detection tables of this release, once")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tables that are there already cost well under a second."""
+    from appliance.config.load import load
+    from appliance.config.tables import tables_folder
+    from appliance.inspect.detect.detectors import Detectors
+
+    folder = tables_folder(Path(load(options.config).state_dir))
+    if not any(folder.glob("detect-*.tables")):
+        hint("building the detection tables; this takes about 20 seconds, once")
+    Detectors.load(folder)
+    return 0

@@ -1,0 +1,68 @@
+"""What the files that the configuration names must hold, checked before anything is bound or started.
+
+Rules: read only; a fault names the key, the file and what is wrong with it, and never quotes what it holds: some of
+these files are secrets. The workers check again when they read the files: this is for one clear message in time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.identity.htpasswd import parse_htpasswd
+from appliance.model.errors import OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from appliance.config.schema import Config
+
+
+def check_files(config: Config) -> None:
+    """OperatorError lists every file that is not what its key needs."""
+    faults = [what for what in (_bundle(config.egress.ca_bundle), _passwords(config.identity.htpasswd)) if what]
+    faults.extend(_listener(config.listen.certificate, config.listen.key))
+    if faults:
+        raise OperatorError("\n".join(faults))
+
+
+def _bundle(path: str | None) -> str:
+    if path is None or not Path(path).is_file():
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError:  # ssl.SSLError is one
+        return f"egress.ca_bundle: {path}: not readable as PEM certificates"
+    return ""
+
+
+def _listener(certificate: str | None, key: str | None) -> Iterator[str]:
+    if not (certificate and key and Path(certificate).is_file() and Path(key).is_file()):
+        return
+    try:
+        # The password is never asked for at a terminal: a key that needs one is refused.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            yield f"listen.key: {key}: does not belong to {certificate}; give the key of that certificate"
+        else:
+            yield f"listen.certificate: {certificate}, {key}: not a PEM chain with its private key (without a password)"
+    except OSError as error:
+        yield f"listen.certificate: {certificate}, {key}: {error.strerror}"
+
+
+def _no_password() -> str:
+    return ""
+
+
+def _passwords(path: str | None) -> str:
+    if path is None or not Path(path).is_file():
+        return ""
+    try:
+        parse_htpasswd(Path(path).read_text(), path)
+    except (OSError, UnicodeDecodeError):
+        return f"identity.htpasswd: {path}: not readable as text lines of user:hash"
+    except OperatorError as error:
+        return f"identity.htpasswd: {error}"
+    return ""
