@@ -11,9 +11,8 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(TOOLS)/bin/python
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
-export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup up test lint unit system bench conformance docs clean system-packages
+.PHONY: help setup up test lint unit system bench soak docs clean system-packages
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,20 +38,29 @@ up: setup ## Start the appliance with its embedded defaults
 test: setup system-packages lint unit system ## Run every check
 
 lint: setup ## Formatting, lint, types, import contracts
+	@mkdir -p .cache
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
 	@$(BIN)/codespell appliance addons discovery tui tests docs README.md
 
-unit: setup
+unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system"
 
-system: setup
+system: setup ## Tests with real processes
 	@$(BIN)/pytest -q -m system
 
 bench: setup ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
+
+soak: setup ## Kill processes under load, 100 rounds; no record may be lost
+	@$(BIN)/python tests/system/kill_rounds.py --rounds 100 --seed 1
+
+docs: setup ## Write the reference pages from the code
+	@$(BIN)/python -m appliance.config.reference > docs/reference/config.md
+	@$(BIN)/python -m appliance.cli.reference > docs/reference/cli.md
+	@$(BIN)/python -m appliance.cli.vocabulary > docs/reference/vocabulary.md
 
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:

@@ -8,11 +8,14 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 OURS = ("appliance", "addons", "discovery", "tui")
@@ -50,6 +53,13 @@ BY_NAME = {
     "appliance/cli/bench.py": "benches are named by text, so that none is loaded before it is asked for",
     "appliance/inspect/detect/alphabet.py": "the standard library's own parser of patterns",
     "appliance/inspect/detect/lean.py": "loads parts of presidio and spaCy without their start-up code",
+}
+# Import name -> distribution, where they differ.
+DISTRIBUTIONS = {
+    "OpenSSL": "pyopenssl",
+    "yaml": "pyyaml",
+    "argon2": "argon2-cffi",
+    "presidio_analyzer": "presidio-analyzer",
 }
 HEAVY = ("mitmproxy", "duckdb", "textual", "scapy", "dpkt", "spacy", "thinc", "numpy", "presidio_analyzer", "yaml")
 SOCKETS = ("asyncio", "socket", "ssl", "subprocess", "multiprocessing", "http")
@@ -119,6 +129,15 @@ def test_libraries_are_imported_only_where_they_may_be() -> None:
         if name not in LOCAL and not any(relative(path).startswith(place) for place in ALLOWED.get(name, ()))
     ]
     assert strays == []
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    assert {DISTRIBUTIONS.get(name, name) for name in ALLOWED} - declared == set()
+    assert declared - {DISTRIBUTIONS.get(name, name) for name in ALLOWED} == set(), (
+        "declared, and may be imported nowhere"
+    )
 
 
 def test_libraries_are_not_imported_by_a_name_in_text() -> None:

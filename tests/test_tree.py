@@ -36,6 +36,7 @@ THROUGH = {
     "addons/upstream/layers.py": "tests/addons/test_upstream.py",
     "addons/upstream/master.py": "tests/addons/test_upstream.py",
     "addons/upstream/stream.py": "tests/addons/test_upstream.py",
+    "addons/upstream/strict.py": "tests/system/test_hostile_clients.py",
     "addons/upstream/wire.py": "tests/addons/test_upstream.py",
     "appliance/bus/connection.py": "tests/appliance/bus/test_bus_sockets.py",
     "appliance/cli/__init__.py": "tests/appliance/cli/test_cli_main.py",
@@ -67,6 +68,7 @@ THROUGH = {
     "appliance/store/wal.py": "tests/appliance/store/test_store_owner.py",
     "appliance/store/writer.py": "tests/appliance/store/test_store_service.py",
     "appliance/supervisor/change.py": "tests/appliance/supervisor/test_supervisor_processes.py",
+    "appliance/supervisor/preflight.py": "tests/system/test_bad_configuration.py",
     "appliance/supervisor/recovery.py": "tests/appliance/supervisor/test_supervisor_processes.py",
     "appliance/supervisor/service.py": "tests/appliance/supervisor/test_supervisor_processes.py",
 }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mitmproxy import http
 from mitmproxy.connection import Address, Connection, ConnectionState
 from mitmproxy.proxy import commands, events, mode_specs, server_hooks
+from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
@@ -70,6 +71,7 @@ class GovernedHandler(ProxyConnectionHandler):
         )
         self.timeout_watchdog.timeout = settings.idle_timeout_s  # type: ignore[assignment]
         self.layer = GovernedProxy(self.layer.context, self, settings)
+        self.entry: Layer = self.layer  # where events enter: once a tunnel stands, what it carries
 
     async def handle_client(self) -> None:
         """Serve the connection until it ends, then tell what passed if it was a plain tunnel."""
@@ -86,6 +88,13 @@ class GovernedHandler(ProxyConnectionHandler):
             return False
         tunnels = sum(1 for connection in self.transports if connection is not self.client)
         return self.served or not tunnels
+
+    def enter_tunnel(self, carried: Layer) -> None:
+        """From the next event on, skip the layers above a tunnel that only hand its bytes on.
+
+        What they would do is done here: closing the client's side of a tunnel always closes both halves.
+        """
+        self.entry = carried
 
     def spoke(self, *, tunnel: bool) -> None:
         """A request head has come; `tunnel`: it was a CONNECT."""
@@ -121,7 +130,7 @@ class GovernedHandler(ProxyConnectionHandler):
             pending = collections.deque((event,))
             try:
                 while pending:
-                    for command in self.layer.handle_event(pending.popleft()):
+                    for command in self.entry.handle_event(pending.popleft()):
                         self._execute(command, pending)
                 self._flush()
             except Exception as error:  # noqa: BLE001 - a crashed layer must close, never hang or pass
@@ -146,7 +155,7 @@ class GovernedHandler(ProxyConnectionHandler):
             self._flush()
             if command.connection in self.transports:
                 half = isinstance(command, commands.CloseTcpConnection) and command.half_close
-                self.close_connection(command.connection, half)
+                self.close_connection(command.connection, half and self.entry is self.layer)
         else:
             raise TypeError(type(command).__name__)
 

@@ -324,6 +324,13 @@ class GovernedStream(HttpStream):
             yield SendHttp(ResponseData(self.stream_id, content), client)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
 
+    def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """As mitmproxy; once a CONNECT of an HTTP/1 client carries bytes, they take the short way from then on."""
+        yield from super().passthrough(event)
+        request = self.flow.request
+        if isinstance(event, RequestData) and request.method == "CONNECT" and not request.is_http2 and self.child_layer:
+            top_of(self.context).handler.enter_tunnel(self.child_layer)
+
     def _cancelled(self, ticket: CancelTicket) -> layer.CommandGenerator[None]:
         done = (self.state_done, self.state_errored)
         if not self.flow.live or self.server_state in done or self.flow.request.method == "CONNECT":

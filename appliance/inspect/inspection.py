@@ -14,7 +14,7 @@ from appliance.inspect.coverage import all_opaque, measure
 from appliance.inspect.dialects import Dialect
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.jsonspans import MalformedBody
-from appliance.inspect.overlap import resolve
+from appliance.inspect.overlap import cover
 from appliance.inspect.redact import redact
 from appliance.inspect.view import RequestView, ResponseView
 from appliance.inspect.walker import opaque_view, walk
@@ -109,7 +109,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
     def _redact(self, chosen: Callable[[Detection], bool]) -> tuple[bytes, int]:
         # Chosen first, resolved second: a finding that stays must not shield a shorter one that has to go.
-        picked = [resolve(tuple(filter(chosen, found))) if found else () for found in self.detections]
+        picked = [cover(tuple(filter(chosen, found))) if found else () for found in self.detections]
         return redact(self.body, self.view.syntax, self.segments, picked)
 
 

@@ -8,6 +8,8 @@ left out only where one that stays overlaps it.
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
+import msgspec
+
 from appliance.model.detection import Detection
 
 
@@ -28,3 +30,25 @@ def resolve(detections: Iterable[Detection]) -> tuple[Detection, ...]:
         if clear_left and clear_right:
             insort(kept, (detection.start, detection.end, detection), key=lambda item: item[0])
     return tuple(detection for _, _, detection in kept)
+
+
+def cover(detections: Iterable[Detection]) -> tuple[Detection, ...]:
+    """`resolve`, with each choice widened over what it displaced: no character of any detection is left outside.
+
+    A detection that only partly overlaps a longer one would otherwise lose to it and leave its own rest in the text.
+    """
+    found = sorted(detection for detection in detections if detection.end > detection.start)
+    kept = list(resolve(found))
+    place = 0
+    for lost in found:
+        while kept[place].end <= lost.start:
+            place += 1
+        at = place
+        if lost.start < kept[at].start:  # nothing before it reaches here: it ends where its neighbour begins
+            kept[at] = msgspec.structs.replace(kept[at], start=lost.start)
+        while at < len(kept) and kept[at].start < lost.end:
+            until = min(lost.end, kept[at + 1].start) if at + 1 < len(kept) else lost.end
+            if until > kept[at].end:
+                kept[at] = msgspec.structs.replace(kept[at], end=until)
+            at += 1
+    return tuple(kept)

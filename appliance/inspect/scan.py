@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import msgspec
 
-from appliance.inspect.overlap import resolve
+from appliance.inspect.overlap import cover
 from appliance.inspect.redact import redact_text
 from appliance.inspect.windows import Scanner, scan_whole
 from appliance.model.detection import Detection
@@ -127,7 +127,7 @@ def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, An
         "verdict": max((what for _, what in asked), key=lambda what: what.strictness, default=Disposition.ALLOW),
         "score": max((detection.score for detection in found), default=0),
         "detections": [_told(detection) for detection in found],
-        "redacted": redact_text(line.text, resolve(acted_on)),
+        "redacted": redact_text(line.text, cover(acted_on)),
     }
 
 

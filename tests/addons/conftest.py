@@ -1,72 +1,7 @@
-"""A whole worker inside the test's own loop: the real chain, real sockets, a TLS stand-in provider as its own process."""
+"""The stand-in provider for worker tests; the worker itself comes from `worker_world`."""
 
-import asyncio
-import socket
-import ssl
-from contextlib import asynccontextmanager
-from pathlib import Path
-
-import httpx
 import pytest
-
-from addons.chain import build_chain
-from addons.launch import Worker
-from appliance.config.schema import Config, Egress, Listen
-from appliance.ledger import Ledger
-from appliance.model.names import Stage
-from appliance.supervisor import policy
-from appliance.supervisor.evidence import counter_file, ensure_authority
-from tests_support import HOST, Provider
-
-
-class Running:
-    """What a test may use of a running worker."""
-
-    def __init__(self, config: Config, proxy: int, gateway: int, chain: list[object]) -> None:
-        self.config, self.proxy, self.gateway, self.chain = config, proxy, gateway, chain
-        self.trust = ssl.create_default_context(cafile=str(config.ca_dir / "root.pem"))
-
-    def client(self, **more) -> httpx.AsyncClient:
-        return httpx.AsyncClient(proxy=f"http://127.0.0.1:{self.proxy}", verify=self.trust, timeout=20, **more)
-
-    def journal(self) -> str:
-        folder = Path(self.config.state_dir) / "journal"
-        return "".join(path.read_text() for path in sorted(folder.rglob("*.jsonl")))
-
-
-def listening() -> socket.socket:
-    made = socket.socket()
-    made.bind(("127.0.0.1", 0))
-    made.listen(128)
-    return made
-
-
-@asynccontextmanager
-async def worker_at(folder: Path, provider: Provider, stage: Stage = Stage.ENFORCE, started=None, **sections):
-    """Run a worker; `started` is called once its chain is made."""
-    egress = Egress(ca_bundle=str(provider.ca), hosts={f"{HOST}:443": f"127.0.0.1:{provider.port}"})
-    settings = {"listen": Listen(), "state_dir": str(folder / "state"), "run_dir": str(folder / "run")}
-    settings |= {"drain_s": 1, "egress": egress} | sections
-    config = Config(**settings)
-    for name in (config.state_dir, config.run_dir):
-        Path(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    ensure_authority(config)
-    policy.ensure(config, stage)
-    Ledger(counter_file(config), claim=False).close()
-    chain = build_chain(config, "w0")
-    if started is not None:
-        started()
-    sockets = {"proxy": listening(), "gateway": listening()}
-    ports = [sock.getsockname()[1] for sock in sockets.values()]
-    worker = Worker(config, chain, sockets)
-    task = asyncio.ensure_future(worker.run())
-    try:
-        yield Running(config, *ports, chain)
-    finally:
-        worker.stop()
-        await task
-        for sock in sockets.values():
-            sock.close()
+from tests_support import Provider
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import inspect
 
 import httpx
 import pytest
-from conftest import worker_at
 from tests_support import HOST
+from worker_world import worker_at
 
 from addons.egress import EgressAddon
 from addons.exchange import ExchangeAddon

@@ -1,7 +1,7 @@
 """One worker, the whole chain: what is asked arrives redacted, is answered unbroken, and stands in the journal."""
 
-from conftest import worker_at
 from tests_support import HOST
+from worker_world import worker_at
 
 BODY = {"model": "stand-in", "messages": [{"role": "user", "content": "mail maria.keller@corp-mail.com now"}]}
 URL = f"https://{HOST}/v1/chat/completions"

@@ -6,12 +6,14 @@ read them, from a mark taken before the deed.
 
 import contextlib
 import http.client
+import io
 import json
 import socket
 import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -46,12 +48,32 @@ def connect(appliance, door: str = "proxy", source: str | None = None) -> socket
     return socket.create_connection(("127.0.0.1", getattr(appliance, door)), PATIENCE_S, bound)
 
 
+class _Kept(io.BufferedReader):
+    """The one reader of a connection: what came behind an answer belongs to the next."""
+
+    def close(self) -> None:
+        """Not after an answer, as http.client would."""
+
+
+_readers: WeakKeyDictionary[socket.socket, _Kept] = WeakKeyDictionary()
+
+
+class _Source:
+    """What http.client reads from."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._reader = _readers.setdefault(sock, _Kept(socket.SocketIO(sock, "rb")))
+
+    def makefile(self, _mode: str) -> _Kept:
+        return self._reader
+
+
 def answer(sock: socket.socket, method: str = "POST") -> Answer:
     """The next answer on a connection."""
-    response = http.client.HTTPResponse(sock, method=method)
+    response = http.client.HTTPResponse(_Source(sock), method=method)
     try:
         response.begin()
-        body = b"" if method == "CONNECT" and response.status == 200 else response.read()
+        body = response.read()
     except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
         return CLOSED
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
@@ -67,8 +89,13 @@ def say(sock: socket.socket, data: bytes, method: str = "POST") -> Answer:
 def tunnel(appliance, authority: str) -> socket.socket:
     """An open tunnel."""
     sock = connect(appliance)
-    found = say(sock, f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode(), "CONNECT")
-    assert found.status == 200, found
+    sock.sendall(f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # byte by byte: what follows belongs to the tunnel
+        byte = sock.recv(1)
+        assert byte, f"closed after {head!r}"
+        head += byte
+    assert head.startswith(b"HTTP/1.1 200 "), head
     return sock
 
 
@@ -91,6 +118,11 @@ def at_end(sock: socket.socket) -> bool:
 def request(body: bytes = b"", *more: str, line: str = "POST /v1/chat/completions HTTP/1.1", host: str = AI) -> bytes:
     """A request with Content-Length; `more`: further header lines."""
     lines = [line, f"host: {host}", "content-type: application/json", f"content-length: {len(body)}", *more]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def bare(*lines: str, body: bytes = b"") -> bytes:
+    """A request of just these lines."""
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
@@ -147,9 +179,10 @@ class Records:
 
 
 class Place:
-    """A plain TCP place: remembers what came, answers every chunk with the same bytes backwards."""
+    """A plain TCP place: greets, remembers what came, answers every chunk with the same bytes backwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, greeting: bytes = b"") -> None:
+        self.greeting = greeting
         self.came = bytearray()
         self.connections = 0
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -165,6 +198,7 @@ class Place:
 
     def _talk(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
+            sock.sendall(self.greeting)
             while chunk := sock.recv(65536):
                 self.came += chunk
                 sock.sendall(chunk[::-1])

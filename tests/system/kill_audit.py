@@ -72,6 +72,6 @@ def left_behind(state: Path) -> list[str]:
 
 def counted(state: Path, evidence: Evidence) -> tuple[int, int]:
     """Requests of the organisation: by the ledger (today, UTC), and by the records."""
-    used = sum(evidence.outcome[exchange] not in UNUSED for exchange, _, _ in evidence.opens)
+    used = sum(evidence.outcome.get(exchange) not in UNUSED for exchange, _, _ in evidence.opens)
     with Ledger(state / "ledger" / "counters.map", claim=False) as ledger:
         return ledger.used(ORGANISATION, time.time()), used

@@ -20,6 +20,7 @@ class Shell:
 
     def __init__(self, folder) -> None:
         self.folder, self.state = folder, folder / "state"
+        self.state.mkdir(mode=0o700)
         self.config = folder / "gnomon.yaml"
         self.config.write_text("state_dir: state\nlisten: {proxy: '127.0.0.1:0', gateway: '127.0.0.1:0'}\n")
 

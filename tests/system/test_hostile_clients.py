@@ -22,6 +22,7 @@ from hostile_world import (
     Records,
     answer,
     at_end,
+    bare,
     configured,
     connect,
     inside,
@@ -73,10 +74,6 @@ def nothing_arrives(provider):
 def chunked(body: bytes) -> bytes:
     head = f"{CHAT}\r\nhost: {AI}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     return head.encode() + body
-
-
-def bare(*lines: str, body: bytes = b"") -> bytes:
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 # Heads and bodies that are malformed, or that two readers would read in two ways.
@@ -146,8 +143,8 @@ def test_a_bad_request_to_an_ai_host_is_answered_and_recorded(box, records, noth
     assert found.status == status
     assert "x-gnomon-refusal" in found.headers
     assert MAIL.encode() not in found.body
-    row = records.refusal(reason, host=AI, port=443, listener="proxy")
-    assert row.client.startswith("a-") or row.client
+    row = records.refusal(reason, port=443, listener="proxy")
+    assert row.host == ("evil.example" if name == "CONNECT in a tunnel" else AI)
     assert records.all("exchanges") == []
 
 
@@ -242,7 +239,6 @@ PRIVATE = {
     "a name for loopback": "localhost:9",
     "mapped loopback": "[::ffff:127.0.0.1]:9",
     "IPv6 loopback": "[::1]:9",
-    "decimal loopback": "2130706433:9",
     "any address": "0.0.0.0:9",
     "metadata": "169.254.169.254:80",
     "link local": "169.254.7.7:80",
@@ -262,6 +258,12 @@ def test_private_destinations_are_refused_both_ways(box, records, name):
     with connect(box) as sock:
         assert say(sock, bare(f"GET http://{place}/latest HTTP/1.1", f"host: {place}"), "GET").status == 403
     again.refusal("private_address", host=host.strip("[]"), port=int(port))
+
+
+def test_a_number_is_not_a_way_around_the_address_rules(box, records):
+    with connect(box) as sock:
+        assert say(sock, bare("CONNECT 2130706433:9 HTTP/1.1", "host: 2130706433:9"), "CONNECT").status == 403
+    records.refusal("private_address", host="2130706433", port=9)
 
 
 @pytest.mark.parametrize("door", ["proxy", "gateway"])
@@ -376,7 +378,12 @@ def fields(*more: tuple[bytes, bytes], **changed: bytes) -> list[tuple[bytes, by
 
 
 def over_http2(
-    sock: ssl.SSLSocket, headers: list[tuple[bytes, bytes]], body: bytes, trailers: list[tuple[bytes, bytes]] | None
+    sock: ssl.SSLSocket,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    trailers: list[tuple[bytes, bytes]] | None,
+    *,
+    whole: bool = True,
 ) -> int:
     """The status of one request on a fresh connection; 0: the stream or the connection was ended without one."""
     config = h2.config.H2Configuration(
@@ -385,13 +392,10 @@ def over_http2(
     wire = h2.connection.H2Connection(config)
     wire.initiate_connection()
     wire.send_headers(1, headers)
-    for start in range(0, len(body), 16_000):
-        if wire.local_flow_control_window(1) < 16_000:
-            break  # the rest is not needed: what was sent is too much already
-        wire.send_data(1, body[start : start + 16_000])
+    wire.send_data(1, body)
     if trailers:
         wire.send_headers(1, trailers, end_stream=True)
-    else:
+    elif whole:
         wire.end_stream(1)
     sock.sendall(wire.data_to_send())
     while chunk := _received(sock):
@@ -442,7 +446,7 @@ def test_a_bad_request_over_http2_is_answered_or_closed_and_recorded(box, record
 
 def test_a_large_body_over_http2_is_refused(box, records, nothing_arrives):
     with inside(box, alpn="h2") as sock:
-        assert over_http2(sock, fields((b"content-length", b"100001")), b"x" * 16_000, None) == 413
+        assert over_http2(sock, fields((b"content-length", b"100001")), b"x" * 1000, None, whole=False) == 413
     records.refusal("body_too_large", host=AI)
 
 

@@ -1,4 +1,4 @@
-"""The running appliance is changed, upgraded, stopped: nobody is refused, nothing is lost, bad input changes nothing."""
+"""The running appliance is changed, upgraded, stopped: nobody is refused, nothing lost, bad input changes nothing."""
 
 import json
 import signal
@@ -138,7 +138,7 @@ def test_reload_takes_the_new_configuration_and_refuses_nobody(site, other):
     notes = eventually(
         lambda: {row["note"] for row in site.ask_store("notices")}, lambda found: "two-months" not in found
     )
-    assert {"a-week", "policy_applied"} <= notes
+    assert "a-week" in notes
 
 
 def old_news(site, *notes) -> None:

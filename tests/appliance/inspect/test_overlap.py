@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.inspect.overlap import resolve
+from appliance.inspect.overlap import cover, resolve
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
@@ -54,3 +54,16 @@ def test_longest_then_score_then_earliest():
     assert resolve([found(0, 5, 0.1), found(3, 8, 0.9)]) == (found(3, 8, 0.9),)
     assert resolve([found(3, 8), found(0, 5)]) == (found(0, 5),)
     assert resolve([found(0, 5), found(5, 8)]) == (found(0, 5), found(5, 8))
+
+
+@given(DETECTIONS)
+def test_cover_leaves_no_character_of_any_detection_outside(detections):
+    kept = cover(detections)
+    assert all(one.end <= other.start for one, other in pairwise(kept))
+    covered = {place for one in kept for place in range(one.start, one.end)}
+    assert covered == {place for one in detections for place in range(one.start, one.end)}
+
+
+def test_cover_keeps_the_rest_of_what_was_displaced():
+    assert cover([found(0, 5, 1.0), found(3, 10, 0.1)]) == (found(0, 10, 0.1),)
+    assert cover([found(0, 8), found(6, 12), found(11, 30)]) == (found(0, 11), found(11, 30))
