@@ -23,6 +23,7 @@ from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Dialect, StreamReader
 from appliance.inspect.dialects.registry import by_api
 from appliance.inspect.inspection import Inspection
+from appliance.journal.tail import JournalFull
 from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage, Detection
@@ -127,7 +128,13 @@ class ExchangeAddon:
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
         sent, redactions = self._edited(inspection, verdict, raw)
         edits = move.edits if isinstance(move, Move) else ()
-        self._open(exchange, facts, verdict, raw, sent if forwards else None, redactions, edits)
+        try:
+            self._open(exchange, facts, verdict, raw, sent if forwards else None, redactions, edits)
+        except JournalFull:
+            if exchange.stage is not Stage.ENFORCE:
+                raise  # counted as a fault, and passed
+            self._refuse(flow, 503, RefusalReason.JOURNAL_FULL, "The audit journal is full: nothing can be recorded")
+            return
         if not forwards:
             self._turn_away(flow, exchange, verdict, str(move or ""))
             return
@@ -225,6 +232,8 @@ class ExchangeAddon:
         exchange: Exchange | None = flow.metadata.pop(EXCHANGE, None)
         principal, request, listener = worker.principal(flow), flow.request, worker.listener(flow)
         worker.telemetry.refused(reason, principal, request.host, request.port, detail=message, listener=listener)
+        if exchange is not None:
+            worker.settle(exchange.reservation, used=False)
         refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
 
 

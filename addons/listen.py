@@ -18,7 +18,7 @@ from addons.upstream.settings import SeamSettings
 FRESH_GRACE_S = 5.0  # a connection that has not asked anything yet gets this long after a drain began
 CLOSE_GRACE_S = 5.0  # for last events to be written once streams were ended
 MAX_CONNECTIONS = 8192
-ATTACH_TURNS = 0  # of the loop, from accept(2) to a connection that its server knows
+ATTACH_TURNS = 5  # of the loop, from accept(2) to a connection that its server knows
 BACKLOG = 4096  # as the supervisor set it: listening again must not shorten the queue
 
 Farewell = Callable[[http.HTTPFlow], bytes]

@@ -112,11 +112,15 @@ class StreamingAddon:
 
     def _close(self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str) -> None:
         self._worker.running.pop(exchange.id, None)
-        if exchange.closed or not exchange.opened:
+        if exchange.closed:
+            return
+        if not exchange.opened:  # a fault came between reservation and record
+            exchange.closed = True
+            self._worker.settle(exchange.reservation, used=False)
             return
         exchange.closed = True
         self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
-        told = self._told(flow, exchange)
+        told = self._told(exchange)
         self._worker.telemetry.closed(
             ExchangeClosed(
                 exchange=exchange.id,
@@ -134,7 +138,8 @@ class StreamingAddon:
             )
         )
 
-    def _told(self, flow: http.HTTPFlow, exchange: Exchange) -> Told:
+    @staticmethod
+    def _told(exchange: Exchange) -> Told:
         """Model served, usage and coverage, as far as the answer told them."""
         size = exchange.response_bytes
         if exchange.reader is not None:

@@ -1,4 +1,4 @@
-"""Where the detection tables lie: beside the installed release, so that they are built once and not at each first start.
+"""Where the detection tables lie: beside the installed release, so that they are built once.
 
 Rules: the release's own folder when this user may write there (`make setup` builds them), else the state folder.
 """

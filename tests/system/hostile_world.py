@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+import duckdb
 import msgspec
 
 from appliance.bus.client import BlockingClient
@@ -216,3 +217,10 @@ def configured(appliance, hosts: dict[str, int], egress: str = "", listen: str =
     text = text.replace("hosts: {", "hosts: {" + mapped).replace("listen: {", "listen: {" + listen)
     appliance.config.write_text(text + egress)
     return appliance
+
+
+def rows_of(path) -> list[tuple[str, tuple]]:
+    """Every row of every table, with the table's name."""
+    with contextlib.closing(duckdb.connect(str(path), read_only=True)) as database:
+        names = [row[0] for row in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        return [(name, row) for name in names for row in database.execute(f'SELECT * FROM "{name}"').fetchall()]

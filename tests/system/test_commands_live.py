@@ -53,7 +53,7 @@ def test_policy_check(gnomon, tmp_path):
     )
     assert "nobody" in gnomon("policy", "check", file)
     gnomon("policy", "check", file, "--strict", code=1)
-    file.write_text("rules:\n- id: a\n  layer: organisation\n  then: {disposition: blokc}\n")
+    file.write_text("rules:\n- id: a\n  layer: organisation\n  then: {disposition: blokc}\n")  # codespell:ignore
     assert f"{file}:4" in gnomon("policy", "check", file, code=2)
     assert "no such file" in gnomon("policy", "check", tmp_path / "none.yaml", code=2).lower()
 

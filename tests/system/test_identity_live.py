@@ -42,7 +42,7 @@ def site(provider, tmp_path_factory):
 
 
 @pytest.fixture
-def now(site):  # noqa: ARG001 - what starting it took is before
+def now(site):
     """When the test began."""
     return time.time()
 

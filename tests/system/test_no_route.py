@@ -13,13 +13,29 @@ import sealed_room
 
 ROOM = Path(sealed_room.__file__)
 LACKS = next((name for name in ("ip", "mount") if shutil.which(name, path=sealed_room.PATH) is None), None)
-pytestmark = [
+ANSWER = "Noon is when the shadow is shortest."
+ENTER = "import os; os.unshare(os.CLONE_NEWNET | os.CLONE_NEWNS)"
+needs_namespaces = [
     pytest.mark.system,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make network namespaces"),
     pytest.mark.skipif(LACKS is not None, reason=f"needs the program {LACKS} (iproute2, util-linux)"),
 ]
-ANSWER = "Noon is when the shadow is shortest."
+
+
+def rooms(test):
+    """Marks of a test that needs a room."""
+    for mark in needs_namespaces:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="module")
+def namespaces():
+    """Skips where even root may not make a namespace, as in most containers."""
+    done = subprocess.run([sys.executable, "-c", ENTER], capture_output=True, timeout=30, check=False)
+    if done.returncode:
+        pytest.skip("needs CAP_SYS_ADMIN to make network namespaces, which this machine does not give")
 
 
 def in_the_room(act: str, folder: Path) -> dict:
@@ -28,6 +44,8 @@ def in_the_room(act: str, folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
+@rooms
+@pytest.mark.usefixtures("namespaces")
 def test_nothing_tries_to_leave(tmp_path):
     told = in_the_room("everything", tmp_path)
     assert told["attempts"] == []
@@ -40,6 +58,8 @@ def test_nothing_tries_to_leave(tmp_path):
     assert result["scan"] == ["redact", "redact", "allow"]
 
 
+@rooms
+@pytest.mark.usefixtures("namespaces")
 def test_the_wire_hears_every_kind_of_attempt(tmp_path):
     told = in_the_room("attempts", tmp_path)
     seen = set(told["attempts"])

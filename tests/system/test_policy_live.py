@@ -1,9 +1,16 @@
 """Decisions of analysts act on running workers: from the socket through the store to the next request."""
 
 import getpass
+import grp
 import json
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from system.operations_world import (
@@ -20,7 +27,7 @@ from system.operations_world import (
     status,
     through_gateway,
 )
-from tests_support import Provider
+from tests_support import ROOT, Provider
 
 from appliance.bus.errors import RemoteError
 from appliance.config.site_key import load_site_key
@@ -30,6 +37,31 @@ from appliance.model.pseudonym import Pseudonyms
 
 pytestmark = pytest.mark.system
 PATH = "/v1/chat/completions"
+ROOT_RUNS = os.geteuid() == 0
+GROUP = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+AS_ANOTHER_USER = """
+import json, os, pwd, sys
+from pathlib import Path
+import appliance.bus.client as bus
+from appliance.bus.errors import RemoteError, Unreachable
+from appliance.model.decision import Proposal
+from appliance.model.names import DecisionKind
+from appliance.store.wire import Decide, Decided, Erase, Erased
+socket, version, name = sys.argv[1:]
+user = pwd.getpwnam(name)
+os.setgroups([]), os.setgid(user.pw_gid), os.setuid(user.pw_uid)
+def told(verb, request, reply):
+    try:
+        with bus.BlockingClient(Path(socket)) as client:
+            return client.call(verb, request, reply=reply)[0]
+    except (RemoteError, Unreachable) as error:
+        return type(error).__name__
+proposal = Proposal(decision=DecisionKind.APPROVE, service="local")
+decided = told("decide", Decide(proposal=proposal, expected_version=int(version)), Decided)
+erased = told("erase", Erase(digest="p_0"), Erased)
+shown = [decided.decision.author, decided.decision.role] if isinstance(decided, Decided) else decided
+print(json.dumps([shown, erased]))
+"""
 KEY = {"authorization": "Bearer sk-of-the-client", "openai-organization": "org-of-the-client"}
 SETTINGS = """identity:
   addresses:
@@ -52,14 +84,17 @@ def local(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(provider, local, tmp_path_factory):
-    with site_at(tmp_path_factory.mktemp("site"), provider, local, extra=SETTINGS, workers=2) as started:
-        eventually(lambda: settled(started, 2))
-        yield started
+def site(provider, local):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # analysts must get to the run folder, which pytest's own folders do not allow
+        extra = SETTINGS + (f"store: {{analyst_group: {GROUP}}}\n" if ROOT_RUNS else "")
+        with site_at(Path(folder), provider, local, extra=extra, workers=2) as started:
+            eventually(lambda: settled(started, 2))
+            yield started
 
 
 @pytest.fixture
-def now(site):  # noqa: ARG001 - what starting it took is before
+def now(site):
     """When the test began."""
     return time.time()
 
@@ -163,6 +198,17 @@ def test_a_stale_decision_is_refused(site, deciding):
         decide(site, DecisionKind.BLOCK, version=version, service="openai")
     assert status(site).policy_version == version + 1
     assert [answer.status_code for answer in through_both(site)] == [200, 200]
+
+
+@pytest.mark.skipif(not ROOT_RUNS, reason="only root can become another user")
+def test_the_kernel_tells_who_decides(site):
+    socket = site.folder / "run" / "analyst.sock"
+    for user, told in (("nobody", [["nobody", "analyst"], "RemoteError"]), ("daemon", ["Unreachable", "Unreachable"])):
+        command = [sys.executable, "-c", AS_ANOTHER_USER, socket, str(status(site).policy_version), user]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+        assert json.loads(done.stdout) == told
+    newest = site.ask_store("decisions")[0]["body"]
+    assert (newest["author"], newest["role"]) == ("nobody", "analyst")
 
 
 def test_a_redirect_goes_to_another_owner_without_the_clients_keys(site, provider, local, deciding, now):

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import duckdb
 import pytest
-from hostile_world import AI, Place, Records, bare, configured, connect, inside, prompt, request, say, tunnel
+from hostile_world import AI, Place, Records, bare, configured, connect, inside, prompt, request, rows_of, say, tunnel
 
 pytestmark = pytest.mark.system
 PLAIN, GREETING, NEVER, GONE = "plain.example.test", "mail.example.test", "api.mistral.ai", "gone.example.test"
@@ -156,14 +156,9 @@ def test_no_name_of_a_tunnel_is_kept(provider, places, tmp_path, appliance_class
         assert name not in "\n".join(box.lines)
         assert name.encode() not in files
     with closing(duckdb.connect(str(box.folder / "state" / "store" / "gnomon.duckdb"), read_only=True)) as database:
-        count, up, down = database.execute("SELECT sum(tunnels), sum(bytes_up), sum(bytes_down) FROM tunnels").fetchone()
+        count, up, down = database.execute(
+            "SELECT sum(tunnels), sum(bytes_up), sum(bytes_down) FROM tunnels"
+        ).fetchone()
     assert count == 3
     assert up > 3 * 500
     assert down > 3 * 500
-
-
-def rows_of(path) -> list[tuple[str, tuple]]:
-    """Every row of every table, with the table's name."""
-    with closing(duckdb.connect(str(path), read_only=True)) as database:
-        names = [row[0] for row in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-        return [(name, row) for name in names for row in database.execute(f'SELECT * FROM "{name}"').fetchall()]

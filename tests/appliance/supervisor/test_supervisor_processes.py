@@ -222,8 +222,8 @@ def test_a_reload_replaces_workers_without_a_refused_connection(one):
 
 def test_a_bad_reload_changes_nothing(one):
     before = one.status()
-    (one.folder / "config.json").write_text('{"wrkers": 1}')
-    with pytest.raises(RemoteError, match=r"config\.json:1: .*wrkers") as caught:
+    (one.folder / "config.json").write_text('{"wrkers": 1}')  # codespell:ignore
+    with pytest.raises(RemoteError, match=r"config\.json:1: .*wrkers") as caught:  # codespell:ignore
         one.call("reload", control.Reload(), control.Reloaded)
     assert caught.value.kind == "operator"
     one.process.send_signal(signal.SIGHUP)
