@@ -28,6 +28,7 @@ $(UV): Makefile
 	@$(UV) sync --locked --all-groups --quiet
 	@echo "building the detection tables (once)"
 	@$(BIN)/python -m appliance.cli prepare
+	@$(BIN)/python -I -O -c "import addons.chain, addons.launch" # compiled once, so that the first worker starts fast
 	@touch .venv/.synced
 
 setup: .venv/.synced ## Set up the environment from the lock

@@ -92,9 +92,11 @@ class GovernedHandler(ProxyConnectionHandler):
     def enter_tunnel(self, carried: Layer) -> None:
         """From the next event on, skip the layers above a tunnel that only hand its bytes on.
 
-        What they would do is done here: closing the client's side of a tunnel always closes both halves.
+        What they would do is done here: closing the client's side of a tunnel always closes both halves. A listener's
+        own TLS is more than handing on, so there nothing is skipped.
         """
-        self.entry = carried
+        if not self.settings.tls:
+            self.entry = carried
 
     def spoke(self, *, tunnel: bool) -> None:
         """A request head has come; `tunnel`: it was a CONNECT."""

@@ -65,8 +65,8 @@ def _announce(boss: Any, options: argparse.Namespace) -> None:
 
     from appliance.supervisor.announce import as_json, as_text
 
-    status = boss.control.status()
+    status, tls = boss.control.status(), boss.config.listen.certificate is not None
     flags = f" --config {options.config}" if options.config else ""
     with contextlib.suppress(OSError):  # nobody reads it: no reason not to serve
-        print(as_json(status) if options.json else as_text(status, flags, boss.notes))  # noqa: T201 - the answer
+        print(as_json(status) if options.json else as_text(status, flags, boss.notes, tls=tls))  # noqa: T201 - the answer
         sys.stdout.flush()

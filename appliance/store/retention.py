@@ -45,6 +45,9 @@ def delete_batch(connection: Connection, place: tuple[str, str], before: float, 
 def erase(connection: Connection, digest: str, now: float, author: str) -> int:
     """Forget the clear value behind `digest`; 1 if there was one. Recorded either way."""
     with transaction(connection):
+        # A deleted row stays in its segment until that is rewritten; an overwritten value does not.
+        connection.execute("UPDATE persons SET value = '' WHERE digest = ?", [digest])
+    with transaction(connection):
         gone = connection.execute("DELETE FROM persons WHERE digest = ? RETURNING 1", [digest]).fetchall()
         connection.execute("INSERT INTO erasures VALUES (?, ?, ?)", [digest, now, author])
     # The value also stands in the write-ahead file: fold that in. A reader in mid-query may forbid it just now; then

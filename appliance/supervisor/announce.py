@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 _KEY = '-H "Authorization: Bearer $OPENAI_API_KEY"'
 
 
-def as_text(status: Status, flags: str, notes: list[str]) -> str:
-    """For people. `flags`: what other commands need to find this appliance, e.g. ` --config x.yaml`."""
-    proxy, gateway = f"http://{status.proxy}", f"http://{status.gateway}"
+def as_text(status: Status, flags: str, notes: list[str], *, tls: bool = False) -> str:
+    """For people. `flags`: what other commands need to find this appliance, e.g. ` --config x.yaml`.
+
+    `tls`: the listeners have a certificate of their own.
+    """
+    scheme = "https" if tls else "http"
+    proxy, gateway = f"{scheme}://{status.proxy}", f"{scheme}://{status.gateway}"
     stage = "verdicts are recorded, no byte is changed" if status.stage == "observe" else "verdicts act"
     lines = [
         f"gnomon {status.version} is up: {status.workers} worker(s), stage {status.stage} ({stage})",

@@ -29,9 +29,9 @@ class Evidence:
             self.alarms = found.execute("SELECT note, detail FROM notices WHERE severity = 'alarm'").fetchall()
             self.notices = Counter(note for (note,) in found.execute("SELECT note FROM notices").fetchall())
             self.unplaced = found.execute("SELECT producer, epoch, seq, fault FROM unplaced").fetchall()
-            lines = " UNION ALL ".join(f"SELECT producer, epoch, seq FROM {table}" for table in TABLES)  # noqa: S608
+            lines = " UNION ALL ".join(f"SELECT producer, epoch, seq FROM {table}" for table in TABLES)
             self.marks = found.execute(
-                "SELECT m.producer, m.epoch, m.seq, count(e.seq), count(DISTINCT e.seq) FROM marks m "  # noqa: S608
+                "SELECT m.producer, m.epoch, m.seq, count(e.seq), count(DISTINCT e.seq) FROM marks m "
                 f"LEFT JOIN ({lines}) e USING (producer, epoch) GROUP BY ALL"
             ).fetchall()
         self.outcome = dict(self.closes)

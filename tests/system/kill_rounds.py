@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import select
 import signal
 import subprocess
@@ -39,7 +40,7 @@ WORKERS = 2
 PATIENCE_S = 120.0
 DAY_S = 86400
 VICTIMS = ("worker", "worker", "worker", "store", "store", "supervisor")
-MILESTONES = ("store started", "store is ready", "w0 started", "w1 started", "is ready")
+MILESTONES = (r"store started", r"store is ready", r"w\d+ started", r"w\d+ is ready")
 
 
 class Rounds:
@@ -142,7 +143,7 @@ class Rounds:
             text = line.decode(errors="replace")
             if "started (pid" in text:
                 pids.append(int(text.rpartition("(pid ")[2].rstrip(")\n")))
-            if milestone in text:
+            if re.search(milestone, text):
                 break
         self._watch(pids)
         process.kill()

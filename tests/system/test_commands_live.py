@@ -135,4 +135,4 @@ def test_config(gnomon):
     ):
         gnomon.config.write_text(good + text)
         assert words in gnomon("config", "check", code=2)
-        assert words in gnomon("up", code=2)
+    assert words in gnomon("up", code=2)

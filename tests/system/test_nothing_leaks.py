@@ -117,6 +117,7 @@ def test_nothing_planted_is_found_again(box, provider):
     assert arrival["authorization"] == f"Bearer {key}"
     assert "proxy-authorization" not in arrival["headers"]
     assert mail not in arrival["body"]
+    outer.close()
     row = records.exchange("completed", redactions=1)
     broken = [
         request(f'{{"messages": "{text} {mail}'.encode(), auth),

@@ -44,3 +44,4 @@ def test_an_erasure_takes_the_name_and_leaves_the_chain(stored, clock, life, own
     assert stored.execute("SELECT count(*) FROM notices WHERE sha256(body) = digest").fetchall() == [(1,)]
     wal = owner.path.with_name(owner.path.name + ".wal")
     assert not wal.exists() or b"ada lovelace" not in wal.read_bytes()
+    assert b"ada lovelace" not in owner.path.read_bytes()
