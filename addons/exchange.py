@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import msgspec
 from mitmproxy import http
 
 from addons.answers import refuse
@@ -129,7 +130,8 @@ class ExchangeAddon:
         sent, redactions = self._edited(inspection, verdict, raw)
         edits = move.edits if isinstance(move, Move) else ()
         try:
-            self._open(exchange, facts, verdict, raw, sent if forwards else None, redactions, edits)
+            told = _told(facts, inspection, verdict)
+            self._open(exchange, told, verdict, raw, sent if forwards else None, redactions, edits)
         except JournalFull:
             if exchange.stage is not Stage.ENFORCE:
                 raise  # counted as a fault, and passed
@@ -241,6 +243,14 @@ def _digest_of(sent: bytes | None, raw: bytes, raw_digest: str) -> str:
     if sent is None:
         return ""
     return raw_digest if sent is raw else hashlib.sha256(sent).hexdigest()
+
+
+def _told(facts: Facts, inspection: Inspection, verdict: Verdict) -> Facts:
+    """The facts as they are written down: what policy hides does not stand in the evidence either."""
+    if not inspection.model or not (verdict.entities or verdict.kinds):
+        return facts
+    model = inspection.model_without(_chooser(verdict))
+    return facts if model == inspection.model else msgspec.structs.replace(facts, model=model[:128] if model else None)
 
 
 def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:

@@ -53,6 +53,7 @@ class Telemetry:
         self._sync_s = sync_ms / 1000
         self._sync_due: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
+        self.shipping: Callable[[], bool] = lambda: False  # whether the shipper syncs as often as is asked here
         self._alarmed = False
         self._tunnels = [0, 0, 0]
         self._tunnels_since = clock()
@@ -130,6 +131,8 @@ class Telemetry:
 
     def _sync(self) -> None:
         self._sync_due = None
+        if self.shipping():
+            return  # the shipper syncs before it sends, every 50 ms
         # A disk that is slow to answer must not hold up the loop; a failure shows at the next append.
         self._syncing = asyncio.get_running_loop().run_in_executor(None, self._journal.sync)
 

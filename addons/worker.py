@@ -16,14 +16,13 @@ from appliance.inspect.inspection import Inspection, Inspector
 from appliance.ledger import Denied, Ledger, Reservation
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.facts import Facts, Principal, Verdict
-from appliance.model.names import Disposition, Stage
+from appliance.model.names import Stage
 from appliance.policy.engine import Policy
 from appliance.route.credentials import caller_key, fingerprint
 
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
 ROUTE = "gnomon.route"  # flow.metadata: name of the gateway route
 SNI_HOST = "gnomon.host"  # flow.metadata: the agreed host name, where it is not the dialled one
-TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
 USER_AGENT = re.compile(r"([A-Za-z][\w.+-]{0,40})(?:/(?:Python |JS )?v?(\d[\w.+-]{0,30}))?")
 
 
@@ -122,22 +121,8 @@ class Worker:
         return fingerprint(secret, self._fingerprint_key) if secret else None
 
     def judge(self, facts: Facts, service: Service) -> Verdict:
-        """The verdict. What turns the whole service away comes first: a lesson outranks hiding a word in it."""
-        now = self.telemetry.clock()
-        verdict = self.policy.destination(
-            service,
-            principal=facts.principal,
-            client=facts.client,
-            now=now,
-            host=facts.host,
-            port=facts.port,
-            groups=facts.groups,
-            department=facts.department,
-            assurance=facts.assurance,
-            surface=facts.surface,
-            listener=facts.listener,
-        )
-        return verdict if verdict.effective in TURNED_AWAY else self.policy.judge(facts, now)
+        """The verdict, now."""
+        return self.policy.decide(facts, service, self.telemetry.clock())
 
     def reserve(self, facts: Facts) -> Reservation | None:
         """Count the request; None: a limit is reached."""

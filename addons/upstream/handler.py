@@ -54,7 +54,7 @@ class GovernedHandler(ProxyConnectionHandler):
         settings: SeamSettings,
         dialler: Dialler,
     ) -> None:
-        super().__init__(master, reader, writer, master.options, MODE)  # type: ignore[no-untyped-call]
+        super().__init__(master, reader, writer, master.fixed_options, MODE)  # type: ignore[no-untyped-call]
         self.http_layers: list[HttpLayer] = []
         self.settings = settings
         self.draining = False

@@ -10,6 +10,8 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
+from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from mitmproxy import addonmanager, ctx, exceptions, flow, hooks, options, tls
@@ -114,6 +116,11 @@ class LeanMaster(Master):
         self.addons.add(self.registry, *addons)
         known = {name: value for name, value in settings.items() if name in self.options}
         self.options.update(connection_strategy="lazy", validate_inbound_headers=True, http3=False, **known)
+
+    @cached_property
+    def fixed_options(self) -> SimpleNamespace:
+        """The options as they stand when the first connection comes: each reading of the live ones copies deeply."""
+        return SimpleNamespace(**{name: getattr(self.options, name) for name in self.options.keys()})  # noqa: SIM118
 
     async def running(self) -> None:
         """Tell the addons; a test may run several masters, so the context is set again here."""

@@ -13,7 +13,7 @@ MEANINGS = {
     "ratio": "requests/s against mitmdump (target: at least 1.0)",
     "cpu_ms_per_request": "processor time of the worker per request",
     "mitmdump_cpu_ms_per_request": "processor time of mitmdump per request",
-    "p50_ms": "median time of a request with 8 clients asking at once",
+    "p50_ms": "median time of a request with two clients asking, through proxy and stand-in",
     "p99_ms": "99th percentile of the same",
     "new_tls_per_s": "new TLS connections/s, one request on each",
     "mitmdump_new_tls_per_s": "the same through bare mitmdump in the same run",

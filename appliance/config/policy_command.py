@@ -18,6 +18,7 @@ from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts, Verdict
 from appliance.model.names import DetectionKind, Stage
 from appliance.model.pseudonym import Pseudonyms
+from appliance.net.hostname import canonical_host
 from appliance.policy.engine import Policy, compile_policy
 from appliance.policy.explain import explain
 from appliance.policy.rules import Rule
@@ -103,12 +104,16 @@ def explain_request(
     used = snapshot or PolicySnapshot(version=1, created=now, stage=stage, rules=load_policy(path))
     pseudonyms = Pseudonyms(site_key)
     policy = compile_policy(used, catalogue, site_key, pseudonyms.person)
-    verdict = policy.judge(_facts(request, policy, pseudonyms), now)
+    facts = _facts(request, policy, pseudonyms)
+    verdict = policy.decide(facts, catalogue.services.get(facts.service or ""), now)
     return Explanation(verdict=verdict, text=explain(verdict, policy))
 
 
 def _facts(request: Imagined, policy: Policy, pseudonyms: Pseudonyms) -> Facts:
-    service = policy.catalogue.match(request.host)
+    host = canonical_host(request.host)
+    if host is None:
+        raise OperatorError(f"{request.host!r}: not a host; write the bare name, e.g. api.openai.com")
+    service = policy.catalogue.match(host)
     length = 1 if request.unscanned else 0
     facts = Facts(
         principal=pseudonyms.person(request.user),
@@ -118,7 +123,7 @@ def _facts(request: Imagined, policy: Policy, pseudonyms: Pseudonyms) -> Facts:
         service=service.id if service else None,
         category=service.category if service else None,
         api=service.dialect if service else None,
-        host=request.host,
+        host=host,
         port=443,
         method=request.method,
         path=request.path,

@@ -58,7 +58,7 @@ class Listen(Section, frozen=True):
     proxy: str = "127.0.0.1:8080"  # address and port of the forward proxy
     gateway: str = "127.0.0.1:4000"  # address and port of the gateway
     clients: tuple[str, ...] = ()  # networks that may connect; off loopback this or an identity method is needed
-    certificate: str | None = None  # PEM chain for TLS towards clients; needed off loopback
+    certificate: str | None = None  # PEM chain for TLS towards clients; needed off loopback for gateway and passwords
     key: str | None = None  # PEM private key of that certificate
 
 

@@ -15,7 +15,7 @@ from appliance.inspect.dialects import Dialect
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.jsonspans import MalformedBody
 from appliance.inspect.overlap import cover
-from appliance.inspect.redact import redact
+from appliance.inspect.redact import redact, redact_text
 from appliance.inspect.view import RequestView, ResponseView
 from appliance.inspect.walker import opaque_view, walk
 from appliance.inspect.windows import Scanner, scan_whole
@@ -106,6 +106,13 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         """The body in its own content coding with the chosen detections replaced, and how many replacements."""
         edited = self.edited(chosen)
         return edited.body, edited.redactions
+
+    def model_without(self, chosen: Callable[[Detection], bool]) -> str | None:
+        """The model as asked for, with the chosen detections replaced: what may be written down."""
+        for segment, found in zip(self.segments, self.detections, strict=True):
+            if found and segment.text == self.model:
+                return redact_text(segment.text, cover(tuple(filter(chosen, found))))
+        return self.model
 
     def _redact(self, chosen: Callable[[Detection], bool]) -> tuple[bytes, int]:
         # Chosen first, resolved second: a finding that stays must not shield a shorter one that has to go.

@@ -19,9 +19,14 @@ from appliance.model.detection import Segment
 _DIGIT = re.compile(rb"[0-9]")
 
 
+def may_be_json(text: str) -> bool:
+    """Whether `text` begins as JSON with strings in it does, after however many blanks."""
+    return text.lstrip(" \t\r\n").startswith(("{", "[", '"'))
+
+
 def split(segment: Segment, raw: str) -> tuple[Segment, ...]:
     """`segment` as several, or unchanged. `raw`: the inside of the quotes, as written in the body."""
-    if not segment.escaped or segment.text[:1] not in "{[" or "\\" not in segment.text:
+    if not segment.escaped or not may_be_json(segment.text) or "\\" not in segment.text:
         return (segment,)
     try:
         inner = segment.text.encode("utf-8")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from appliance.inspect.jsonspans import MAX_STRINGS, MalformedBody, StringSpan
-from appliance.inspect.nested import split
+from appliance.inspect.nested import may_be_json, split
 from appliance.inspect.view import Opaque
 from appliance.model.detection import Segment
 
@@ -44,7 +44,7 @@ def gather(data: bytes, strings: tuple[StringSpan, ...], read: Reader) -> Gather
             opaque.append(Opaque(span.start, span.end, blind))
             continue
         segment = Segment(role, channel, span.text, span.pointer, span.start, span.end, span.escaped)
-        if span.escaped and span.text[:1] in "{[":
+        if span.escaped and may_be_json(span.text):
             segments += split(segment, data[span.start : span.end].decode())
         else:
             segments.append(segment)

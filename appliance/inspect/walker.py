@@ -20,6 +20,7 @@ _JSON_LINES = frozenset({"application/x-ndjson", "application/ndjson", "applicat
 _TEXT_TYPES = frozenset({"", "application/xml", "application/yaml", "application/x-yaml", "application/javascript"})
 _TEXT_TYPES |= {"application/graphql", "application/sql", "application/octet-stream"}
 _KINDS = {"image": "image", "audio": "audio", "video": "video", "font": "binary", "multipart": "multipart"}
+_LIKE_JSON = re.compile(rb"(?:\xef\xbb\xbf)?+[ \t\r\n]*+[{\[\"]")  # however many blanks stand before it
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LINE = re.compile(rb"[^\n]*+(?:\n|\Z)")
 _FIELD = re.compile(rb"([^&=]*+)(?:=([^&]*+))?+")
@@ -31,12 +32,11 @@ def walk(body: bytes, content_type: str) -> RequestView:
     kind = media_type(content_type)
     if not body:
         return RequestView()
-    looks_like_json = body[:64].removeprefix(_BOM).lstrip()[:1] in {b"{", b"[", b'"'}
     if kind in _JSON_LINES:
         return _json_lines(body)
     if _is_json(kind):
         return _json(body)
-    if looks_like_json:
+    if _LIKE_JSON.match(body):
         try:
             return _json(body)
         except MalformedBody:

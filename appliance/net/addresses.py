@@ -131,12 +131,19 @@ def special(address: Address) -> str | None:
 
 
 def check_bind(
-    host: str, port: int, *, clients: Iterable[str], identity: bool, tls: bool, listener: str = "proxy"
+    host: str,
+    port: int,
+    *,
+    clients: Iterable[str],
+    identity: bool,
+    tls: bool,
+    listener: str = "proxy",
+    passwords: bool = False,
 ) -> None:
     """OperatorError when binding `host`:`port` would let strangers in.
 
     Off loopback a listener needs client networks or an identity method; a gateway, and anything that takes credentials,
-    needs TLS there.
+    needs TLS there. `identity`: one is required; `passwords`: they are taken, required or not.
     """
     place = f"listen.{listener}: {host}:{port}"
     if not 0 <= port < 1 << 16:
@@ -151,7 +158,7 @@ def check_bind(
         )
     if any(ip_network(network, strict=False).prefixlen == 0 for network in networks) and not identity:
         raise OperatorError(f"{place}: listen.clients admits every address; name your networks or require identity")
-    if not tls and (listener == "gateway" or identity):
+    if not tls and (listener == "gateway" or identity or passwords):
         raise OperatorError(
             f"{place} would carry credentials in clear text between machines; "
             "set listen.certificate and listen.key, or bind 127.0.0.1"

@@ -25,6 +25,7 @@ from appliance.policy.snapshot import PolicySnapshot
 MAX_HITS = 64  # hits recorded with a verdict; the deciding one is always among them
 HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, Disposition.BLOCK})
+TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
 NEEDS_BODY = HIDING | {Disposition.HOLD}  # cannot be done before the request has been read
 
 
@@ -71,6 +72,23 @@ class Policy:
                 self._index.setdefault(key, []).append(place)
             if not keys:
                 self._always.append(place)
+
+    def decide(self, facts: Facts, service: Service | None, now: float) -> Verdict:
+        """The verdict that acts. What turns the service away comes first: a lesson outranks hiding a word in it."""
+        verdict = self.destination(
+            service,
+            principal=facts.principal,
+            client=facts.client,
+            now=now,
+            host=facts.host,
+            port=facts.port,
+            groups=facts.groups,
+            department=facts.department,
+            assurance=facts.assurance,
+            surface=facts.surface,
+            listener=facts.listener,
+        )
+        return verdict if verdict.effective in TURNED_AWAY else self.judge(facts, now)
 
     def judge(self, facts: Facts, now: float) -> Verdict:
         """The verdict on an exchange whose request has been read. `now`: epoch seconds."""

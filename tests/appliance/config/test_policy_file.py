@@ -126,6 +126,22 @@ def test_a_label_that_cannot_be_read_is_named() -> None:
         explain_request(Imagined(host="api.openai.com", entities=("secrt:X",)))
 
 
+@pytest.mark.parametrize("host", ["", "https://api.openai.com/v1", "api.openai.com:443", "api openai com"])
+def test_what_is_no_host_gets_no_verdict(host) -> None:
+    with pytest.raises(OperatorError, match="not a host"):
+        explain_request(Imagined(host=host, entities=("EMAIL_ADDRESS",)))
+
+
+def test_a_lesson_about_the_service_is_told_before_what_would_be_hidden_in_it(tmp_path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "rules:\n- {id: lesson, match: {services: [openai]}, then: {disposition: coach}}\n"
+        "- {id: hide, match: {ai: true, labels: {entities: [EMAIL_ADDRESS]}}, then: {disposition: redact}}\n"
+    )
+    verdict = explain_request(Imagined(host="api.openai.com", entities=("EMAIL_ADDRESS",)), path=path).verdict
+    assert (verdict.disposition, verdict.rule) == (D.COACH, "lesson")
+
+
 def test_the_published_schema_is_current() -> None:
     page = Path(__file__).parents[3] / "docs" / "reference" / "policy.schema.json"
     assert json.loads(page.read_text()) == json.loads(json.dumps(json_schema()))

@@ -146,6 +146,16 @@ def test_a_newline_escape_inside_arguments_is_not_part_of_the_address():
     assert any("4111111111111111" in text for text in by_text)  # numbers between the strings are read too
 
 
+@pytest.mark.parametrize("inner", [' \r\n\t{"to":"\\u0062ob"}', '\n["\\u0062ob"]', '"\\u0062ob"'])
+def test_json_inside_json_may_stand_behind_blanks_and_be_a_mere_string(inner):
+    body = json.dumps({"arguments": inner}).encode()
+    segments, _ = gather(body, parse(body).strings, lambda _: Place("assistant", "arguments"))
+    chosen = [(found(0, 3),) if segment.text == "bob" else () for segment in segments]
+    edited, count = redact(body, Syntax.JSON, segments, chosen)
+    assert count == 1
+    assert json.loads(json.loads(edited)["arguments"]) in ({"to": "<EMAIL_ADDRESS>"}, ["<EMAIL_ADDRESS>"], "<EMAIL_ADDRESS>")
+
+
 def test_a_placeholder_is_escaped_for_where_it_stands():
     quoted = 'A"B'
     body = json.dumps({"arguments": json.dumps({"to": "x\nbob"})}).encode()

@@ -20,6 +20,12 @@ def test_json_is_read_as_json_under_any_name(content_type):
     assert (view.model, view.stream, view.syntax, view.api) == ("m", True, Syntax.JSON, None)
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "image/png", "application/x-json", "multipart/form-data"])
+@pytest.mark.parametrize("before", [b" " * 65, b"\xef\xbb\xbf" + b"\r\n\t" * 100_000])
+def test_blanks_in_front_do_not_hide_json(before, content_type):
+    assert seen(before + b'{"prompt":"\\u0041bc"}', content_type) == ["prompt", "Abc"]
+
+
 @pytest.mark.parametrize("content_type", ["application/x-ndjson", "application/json", ""])
 def test_lines_of_json_keep_their_places(content_type):
     body = b'{"a":"one"}\r\n\n{"a":"two"}\n'

@@ -149,6 +149,14 @@ def test_only_safe_binds_pass(host, clients, identity, tls, listener, safe):
         check_bind(host, 8080, clients=clients, identity=identity, tls=tls, listener=listener)
 
 
+def test_passwords_that_nobody_must_give_need_tls_as_well():
+    given = {"clients": ("10.0.0.0/8",), "identity": False, "passwords": True}
+    check_bind("10.0.0.1", 8080, tls=True, **given)
+    check_bind("127.0.0.1", 8080, tls=False, **given)
+    with pytest.raises(OperatorError, match="credentials in clear text"):
+        check_bind("10.0.0.1", 8080, tls=False, **given)
+
+
 def test_a_port_out_of_range_is_refused():
     with pytest.raises(OperatorError, match="port"):
         check_bind("127.0.0.1", 70000, clients=(), identity=False, tls=False)

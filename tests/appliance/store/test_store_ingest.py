@@ -18,7 +18,7 @@ NOW = 1_763_700_000.0
 
 
 def count(connection, table):
-    return connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608 - names of ours
+    return connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
 
 
 def notice(number=0):
@@ -140,7 +140,7 @@ def test_the_schema_refuses_it_too(ingest, connection, life):
     ingest.commit([life().add(opened("x1", "w0", NOW)).frame()])
     for change in ("coverage_length = NULL", "coverage_scanned = coverage_scanned + 1"):
         with pytest.raises(duckdb.ConstraintException):
-            connection.execute(f"UPDATE exchange_open SET {change}")  # noqa: S608 - a literal above
+            connection.execute(f"UPDATE exchange_open SET {change}")
 
 
 def spoiled(ingest, bad):

@@ -54,13 +54,13 @@ async def store(tmp_path, failures):
 
 
 @pytest.fixture
-async def ingest_client(store, tmp_path):  # noqa: ARG001 - it must be up
+async def ingest_client(store, tmp_path):
     async with AsyncClient(tmp_path / "run" / "ingest.sock") as client:
         yield client
 
 
 @pytest.fixture
-async def analyst(store, tmp_path):  # noqa: ARG001 - the same
+async def analyst(store, tmp_path):
     async with AsyncClient(tmp_path / "run" / "analyst.sock") as client:
         yield client
 
