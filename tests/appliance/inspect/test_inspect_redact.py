@@ -153,7 +153,11 @@ def test_json_inside_json_may_stand_behind_blanks_and_be_a_mere_string(inner):
     chosen = [(found(0, 3),) if segment.text == "bob" else () for segment in segments]
     edited, count = redact(body, Syntax.JSON, segments, chosen)
     assert count == 1
-    assert json.loads(json.loads(edited)["arguments"]) in ({"to": "<EMAIL_ADDRESS>"}, ["<EMAIL_ADDRESS>"], "<EMAIL_ADDRESS>")
+    assert json.loads(json.loads(edited)["arguments"]) in (
+        {"to": "<EMAIL_ADDRESS>"},
+        ["<EMAIL_ADDRESS>"],
+        "<EMAIL_ADDRESS>",
+    )
 
 
 def test_a_placeholder_is_escaped_for_where_it_stands():
