@@ -15,7 +15,7 @@ from addons.answers import refuse
 from addons.exchange import EXCHANGE, Exchange
 from addons.failclosed import CUT, Guard, StreamCallable
 from addons.redirect import ROUTE_HEADER
-from addons.upstream import attempts_of
+from addons.upstream import attempts_of, unquoted
 from addons.worker import Worker
 from appliance.model.detection import Coverage
 from appliance.model.event import ExchangeClosed, Usage
@@ -85,7 +85,7 @@ class StreamingAddon:
             outcome = Outcome.CLIENT_ABORT
         else:
             outcome = Outcome.UPSTREAM_ABORT if exchange.first_byte else Outcome.UPSTREAM_ERROR
-        self._close(flow, exchange, outcome, flow.error.msg[:200])
+        self._close(flow, exchange, outcome, unquoted(flow.error.msg)[:200])
         if exchange.first_byte is None and flow.response is not None:
             self._words(flow, exchange)
 

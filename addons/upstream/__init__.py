@@ -36,6 +36,7 @@ from addons.upstream.plan import (
     attempts_of,
 )
 from addons.upstream.stream import cancel_stream
+from addons.upstream.strict import unquoted
 
 __all__ = [
     "CLEARED",
@@ -60,4 +61,5 @@ __all__ = [
     "attempts_of",
     "cancel_stream",
     "in_client_tls",
+    "unquoted",
 ]

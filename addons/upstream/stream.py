@@ -58,7 +58,7 @@ from addons.upstream.plan import (
     error_response,
 )
 from addons.upstream.settings import settings_of, top_of
-from addons.upstream.strict import objection_to
+from addons.upstream.strict import objection_to, unquoted
 from appliance.model.event import Attempt
 from appliance.model.names import RefusalReason
 
@@ -283,7 +283,7 @@ class GovernedStream(HttpStream):
 
     def _attempted(self, plan: TargetPlan, status: int, error: str | None = None) -> None:
         if self._target is not None:
-            plan.attempts.append(Attempt(self._target.label, status, error))
+            plan.attempts.append(Attempt(self._target.label, status, unquoted(error) if error else None))
             self._target = None if status else self._target
 
     def _retry(self, plan: TargetPlan) -> layer.CommandGenerator[None]:

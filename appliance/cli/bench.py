@@ -6,15 +6,13 @@ Rules: each bench is a function `run(seconds) -> dict[str, float]`; numbers go t
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from appliance.cli.output import hint, json_option, say, say_json, table
-
-if TYPE_CHECKING:
-    import argparse
 
 REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
@@ -22,17 +20,25 @@ REGISTRY: dict[str, str] = {
 }
 ALL = "all"
 _SECONDS = 30.0
+_LONGEST = 3600.0
 
 
 def add(commands: Any, _common: argparse.ArgumentParser) -> None:
     """The words of the command."""
     parser = commands.add_parser("bench", help="measure this machine with this release")
     parser.add_argument("name", choices=(*REGISTRY, ALL), help="what is measured")
-    parser.add_argument("--seconds", type=float, default=_SECONDS, help=f"time to take (default {_SECONDS:.0f})")
+    parser.add_argument("--seconds", type=_seconds, default=_SECONDS, help=f"time to take (default {_SECONDS:.0f})")
     parser.add_argument("--with-peers", action="store_true", help="also measure comparable programs")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the numbers as a page, too")
     json_option(parser)
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_LONGEST:.0f}")
+    return number
 
 
 def run(options: argparse.Namespace) -> int:

@@ -139,9 +139,16 @@ def _label(text: str) -> Label:
     kind, colon, entity = name.rpartition(":")
     try:
         return Label(
-            entity=entity, kind=DetectionKind(kind) if colon else DetectionKind.PII, count=1, score=float(score or 1)
+            entity=entity, kind=DetectionKind(kind) if colon else DetectionKind.PII, count=1, score=_score(score or "1")
         )
     except ValueError as error:
         raise OperatorError(
             f"{text!r}: write ENTITY, KIND:ENTITY or ENTITY=SCORE, e.g. secret:OPENAI_KEY=0.9"
         ) from error
+
+
+def _score(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text} is no score")
+    return value

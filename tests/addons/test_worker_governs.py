@@ -31,3 +31,11 @@ async def test_what_is_hidden_in_the_name_of_a_model_is_not_written_down(provide
         await client.post(URL, json=BODY | {"model": "for-maria.keller@corp-mail.com"})
         assert '"model":"<EMAIL_ADDRESS>"' in worker.journal()
         assert "maria.keller" not in worker.journal().partition('"kind":"close"')[0]
+
+
+async def test_what_a_broken_answer_said_is_not_written_down(provider, tmp_path):
+    async with worker_at(tmp_path, provider) as worker, worker.client() as client:
+        answer = await client.post(URL, json=BODY | {"model": "stand-in-garbage"})
+        assert answer.status_code == 502
+        assert '"reason":"Cannot parse HTTP response' in worker.journal()
+        assert "this is no HTTP" not in worker.journal()

@@ -49,7 +49,17 @@ def test_a_hostile_file_name_cannot_act_on_the_terminal(capsys):
     assert "\u202e" not in err
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["bench", "x"], ["up", "--workers", "-1"], ["stage", "strict"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nothing"],
+        ["bench", "x"],
+        ["bench", "store", "--seconds", "-1"],
+        ["up", "--workers", "-1"],
+        ["stage", "strict"],
+    ],
+)
 def test_wrong_use_is_exit_2(words, capsys):
     with pytest.raises(SystemExit) as caught:
         build().parse_args(words)
