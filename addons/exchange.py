@@ -18,7 +18,7 @@ import msgspec
 from mitmproxy import http
 
 from addons.answers import refuse
-from addons.failclosed import CLEARED
+from addons.failclosed import CLEARED, FAULTED
 from addons.redirect import Move, Redirects
 from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Dialect, StreamReader
@@ -88,7 +88,41 @@ class ExchangeAddon:
         if worker.stage is Stage.ENFORCE:
             flow.request.headers.pop("upgrade", None)  # e.g. h2c: what would follow could not be read
         flow.request.headers["accept-encoding"] = "identity"
-        flow.metadata[EXCHANGE] = Exchange(
+        self._begin(flow, service)
+
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Run the chain; afterwards the flow is cleared or answered. A large body is inspected beside the loop."""
+        if flow.response or flow.error:
+            return None
+        exchange = flow.metadata.get(EXCHANGE) or self._begun_late(flow)
+        if exchange is None:
+            return None
+        raw = flow.request.raw_content or b""
+        if len(raw) > IN_THREAD_BYTES:
+            return self._govern_later(flow, exchange, raw)
+        try:
+            self.govern(flow, exchange, raw, self._inspect(flow, exchange, raw))
+        except Exception:
+            self._witness(flow, exchange, raw)
+            raise
+        return None
+
+    async def _govern_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+        try:
+            inspection = await asyncio.to_thread(self._inspect, flow, exchange, raw)
+            self.govern(flow, exchange, raw, inspection)
+        except Exception:
+            self._witness(flow, exchange, raw)
+            raise
+
+    def _begun_late(self, flow: http.HTTPFlow) -> Exchange | None:
+        """An exchange whose beginning failed: in stage observe it passes, and is recorded like any other."""
+        service = self._worker.service_of(flow) if FAULTED in flow.metadata else None
+        return self._begin(flow, service) if service is not None else None
+
+    def _begin(self, flow: http.HTTPFlow, service: Service) -> Exchange:
+        worker = self._worker
+        exchange = flow.metadata[EXCHANGE] = Exchange(
             id=worker.telemetry.exchange_id(),
             service=service,
             principal=worker.principal(flow),
@@ -96,21 +130,21 @@ class ExchangeAddon:
             started=time.perf_counter(),
             host=worker.named_host(flow),
         )
+        return exchange
 
-    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Run the chain; afterwards the flow is cleared or answered. A large body is inspected beside the loop."""
-        exchange = flow.metadata.get(EXCHANGE)
-        if exchange is None or flow.response or flow.error:
-            return None
-        raw = flow.request.raw_content or b""
-        if len(raw) > IN_THREAD_BYTES:
-            return self._govern_later(flow, exchange, raw)
-        self.govern(flow, exchange, raw, self._inspect(flow, exchange, raw))
-        return None
-
-    async def _govern_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
-        inspection = await asyncio.to_thread(self._inspect, flow, exchange, raw)
-        self.govern(flow, exchange, raw, inspection)
+    def _witness(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+        """A fault has ended the chain: say what was turned away, or open the record of what passes unjudged."""
+        if exchange.opened:
+            return
+        worker, request = self._worker, flow.request
+        if exchange.stage is Stage.ENFORCE:
+            worker.telemetry.refused(
+                RefusalReason.INTERNAL_FAULT, exchange.principal, exchange.host, request.port, detail="not inspected"
+            )
+            return
+        facts = worker.bare_facts(flow, exchange.service, exchange.principal, len(raw))
+        verdict = Verdict(Disposition.OBSERVE, Disposition.OBSERVE, Stage.OBSERVE, reason="inspection failed")
+        self._open(exchange, facts, verdict, raw, raw, 0, ())
 
     def govern(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> None:
         """Judge, reserve, journal, edit what was inspected: in this order, each once."""

@@ -26,6 +26,7 @@ from addons.answers import refuse
 from appliance.model.names import Stage
 
 CLEARED = "gnomon.cleared"  # flow.metadata: this flow may be dialled
+FAULTED = "gnomon.faulted"  # flow.metadata: it passes in stage observe although a hook of ours failed
 CUT = "gnomon.cut"  # flow.metadata: the response stream was cut
 FAULT_MESSAGE = "The gateway could not inspect this request, so it was not forwarded. Tell your administrator."
 
@@ -118,7 +119,7 @@ class Guard:
 
     def _close_request(self, flow: http.HTTPFlow) -> None:
         if self._stage() is Stage.OBSERVE:
-            flow.metadata[CLEARED] = True
+            flow.metadata[CLEARED] = flow.metadata[FAULTED] = True
             return
         flow.metadata.pop(CLEARED, None)
         refuse(flow, 503, "gateway_fault", FAULT_MESSAGE)

@@ -15,6 +15,7 @@ from appliance.config.schema import Config
 from appliance.inspect.inspection import Inspection, Inspector
 from appliance.ledger import Denied, Ledger, Reservation
 from appliance.model.catalogue import Catalogue, Service
+from appliance.model.detection import Coverage
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
 from appliance.policy.engine import Policy
@@ -119,6 +120,27 @@ class Worker:
     def _key_fingerprint(self, request: http.Request) -> str | None:
         secret = caller_key(request.headers.fields)
         return fingerprint(secret, self._fingerprint_key) if secret else None
+
+    def bare_facts(self, flow: http.HTTPFlow, service: Service, principal: Principal, size: int) -> Facts:
+        """What is known of an exchange that could not be inspected; nothing that it holds."""
+        return Facts(
+            principal=self.telemetry.pseudonyms.person(principal.name),
+            client=self.telemetry.pseudonyms.address(principal.address),
+            identity_method=principal.method,
+            assurance=principal.assurance,
+            service=service.id,
+            category=service.category,
+            surface=service.surface,
+            listener=self.listener(flow),
+            host=self.named_host(flow),
+            port=flow.request.port,
+            method=flow.request.method[:16],
+            path="",
+            request_bytes=size,
+            coverage=Coverage(size, opaque={"inspection_failed": size} if size else {}),
+            catalogue_version=self.catalogue.version,
+            policy_version=self.policy.version,
+        )
 
     def judge(self, facts: Facts, service: Service) -> Verdict:
         """The verdict, now."""

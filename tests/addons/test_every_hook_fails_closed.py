@@ -110,3 +110,17 @@ async def test_observe_passes_and_counts(provider, tmp_path, monkeypatch, owner)
     (arrival,) = provider.arrivals()[before:]
     assert SECRET in arrival["body"]
     assert "guard_fault" in journal
+    assert journal.count('"kind":"open"') == journal.count('"kind":"close"') == 1
+    assert "inspection_failed" in journal
+    assert arrival["sha256"] in journal
+
+
+async def test_observe_records_an_exchange_whose_beginning_failed(provider, tmp_path, monkeypatch):
+    monkeypatch.setattr(ExchangeAddon, "requestheaders", broken)
+    before = len(provider.arrivals())
+    async with worker_at(tmp_path, provider, Stage.OBSERVE) as worker:
+        assert (await ask(worker.client(), f"https://{HOST}{PATH}")).status_code == 200
+        journal = worker.journal()
+    (arrival,) = provider.arrivals()[before:]
+    assert arrival["sha256"] in journal
+    assert journal.count('"kind":"open"') == 1
