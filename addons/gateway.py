@@ -84,6 +84,6 @@ class GatewayAddon:
             worker.principal(flow),
             "",
             0,
-            detail=flow.request.path.partition("?")[0][:100],
+            detail=worker.inspector.heads.path(flow.request.path)[:100],
             listener="gateway",
         )

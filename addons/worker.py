@@ -5,7 +5,6 @@ except the policy, which `adopt` swaps in one assignment.
 """
 
 import ipaddress
-import re
 from collections.abc import Callable
 
 from mitmproxy import http
@@ -24,7 +23,6 @@ from appliance.route.credentials import caller_key, fingerprint
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
 ROUTE = "gnomon.route"  # flow.metadata: name of the gateway route
 SNI_HOST = "gnomon.host"  # flow.metadata: the agreed host name, where it is not the dialled one
-USER_AGENT = re.compile(r"([A-Za-z][\w.+-]{0,40})(?:/(?:Python |JS )?v?(\d[\w.+-]{0,30}))?")
 
 
 class Worker:
@@ -82,9 +80,9 @@ class Worker:
     def facts(
         self, flow: http.HTTPFlow, service: Service, principal: Principal, inspection: Inspection, size: int
     ) -> Facts:
-        """The typed facts of one exchange."""
+        """The typed facts of one exchange. Raises what a detector raises: path and user agent are scanned as well."""
         request, pseudonyms = flow.request, self.telemetry.pseudonyms
-        name, version = client_of(request.headers.get("user-agent", ""))
+        name, version = self.inspector.heads.product(request.headers.get("user-agent", ""))
         seed = inspection.view.conversation_seed
         return Facts(
             principal=pseudonyms.person(principal.name),
@@ -101,7 +99,7 @@ class Worker:
             host=self.named_host(flow),
             port=request.port,
             method=request.method[:16],
-            path=request.path.partition("?")[0][:512],
+            path=self.inspector.heads.path(request.path)[:512],
             api=inspection.api,
             model=inspection.model[:128] if inspection.model else None,
             stream=inspection.stream,
@@ -159,12 +157,6 @@ class Worker:
             self.ledger.settle(reservation, reservation.amounts)
         else:
             self.ledger.refund(reservation)
-
-
-def client_of(user_agent: str) -> tuple[str | None, str | None]:
-    """Product name and version of a user agent: `OpenAI/Python 3.51.0` gives (`OpenAI`, `3.51.0`)."""
-    match = USER_AGENT.match(user_agent)
-    return (match.group(1), match.group(2)) if match else (None, None)
 
 
 def allowed_client(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:

@@ -259,6 +259,12 @@ class GovernedHandler(ProxyConnectionHandler):
             server.timestamp_end = time.time()
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
 
+    async def drain_writers(self) -> None:
+        """As mitmproxy, without the way there where every buffer is empty."""
+        writers = [io.writer for io in self.transports.values() if isinstance(io.writer, asyncio.StreamWriter)]
+        if any(writer.transport.get_write_buffer_size() for writer in writers):
+            await super().drain_writers()  # type: ignore[no-untyped-call]
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio_utils.create_task(work, name="connection event", keep_ref=False)
         if not task.done():

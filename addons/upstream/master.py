@@ -10,6 +10,7 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,17 @@ LOG = logging.getLogger("gnomon.proxy")
 FAULT = "gateway fault"
 
 HookFunction = Callable[..., Any]
+
+
+_FIELDS: dict[type[hooks.Hook], tuple[str, ...]] = {}
+
+
+def arguments_of(hook: hooks.Hook) -> list[Any]:
+    """`hook.args()`, with the field names of each class looked up once."""
+    names = _FIELDS.get(type(hook))
+    if names is None:
+        names = _FIELDS[type(hook)] = tuple(field.name for field in fields(hook))  # type: ignore[arg-type]
+    return [getattr(hook, name) for name in names]
 
 
 class LeanAddons(addonmanager.AddonManager):
@@ -52,9 +64,12 @@ class LeanAddons(addonmanager.AddonManager):
         if functions is None:
             found = (self._iter_hooks(addon, hook) for addon in self.chain)
             functions = self._table[hook.name] = tuple(function for pairs in found for _, function in pairs)
+        if not functions:
+            return None
+        arguments = arguments_of(hook)
         for index, function in enumerate(functions):
             try:
-                result = function(*hook.args())
+                result = function(*arguments)
             except exceptions.AddonHalt:
                 return None
             except Exception as error:  # noqa: BLE001 - see the module's theory
@@ -68,7 +83,7 @@ class LeanAddons(addonmanager.AddonManager):
         try:
             await first
             for function in functions:
-                result = function(*hook.args())
+                result = function(*arguments_of(hook))
                 if result is not None and inspect.isawaitable(result):
                     await result
         except exceptions.AddonHalt:

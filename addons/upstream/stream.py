@@ -227,8 +227,8 @@ class GovernedStream(HttpStream):
 
     def _objection(self) -> tuple[RefusalReason, str] | None:
         request = self.flow.request
-        if self._settings.listener == "gateway" and request.method == "CONNECT":
-            return RefusalReason.MALFORMED_REQUEST, "the gateway is not a proxy: CONNECT is not served"
+        if self._settings.listener == "gateway" and _names_a_host(request):
+            return RefusalReason.MALFORMED_REQUEST, "the gateway is not a proxy: the client may not name a host"
         if validate_request(self.mode, request, validate_inbound_headers=False):
             return RefusalReason.MALFORMED_REQUEST, "request line not acceptable"
         if validate_request(self.mode, request, validate_inbound_headers=True):
@@ -382,6 +382,11 @@ def cancel_stream(flow: http.HTTPFlow, final: bytes = b"", reason: str = "cancel
     handler = top_of(stream.context).handler
     asyncio.get_running_loop().call_soon(lambda: handler.deliver(events.Wakeup(stream.ticket(final, reason))))
     return True
+
+
+def _names_a_host(request: http.Request) -> bool:
+    """CONNECT, or an absolute form; over HTTP/2 every request carries an authority, and it plays no part."""
+    return request.method == "CONNECT" or (not request.is_http2 and bool(request.data.scheme or request.data.authority))
 
 
 def _declared_size(request: http.Request) -> int:

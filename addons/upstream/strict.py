@@ -14,7 +14,7 @@ from appliance.model.names import RefusalReason
 Objection = tuple[RefusalReason, str]
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}\Z")
-_NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+_NOT_IN_TARGET = re.compile(rb"[\x00-\x20#\x7f]")  # a fragment is never sent (RFC 9112, 3.2)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_IN_VALUE = re.compile(rb"[\x00\r\n]")
 _VERSIONS = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
@@ -57,7 +57,7 @@ def _about_target(request: http.Request, *, http2: bool) -> str:
     if not http2 and data.http_version not in _VERSIONS:
         return "not HTTP/1.0 or HTTP/1.1"
     if _NOT_IN_TARGET.search(data.path) or _NOT_IN_TARGET.search(data.authority):
-        return "blanks or control characters in the request target"
+        return "blanks, control characters or a fragment in the request target"
     return "" if data.method == b"CONNECT" else _about_path(request)
 
 

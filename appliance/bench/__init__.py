@@ -1,1 +1,1 @@
-"""Measurements: each bench is one file with `run(seconds, with_peers) -> dict[str, float]`, peers in the same run."""
+"""Measurements: each bench is one file with `run(seconds) -> dict[str, float]`, the peer measured in the same run."""

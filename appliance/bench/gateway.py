@@ -30,9 +30,8 @@ READY_S = 30.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def run(seconds: float, *, with_peers: bool = False) -> dict[str, float]:
-    """All numbers within about `seconds` + 12 s. `with_peers` changes nothing here: mitmdump is always in."""
-    del with_peers
+def run(seconds: float) -> dict[str, float]:
+    """All numbers within about `seconds` + 12 s."""
     slice_s = max(2.0, seconds / 4 - WARM_S)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gnomon-bench-")))

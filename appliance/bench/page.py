@@ -18,8 +18,11 @@ MEANINGS = {
     "new_tls_per_s": "new TLS connections/s, one request on each",
     "mitmdump_new_tls_per_s": "the same through bare mitmdump in the same run",
     "new_tls_ratio": "new TLS connections/s against mitmdump (target: at least 2, stretch 3)",
-    "events_per_s": "audit events/s taken in by the store, paced at 5,000/s",
+    "events_per_s": "audit events/s taken in by the store from a backlog",
+    "paced_events_per_s": "audit events/s while a producer makes 5,000/s, the load of the next three rows",
+    "visible_ms_p50": "from the journal to a named query's answer, median",
     "visible_ms_p95": "from the journal to a named query's answer, 95th percentile (target: at most 250 ms)",
+    "query_ms_p95": "a page of a named query beside that load, 95th percentile",
 }
 INTRODUCTION = """# Performance
 

@@ -7,7 +7,6 @@ libraries are imported by the command that needs them, when it runs.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Never raises for what a person can cause."""
     from appliance.bus.errors import RemoteError, Unreachable
+    from appliance.cli.output import abandon_stdout
     from appliance.cli.parser import parse
     from appliance.model.errors import EvidenceError, OperatorError
 
@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Unreachable as error:
         return _told(f"{error}; is the appliance running? `gnomon up` starts it")
     except BrokenPipeError:
-        # Whoever read our answer has read enough; keep the interpreter's own flush at exit from complaining.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        abandon_stdout()  # whoever read our answer has read enough
         return OK
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -1,7 +1,8 @@
 """`gnomon bench NAME`: measurements, as metric names to numbers.
 
-Rules: each bench is a function `run(seconds) -> dict[str, float]`; numbers go to stdout and are judged by nobody here;
-`all --write FILE` runs every bench and writes the page, each number under the command that prints it.
+Rules: each bench is a function `run(seconds) -> dict[str, float]`, or `run(seconds, with_peers)` where there are
+further programs to compare with; numbers go to stdout and are judged by nobody here; `all --write FILE` runs every
+bench and writes the page, each number under the command that prints it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.cli.output import hint, json_option, say, say_json, table
+from appliance.cli.progress import progress
 
 REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
@@ -20,6 +22,7 @@ REGISTRY: dict[str, str] = {
 }
 ALL = "all"
 _SECONDS = 30.0
+_PEERS = "also measure further programs; no bench has any so far, and gateway always runs beside mitmdump"
 _LONGEST = 3600.0
 
 
@@ -28,7 +31,11 @@ def add(commands: Any, _common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("bench", help="measure this machine with this release")
     parser.add_argument("name", choices=(*REGISTRY, ALL), help="what is measured")
     parser.add_argument("--seconds", type=_seconds, default=_SECONDS, help=f"time to take (default {_SECONDS:.0f})")
-    parser.add_argument("--with-peers", action="store_true", help="also measure comparable programs")
+    parser.add_argument(
+        "--with-peers",
+        action="store_true",
+        help=_PEERS,
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the numbers as a page, too")
     json_option(parser)
     parser.set_defaults(run=run)
@@ -61,7 +68,10 @@ def measure(name: str, seconds: float, *, with_peers: bool) -> dict[str, float]:
     """One bench."""
     module, _, function = REGISTRY[name].partition(":")
     bench = getattr(importlib.import_module(module), function)
-    hint(f"measuring {name} for about {seconds:.0f} s")
-    more = {"with_peers": with_peers} if "with_peers" in inspect.signature(bench).parameters else {}
-    numbers: dict[str, float] = bench(seconds, **more)
+    has_peers = "with_peers" in inspect.signature(bench).parameters
+    if with_peers and not has_peers:
+        hint(f"{name}: this bench has no further peers, --with-peers adds nothing; gateway always runs beside mitmdump")
+    more = {"with_peers": with_peers} if has_peers else {}
+    with progress(f"measuring {name} for about {seconds:.0f} s", seconds):
+        numbers: dict[str, float] = bench(seconds, **more)
     return numbers

@@ -1,4 +1,8 @@
-"""`gnomon status | down | reload | stage`: a running appliance, asked over control.sock."""
+"""`gnomon status | down | reload | stage`: a running appliance, asked over control.sock.
+
+Rules: an upgrade takes control.sock away for a moment, so a call that breaks is made again for a few seconds while a
+living process holds the run folder's lock; each of these calls may be made twice. With nobody there it fails at once.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ from appliance.model.names import Stage
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from appliance.bus.client import BlockingClient
     from appliance.bus.control import Status
     from appliance.config.schema import Config
 
 _STEP_S = 0.05
+_AWAY_S = 3.0
+_RELOAD_S = 60.0
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -42,8 +49,7 @@ def status(options: argparse.Namespace) -> int:
     from appliance.bus.errors import Unreachable
 
     try:
-        with _client(_config(options)) as client:
-            found = _status(client)
+        found = _asked(_config(options), _status)
     except Unreachable:
         say_json({"phase": "down"}) if options.json else say("not running")
         return 1
@@ -89,8 +95,7 @@ def down(options: argparse.Namespace) -> int:
     config = _config(options)
     lock = Path(config.run_dir) / RUN_LOCK
     try:
-        with _client(config) as client:
-            client.call("down", Down(options.now), reply=Done)
+        _asked(config, lambda client: client.call("down", Down(options.now), reply=Done))
     except Unreachable:
         if (pid := holder(lock)) is not None:
             raise OperatorError(f"gnomon (pid {pid}) runs but does not answer; end it with: kill {pid}") from None
@@ -109,8 +114,8 @@ def reload(options: argparse.Namespace) -> int:
     """0: begun; the configuration was good."""
     from appliance.bus.control import Reload, Reloaded
 
-    with _client(_config(options)) as client:
-        told, _ = client.call("reload", Reload(options.upgrade), reply=Reloaded, within=60.0)
+    request = Reload(options.upgrade)
+    told, _ = _asked(_config(options), lambda client: client.call("reload", request, reply=Reloaded, within=_RELOAD_S))
     say(told.message)
     return 0
 
@@ -120,15 +125,15 @@ def stage(options: argparse.Namespace) -> int:
     from appliance.bus.control import SetStage, Snapshot
 
     deadline = time.monotonic() + options.seconds
-    with _client(_config(options)) as client:
-        told, _ = client.call("stage", SetStage(options.stage), reply=Snapshot)
-        while True:
-            found = _status(client)
-            if found.policy_version >= told.version and found.applied >= found.workers:
-                break
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_STEP_S)
+    config = _config(options)
+    told, _ = _asked(config, lambda client: client.call("stage", SetStage(options.stage), reply=Snapshot))
+    while True:
+        found = _asked(config, _status)
+        if found.policy_version >= told.version and found.applied >= found.workers:
+            break
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_STEP_S)
     say(f"stage {options.stage}: policy {told.version} applied on {found.applied}/{found.workers}")
     return 0 if found.applied >= found.workers else 1
 
@@ -139,11 +144,23 @@ def _config(options: argparse.Namespace) -> Config:
     return load(options.config)
 
 
-def _client(config: Config) -> BlockingClient:
+def _asked[T](config: Config, question: Callable[[BlockingClient], T]) -> T:
+    """What the appliance answers. Unreachable: nobody runs, or nobody has answered for some seconds."""
     from appliance.bus.client import BlockingClient
     from appliance.bus.control import SOCKET
+    from appliance.bus.errors import Unreachable
+    from appliance.supervisor.instance import RUN_LOCK, lives
 
-    return BlockingClient(Path(config.run_dir) / SOCKET)
+    run_dir = Path(config.run_dir)
+    deadline = time.monotonic() + _AWAY_S
+    while True:
+        try:
+            with BlockingClient(run_dir / SOCKET) as client:
+                return question(client)
+        except Unreachable:
+            if time.monotonic() > deadline or not lives(run_dir / RUN_LOCK):
+                raise
+        time.sleep(_STEP_S)
 
 
 def _status(client: BlockingClient) -> Status:

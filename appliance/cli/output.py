@@ -6,6 +6,7 @@ and grepped.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ def say(text: str) -> None:
 def say_json(record: Any) -> None:
     """A record as one line."""
     say(msgspec.json.encode(record).decode())
+
+
+def abandon_stdout() -> None:
+    """Whoever read our answer has gone; keep the interpreter's own flush at exit from complaining."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def hint(text: str) -> None:

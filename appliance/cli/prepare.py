@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.cli.output import hint
+from appliance.cli.progress import progress
 
 if TYPE_CHECKING:
     import argparse
+
+_BUILD_S = 20
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -24,7 +26,9 @@ def run(options: argparse.Namespace) -> int:
     from appliance.inspect.detect.detectors import Detectors
 
     folder = tables_folder(Path(load(options.config).state_dir))
-    if not any(folder.glob("detect-*.tables")):
-        hint("building the detection tables; this takes about 20 seconds, once")
-    Detectors.load(folder)
+    if any(folder.glob("detect-*.tables")):
+        Detectors.load(folder)
+        return 0
+    with progress(f"building the detection tables; this takes about {_BUILD_S} seconds, once", _BUILD_S):
+        Detectors.load(folder)
     return 0

@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     import argparse
 
 
+_READER_GONE = 141  # 128 + SIGPIPE, as shells count
+_HELP = f"detect and redact texts, one JSON record per line (exit 1: a bad line; {_READER_GONE}: the reader went away)"
+
+
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
     """The words of the command."""
-    parser = commands.add_parser("scan", parents=[common], help="detect and redact texts, one JSON record per line")
+    parser = commands.add_parser("scan", parents=[common], help=_HELP)
     parser.add_argument("--format", choices=("jsonl",), required=True, help='{"id", "text", "role"?, "direction"?}')
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """0: every line was read; 1: some line was bad, its answer says so."""
+    """0: every line was answered; 1: some line was bad, its answer says so; 141: the reader left, lines are open."""
+    from appliance.cli.output import abandon_stdout
     from appliance.config.conversion import load_resource
     from appliance.config.load import load
     from appliance.config.tables import tables_folder
@@ -27,4 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
     detectors = Detectors.load(tables_folder(Path(load(options.config).state_dir)))
     policy = load_resource("appliance.inspect", "scan.yaml", scan.ScanPolicy)
-    return scan.run(sys.stdin.buffer, sys.stdout.buffer, detectors, policy)
+    try:
+        return scan.run(sys.stdin.buffer, sys.stdout.buffer, detectors, policy)
+    except BrokenPipeError:  # unlike a page read in part, lines without an answer must not pass for scanned ones
+        abandon_stdout()
+        return _READER_GONE

@@ -164,7 +164,7 @@ class CaConfig(Section, frozen=True):
 class InspectConfig(Section, frozen=True):
     """How bodies are read. A detector that fails never lets text pass unmarked."""
 
-    max_text_chars: int = 2_000_000  # text scanned per body, in code points; the rest is recorded as unscanned
+    max_text_chars: int = 2_000_000  # code points scanned per body; of what is longer, the beginning only
     max_decoded_bytes: int = 64 * MIB  # a body that decompresses to more is treated as a bomb and refused
     max_ratio: int = 200  # highest ratio of decoded to encoded bytes
 

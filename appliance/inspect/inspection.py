@@ -1,8 +1,8 @@
 """One body inspected: decoded, read, scanned, counted; and its redacted form.
 
 Rules: a detector that fails raises through here, so that the adapter fails closed; a body that cannot be read has a
-`problem` and is opaque in whole, never silently clean; redaction works on what was scanned and on nothing else; nothing
-here decides: policy does, with labels and coverage.
+`problem` and is opaque in whole, never silently clean; of a text over the bounds the beginning is scanned; redaction
+works on what was scanned and on nothing else; nothing here decides: policy does, with labels and coverage.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,12 @@ from appliance.inspect.content import Decoded, decode_body, encode_body
 from appliance.inspect.coverage import all_opaque, measure
 from appliance.inspect.dialects import Dialect
 from appliance.inspect.dialects.registry import by_api, choose
+from appliance.inspect.heads import Heads
 from appliance.inspect.jsonspans import MalformedBody
+from appliance.inspect.numbers import NUMBER, SURE
 from appliance.inspect.overlap import cover
-from appliance.inspect.redact import redact, redact_text
-from appliance.inspect.view import RequestView, ResponseView
+from appliance.inspect.redact import byte_of, redact, redact_text
+from appliance.inspect.view import RequestView, ResponseView, Syntax
 from appliance.inspect.walker import opaque_view, walk
 from appliance.inspect.windows import Scanner, scan_whole
 from appliance.model.detection import Coverage, Detection, Label, Segment
@@ -147,6 +149,7 @@ class Inspector:
     def __init__(self, detectors: Scanner, limits: Limits | None = None) -> None:
         self._detectors = detectors
         self._limits = limits or Limits()
+        self.heads = Heads(detectors)
 
     def request(
         self,
@@ -160,7 +163,7 @@ class Inspector:
         """Inspect a request body. Raises only what a detector raises."""
         decoded = self._decode(raw, content_encoding)
         view = self._read(choose(method, path, service_dialect), decoded, content_type)
-        detections, coverage = self._scan(view, len(decoded.data))
+        detections, coverage = self._scan(view, decoded.data)
         return Inspection(
             view=view,
             raw=raw,
@@ -183,7 +186,7 @@ class Inspector:
             return ResponseInspection(
                 view=view, body=decoded.data, coverage=all_opaque(len(decoded.data), problem), problem=problem
             )
-        detections, coverage = self._scan(view, len(decoded.data), None if scan else "not_scanned")
+        detections, coverage = self._scan(view, decoded.data, None if scan else "not_scanned")
         return ResponseInspection(
             view=view, body=decoded.data, coverage=coverage, detections=detections, labels=labels_of(detections)
         )
@@ -215,24 +218,51 @@ class Inspector:
             return ResponseView(), fault.word
 
     def _scan(
-        self, view: RequestView | ResponseView, length: int, skip: str | None = None
+        self, view: RequestView | ResponseView, body: bytes, skip: str | None = None
     ) -> tuple[Findings, Coverage]:
-        room = self._limits.max_scanned
         findings: list[tuple[Detection, ...]] = []
         counted: list[tuple[Segment, str | None]] = []
-        for segment in view.segments:
-            reason = skip or self._too_large(len(segment.text), room)
-            counted.append((segment, reason))
-            if reason:
-                findings.append(())
-                continue
-            room -= len(segment.text)
-            findings.append(scan_whole(self._detectors, segment.text))
+        for segment, share in zip(view.segments, self._shares(view.segments, skip), strict=True):
+            counted += _counted(body, view.syntax, segment, share, skip)
+            found = scan_whole(self._detectors, segment.text[:share]) if share else ()
+            findings.append(tuple(one for one in found if one.score >= SURE) if segment.channel == NUMBER else found)
         scanned_by = () if skip else self._detectors.classes
-        return tuple(findings), measure(length, counted, view.opaque, scanned_by)
+        return tuple(findings), measure(len(body), counted, view.opaque, scanned_by)
 
-    def _too_large(self, size: int, room: int) -> str | None:
-        return "too_large" if size > self._limits.max_text or size > room else None
+    def _shares(self, segments: tuple[Segment, ...], skip: str | None) -> list[int]:
+        """How many leading code points of each text are scanned: whole texts first, then beginnings while room lasts.
+
+        So one huge text does not take the room of the small ones behind it.
+        """
+        most, room = self._limits.max_text, 0 if skip else self._limits.max_scanned
+        shares: list[int] = []
+        for segment in segments:
+            size = len(segment.text)
+            shares.append(size if size <= min(most, room) else 0)
+            room -= shares[-1]
+        for number, segment in enumerate(segments):
+            if not room:
+                break
+            if not shares[number]:
+                shares[number] = min(len(segment.text), most, room)
+                room -= shares[number]
+        return shares
+
+
+def _counted(
+    body: bytes, syntax: Syntax, segment: Segment, share: int, skip: str | None
+) -> list[tuple[Segment, str | None]]:
+    """A text, cut in two for `measure` where only its beginning was scanned."""
+    if share == len(segment.text):
+        return [(segment, skip)]
+    reason = skip or "too_large"
+    if not share:
+        return [(segment, reason)]
+    cut = byte_of(body, syntax, segment, share)
+    return [
+        (msgspec.structs.replace(segment, end=cut), None),
+        (msgspec.structs.replace(segment, start=cut), reason),
+    ]
 
 
 def labels_of(detections: Findings) -> tuple[Label, ...]:

@@ -2,7 +2,7 @@
 
 Rules: only the bytes of the chosen spans change, so that a provider's prompt cache keeps hitting and nobody's
 formatting is rewritten; a span that cannot be mapped back to its bytes raises instead of being left standing; the
-placeholder is escaped for where it stands.
+placeholder is escaped for where it stands; a number goes as a whole, for its rest would be no number any more.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from appliance.inspect.escapes import (
     raw_offsets,
 )
 from appliance.inspect.jsonspans import unescape
+from appliance.inspect.numbers import NUMBER
 from appliance.inspect.view import Syntax
 from appliance.model.detection import Detection, Segment
 
@@ -54,6 +55,12 @@ def redact_text(text: str, detections: Sequence[Detection]) -> str:
     return "".join(parts) + text[at:]
 
 
+def byte_of(body: bytes, syntax: Syntax, segment: Segment, at: int) -> int:
+    """Where in the body code point `at` of a segment's text begins. ValueError when it cannot be placed."""
+    places, _ = _places(body[segment.start : segment.end].decode(), syntax, segment, [at])
+    return segment.start + places[0]
+
+
 def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
     """`body` with non-overlapping edits made. ValueError when two overlap."""
     if not edits:
@@ -71,12 +78,21 @@ def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
 
 def _edits(body: bytes, syntax: Syntax, segment: Segment, detections: Sequence[Detection]) -> list[Edit]:
     ordered = _ordered(len(segment.text), detections)
+    if segment.channel == NUMBER:
+        return [_number_edit(body, segment, ordered)]
     targets = [place for detection in ordered for place in (detection.start, detection.end)]
     places, depth = _places(body[segment.start : segment.end].decode(), syntax, segment, targets)
     return [
         (segment.start + places[2 * n], segment.start + places[2 * n + 1], _written(placeholder(found), syntax, depth))
         for n, found in enumerate(ordered)
     ]
+
+
+def _number_edit(body: bytes, segment: Segment, detections: Sequence[Detection]) -> Edit:
+    """A string in the number's place, named after the longest finding."""
+    _agree(body[segment.start : segment.end].decode(), segment)
+    longest = max(detections, key=lambda found: found.end - found.start)
+    return segment.start, segment.end, b'"' + json_escaped(placeholder(longest)).encode() + b'"'
 
 
 def _ordered(length: int, detections: Sequence[Detection]) -> list[Detection]:

@@ -3,8 +3,8 @@
 Owns: the line contract. A line in is `{"id", "text", "role"?, "direction"?}`; a line out is `{"id", "verdict", "score",
 "detections": [{"entity", "kind", "start", "end", "score", "rule"}], "redacted"}`. Rules: one line out per line in, in
 order; all detections are told, overlaps included; only those whose disposition is not allow are replaced in `redacted`;
-offsets are code points, half-open. A line that cannot be answered in full gives `{"id": null, "error": ...}`, never a
-verdict over a part of it, and never a piece of the text.
+offsets are code points, half-open. A line that cannot be answered in full gives `{"id": null, "error": ...}` with its
+number in the input, counted from 1: never a verdict over a part of it, and never a piece of the text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -79,12 +79,15 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Line)
 
 
-def scan_line(line: bytes, detectors: Scanner, policy: ScanPolicy) -> tuple[bytes, bool]:
-    """One line in (with or without its line end), one line out with its line end, and whether it was a good line."""
+def scan_line(line: bytes, detectors: Scanner, policy: ScanPolicy, number: int = 1) -> tuple[bytes, bool]:
+    """One line in (with or without its line end), one line out with its line end, and whether it was a good line.
+
+    `number`: of the line in its input, for the error.
+    """
     try:
         return _encoder.encode(_answer(_parse(line), detectors, policy)) + b"\n", True
     except _BadLine as error:
-        return _error(str(error)), False
+        return _error(number, str(error)), False
 
 
 def run(stdin: IO[bytes], stdout: IO[bytes], detectors: Scanner, policy: ScanPolicy = SHIPPED) -> int:
@@ -93,8 +96,8 @@ def run(stdin: IO[bytes], stdout: IO[bytes], detectors: Scanner, policy: ScanPol
     Memory is bounded by one line of at most `LONGEST_LINE` bytes; a longer one is read past and answered as bad.
     """
     all_good = True
-    for line in _lines(stdin):
-        answer, good = _too_long() if line is None else scan_line(line, detectors, policy)
+    for number, line in enumerate(_lines(stdin), 1):
+        answer, good = _too_long(number) if line is None else scan_line(line, detectors, policy, number)
         stdout.write(answer)
         stdout.flush()
         all_good = all_good and good
@@ -136,12 +139,12 @@ def _told(detection: Detection) -> dict[str, object]:
     return {name: getattr(detection, name) for name in names}
 
 
-def _error(message: str) -> bytes:
-    return _encoder.encode({"id": None, "error": message}) + b"\n"
+def _error(number: int, message: str) -> bytes:
+    return _encoder.encode({"id": None, "error": f"line {number}: {message}"}) + b"\n"
 
 
-def _too_long() -> tuple[bytes, bool]:
-    return _error(f"the line is longer than {LONGEST_LINE} bytes"), False
+def _too_long(number: int) -> tuple[bytes, bool]:
+    return _error(number, f"the line is longer than {LONGEST_LINE} bytes"), False
 
 
 def _lines(stdin: IO[bytes]) -> Iterator[bytes | None]:

@@ -1,7 +1,7 @@
 """From the strings of a JSON document to segments and opaque spans.
 
 A dialect says for each string what it is: a `Place` (role and channel), media, or a word of its own vocabulary. This
-module does what is the same for all: keys, media, nested JSON.
+module does what is the same for all: keys, media, nested JSON, long numbers.
 
 Rules: no string is dropped unless its raw bytes are a word of a fixed vocabulary; a reader that does not know a string
 says so (role unknown) and it is scanned all the same.
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from appliance.inspect.jsonspans import MAX_STRINGS, MalformedBody, StringSpan
 from appliance.inspect.nested import may_be_json, split
+from appliance.inspect.numbers import long_numbers
 from appliance.inspect.view import Opaque
 from appliance.model.detection import Segment
 
@@ -32,7 +33,10 @@ Gathered = tuple[tuple[Segment, ...], tuple[Opaque, ...]]
 
 
 def gather(data: bytes, strings: tuple[StringSpan, ...], read: Reader) -> Gathered:
-    """Segments and opaque spans of `strings`, which are those of `data`, in the order of their places."""
+    """Segments and opaque spans of `strings`, which are those of `data`, in the order of their places.
+
+    Long numbers of `data`, which is JSON as a whole or line by line, are segments beside them.
+    """
     segments: list[Segment] = []
     opaque: list[Opaque] = []
     for span in strings:
@@ -50,6 +54,9 @@ def gather(data: bytes, strings: tuple[StringSpan, ...], read: Reader) -> Gather
             segments.append(segment)
         if len(segments) > 2 * MAX_STRINGS:
             raise MalformedBody("too_many_strings", "JSON inside JSON strings holds too many strings")
+    numbers = long_numbers(data)
+    if numbers:
+        segments = sorted(segments + numbers, key=lambda segment: segment.start)
     return tuple(segments), tuple(opaque)
 
 

@@ -2,7 +2,8 @@
 
 Rules: a folder is touched only under its lock, so two recoveries at once do the work once. Every step can be cut short
 and done again: an open gets one `lost` because the next scan sees the first one; the store skips what it has; a torn
-tail is copied to `<root>/torn/` before it is cut. Damage stops the folder, never the others, and overwrites nothing.
+tail is copied to `<root>/torn/` before it is cut, and the newest few copies are kept. Damage stops the folder, never
+the others, and overwrites nothing.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.journal import aside
 from appliance.journal.folder import Folder, adopt, folders, locked_root, sync_directory, write_all
 from appliance.journal.ship import Send, Shipper
 from appliance.journal.tail import Tail
@@ -80,24 +82,22 @@ def _recover_folder(folder: Folder, send: Send, now: float, away: str | None) ->
     found = scan(folder)
     if found.damage:
         raise EvidenceError(found.damage)
-    if found.torn:
-        _cut(folder, found.torn)
-    seq = _close_lost(folder, found, now)
+    removed = _cut(folder, found.torn) if found.torn else 0
+    seq = _close_lost(folder, found, now, removed)
     pending = away or _ship(folder, send)
     if pending is None:
         _remove(folder)
     return Recovered(folder.path.name, len(found.opened), found.torn.size if found.torn else 0, seq, pending)
 
 
-def _cut(folder: Folder, torn: Torn) -> None:
-    """Keep the torn bytes beside the journals, then cut them away."""
+def _cut(folder: Folder, torn: Torn) -> int:
+    """Keep the torn bytes beside the journals, then cut them away; how many older copies made room."""
     shelf = folder.path.parent / TORN
     shelf.mkdir(mode=0o700, exist_ok=True)
+    copy = shelf / f"{folder.path.name}-{torn.segment}-{torn.offset}"
     fd = os.open(folder.segment(torn.segment), os.O_RDWR | os.O_NOFOLLOW)
     try:
-        kept = os.open(
-            shelf / f"{folder.path.name}-{torn.segment}-{torn.offset}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )
+        kept = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             write_all(kept, os.pread(fd, torn.size, torn.offset))
             os.fsync(kept)
@@ -108,9 +108,10 @@ def _cut(folder: Folder, torn: Torn) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    return aside.thin_out(copy, "*")
 
 
-def _close_lost(folder: Folder, found: Scan, now: float) -> int:
+def _close_lost(folder: Folder, found: Scan, now: float, removed: int = 0) -> int:
     """Append a `lost` close for every open, and a notice of a cut; returns the last seq."""
     if not found.opened and not found.torn:
         return found.mark.seq
@@ -118,6 +119,7 @@ def _close_lost(folder: Folder, found: Scan, now: float) -> int:
     try:
         if found.torn:
             told = f"{found.torn.size} bytes of an unfinished line after line {found.mark.seq} cut away and kept aside"
+            told += aside.told(removed)
             tail.append(Notice(now, folder.producer, "warning", "journal_torn", told), _NOBODY)
         for exchange in found.opened:
             lost = ExchangeClosed(exchange, now, Outcome.LOST, reason="the worker died before the exchange ended")

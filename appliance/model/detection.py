@@ -24,8 +24,9 @@ class Segment(msgspec.Struct, frozen=True):
     """A piece of text with its exact place in the decoded body.
 
     `role`: system|user|assistant|tool|developer|unknown. `channel`: content|arguments|name|description|reasoning|
-    metadata. `pointer`: RFC 6901 JSON pointer. `start`, `end`: byte span in the decoded body of the *encoded* text
-    (for JSON the inside of the quotes). `escaped`: that span holds JSON escapes, so text and bytes differ.
+    metadata|number. `pointer`: RFC 6901 JSON pointer. `start`, `end`: byte span in the decoded body of the *encoded*
+    text (for a JSON string the inside of the quotes). `escaped`: that span holds JSON escapes, so text and bytes
+    differ.
     """
 
     role: str

@@ -1,7 +1,7 @@
 """Gateway paths to routes: `/{route}/{native path}`, and a few root paths of the default route.
 
 Rules: pure; works on the raw request target, never decodes it, and refuses what could be read in two ways (dot
-segments, backslashes, blanks, an absolute form): the native path reaches the upstream as it was
+segments, backslashes, blanks, a fragment, an absolute form): the native path reaches the upstream as it was
 sent. The client names a route, never a host.
 """
 
@@ -18,7 +18,7 @@ _ROOT = re.compile(r"/v1(/|\Z)")
 _UNVERSIONED = re.compile(r"/(chat/completions\Z|models(/|\Z))")
 _START = re.compile(r"/(?!/)")
 _DOTS = re.compile(r"(^|/)(\.|%2e){1,2}(/|\Z)", re.IGNORECASE)
-_BAD = re.compile(r"[\x00-\x20\\\x7f-\U0010ffff]")
+_BAD = re.compile(r"[\x00-\x20#\\\x7f-\U0010ffff]")
 MAX_PATH = 8192
 
 
@@ -47,7 +47,7 @@ def map_path(target: str, routes: Collection[str], default_route: str) -> Mapped
     first, _, rest = path[1:].partition("/")
     tail = question + query
     if first in _OWN:
-        return Mapped(PathKind.OWN, first, path + tail)
+        return _own(first, path, tail)
     if _ROOT.match(path):
         return _route(default_route, routes, path + tail)
     if _UNVERSIONED.match(path):
@@ -58,6 +58,13 @@ def map_path(target: str, routes: Collection[str], default_route: str) -> Mapped
 def _is_plain(target: str, path: str) -> bool:
     """The path can be read in one way only."""
     return len(target) <= MAX_PATH and bool(_START.match(path)) and not _BAD.search(target) and not _DOTS.search(path)
+
+
+def _own(word: str, path: str, tail: str) -> Mapped:
+    """The state of health has no pages below it."""
+    if word == "healthz" and path != "/healthz":
+        return Mapped(PathKind.UNKNOWN)
+    return Mapped(PathKind.OWN, word, path + tail)
 
 
 def _route(name: str, routes: Collection[str], path: str) -> Mapped:

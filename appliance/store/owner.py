@@ -19,6 +19,7 @@ from typing import Final, Self, cast
 import duckdb
 import msgspec
 
+from appliance.journal.aside import thin_out
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.store.connection import Connection
 from appliance.store.schema import load_migrations, migrate
@@ -55,6 +56,7 @@ class Owner:
         self.folder = folder
         self.path = folder / "gnomon.duckdb"
         self.torn: Path | None = None  # copy of a write-ahead file whose tail was cut short
+        self.outdated = 0  # older copies of that kind, removed for it
         self._lock = lock
         self._connection = connection
 
@@ -68,6 +70,7 @@ class Owner:
             torn = keep_torn(path.with_name(path.name + ".wal"))
             owner = cls(folder, lock, _connect(path, folder, settings))
             owner.torn = torn
+            owner.outdated = thin_out(torn, f"{path.name}.wal.torn-*") if torn else 0
         except BaseException:
             os.close(lock)
             raise

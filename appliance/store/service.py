@@ -19,6 +19,7 @@ from appliance.bus.peer import Peer
 from appliance.bus.server import Limits, Reply, Server, Verb
 from appliance.bus.tasks import cancel, spawn
 from appliance.config.schema import Config
+from appliance.journal import aside
 from appliance.model.errors import PeerError
 from appliance.store import retention
 from appliance.store.decisions import ADMIN, Decisions, role_of
@@ -69,7 +70,8 @@ class Store:
         self._connection = self._owner.cursor()
         self._ingest = Ingest(self._connection, self._clock, time.time_ns())
         if self._owner.torn is not None:
-            self._ingest.tell("store_wal_torn", f"the write-ahead file had a cut-short tail; copy: {self._owner.torn}")
+            told = f"the write-ahead file had a cut-short tail; copy: {self._owner.torn}"
+            self._ingest.tell("store_wal_torn", told + aside.told(self._owner.outdated))
         self._writer = Writer(self._ingest, self._on_fatal)
         self._reader = Reader(self._owner.cursor())
         self._decisions = Decisions(

@@ -65,6 +65,8 @@ def test_sound_heads_pass(request_, http2):
         (made("GE T"), False, RefusalReason.MALFORMED_REQUEST),
         (made("GET", "*"), False, RefusalReason.MALFORMED_REQUEST),
         (made(path="/a b"), True, RefusalReason.MALFORMED_REQUEST),
+        (made(path="/a#b"), True, RefusalReason.MALFORMED_REQUEST),
+        (made(path="/a?b#"), False, RefusalReason.MALFORMED_REQUEST),
         (made(path="https://b.test/"), True, RefusalReason.MALFORMED_REQUEST),
         (made(version="HTTP/2.0"), False, RefusalReason.MALFORMED_REQUEST),
         (made(fields=()), False, RefusalReason.MALFORMED_REQUEST),

@@ -1,9 +1,11 @@
 """One worker, the whole chain: what is asked arrives redacted, is answered unbroken, and stands in the journal."""
 
+import httpx
 import pytest
 from tests_support import HOST
 from worker_world import worker_at
 
+from appliance.config.schema import Gateway, RouteEntry
 from appliance.model.names import Stage
 
 BODY = {"model": "stand-in", "messages": [{"role": "user", "content": "mail maria.keller@corp-mail.com now"}]}
@@ -39,3 +41,30 @@ async def test_what_a_broken_answer_said_is_not_written_down(provider, tmp_path)
         assert answer.status_code == 502
         assert '"reason":"Cannot parse HTTP response' in worker.journal()
         assert "this is no HTTP" not in worker.journal()
+
+
+async def test_what_is_hidden_in_a_path_or_a_user_agent_is_not_written_down(provider, tmp_path):
+    route = RouteEntry("openai", target=f"https://{HOST}")
+    async with worker_at(tmp_path, provider, gateway=Gateway(routes={"openai": route})) as worker:
+        async with worker.client() as client:
+            agent = {"user-agent": "AKIAIOSFODNN7EXAMPLE/1.0"}
+            await client.post(
+                f"https://{HOST}/v1/maria.keller%40corp-mail.com/chat/completions", json=BODY, headers=agent
+            )
+        async with httpx.AsyncClient(timeout=20) as client:
+            lost = await client.get(f"http://127.0.0.1:{worker.gateway}/nowhere/maria.keller@corp-mail.com")
+        assert lost.status_code == 404
+        journal = worker.journal()
+    assert '"path":"/v1/<EMAIL_ADDRESS>/chat/completions"' in journal
+    assert '"client_name":"<AWS_ACCESS_KEY_ID>"' in journal
+    assert '"detail":"/nowhere/<EMAIL_ADDRESS>"' in journal
+    assert "maria.keller" not in journal
+    assert "AKIA" not in journal
+
+
+async def test_a_card_written_as_a_number_does_not_leave(provider, tmp_path):
+    before = len(provider.arrivals())
+    async with worker_at(tmp_path, provider) as worker, worker.client() as client:
+        await client.post(URL, json=BODY | {"metadata": {"card": 4111111111111111}})
+    (arrival,) = provider.arrivals()[before:]
+    assert '"card":"<CREDIT_CARD>"' in arrival["body"].replace(" ", "")

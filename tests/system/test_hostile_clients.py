@@ -166,6 +166,10 @@ def test_a_bad_request_to_an_ai_host_is_answered_and_recorded(box, records, noth
         ("gateway", request(b"", line="GET /v1/../../etc/passwd HTTP/1.1", host="gw"), 400, "unknown_route"),
         ("gateway", request(b"", line="GET //evil.example/ HTTP/1.1", host="gw"), 400, "unknown_route"),
         ("gateway", request(b"", line="GET /openai\\x HTTP/1.1", host="gw"), 400, "unknown_route"),
+        ("gateway", request(b"", line="GET http://gw/openai/v1/models HTTP/1.1", host="gw"), 400, "malformed_request"),
+        ("gateway", request(b"", line="GET http://gw/healthz HTTP/1.1", host="gw"), 400, "malformed_request"),
+        ("gateway", request(b"", line="GET /openai/v1/models#x HTTP/1.1", host="gw"), 400, "malformed_request"),
+        ("gateway", request(b"", line="GET /healthz/x HTTP/1.1", host="gw"), 404, "unknown_route"),
     ],
 )
 def test_a_bad_request_at_a_listener_is_answered_and_recorded(

@@ -157,6 +157,8 @@ def test_an_upgrade_keeps_process_and_listeners(site):
     pid, pids = status(site).pid, workers(site).values()
     with Storm(site).blowing() as storm:
         site.run("reload", "--upgrade")
+        told = json.loads(site.run("status", "--json", check=False).stdout)  # at once, while its socket is away
+        assert told.get("pid") == pid, told
         eventually(lambda: settled(site, 1, without=pids))
     assert storm.failed == []
     assert storm.served

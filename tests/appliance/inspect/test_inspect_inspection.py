@@ -121,9 +121,9 @@ def test_duplicate_keys_are_a_problem_although_all_is_scanned():
 
 def test_text_over_the_bounds_is_told_not_skipped():
     inspection = inspect(chat("a@x.test" * 10), max_text=40)
-    assert inspection.coverage.text_unscanned == {"too_large": 80}
+    assert inspection.coverage.text_unscanned == {"too_large": 40}
     many = inspect(json.dumps([["x" * 30] * 4]).encode(), path="/v2/else", max_scanned=100)
-    assert many.coverage.text_unscanned == {"too_large": 30}
+    assert many.coverage.text_unscanned == {"too_large": 20}
 
 
 def test_text_beyond_the_detectors_reach_is_scanned_too():
@@ -167,3 +167,25 @@ def test_an_answer_that_cannot_be_read_is_opaque(api):
     told = Inspector(Finder()).response(api, "application/json", None, b"<html>")
     assert (told.problem, told.coverage.opaque) == ("malformed_json", {"malformed_json": 6})
     assert Inspector(Finder()).response(api, "", None, b"").coverage.length == 0
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v2/else"])
+@pytest.mark.parametrize(("text", "written"), [("é", "é"), ("é", "\\u00e9"), ("😀", "\\ud83d\\ude00"), ("x", "x")])
+def test_of_a_text_that_does_not_fit_the_beginning_is_scanned(path, text, written):
+    tail = " then b@x.test"
+    raw = chat("PLACE").decode().replace("PLACE", f"a@x.test {written * 100}{tail}").encode()
+    inspection = inspect(raw, path=path, max_text=60)
+    unscanned = len(written.encode()) * (100 - 51) + len(tail)
+    assert inspection.coverage.text_unscanned == {"too_large": unscanned}
+    assert inspection.coverage.balanced
+    edited, _ = inspection.redacted(lambda one: one.kind is DetectionKind.PII)
+    assert edited == raw.replace(b"a@x.test", b"<EMAIL_ADDRESS>")
+    assert json.loads(edited)["messages"][0]["content"].count(text) >= 100
+
+
+def test_a_huge_text_leaves_room_for_the_small_ones_behind_it():
+    raw = json.dumps(["a@x.test " * 20, "b@x.test"]).encode()
+    inspection = inspect(raw, path="/v2/else", max_scanned=50)
+    assert inspection.coverage.text_unscanned == {"too_large": 180 - 42}
+    assert b'"b@x.test"' not in inspection.redacted(lambda _: True)[0]
+    assert inspection.redacted(lambda _: True)[0].startswith(b'["<EMAIL_ADDRESS> ')

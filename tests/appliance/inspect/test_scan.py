@@ -131,6 +131,9 @@ def test_stream_keeps_order_and_says_whether_all_was_good():
     code, answers = streamed(b'nonsense\n{"id": 1, "text": "bob@x.org"}')
     assert code == 1
     assert [item["id"] for item in answers] == [None, 1]
+    assert answers[0]["error"].startswith("line 1: ")
+    _, answers = streamed(b'{"id": 1, "text": "x"}\n\n{"id": 2, "text": 5}\n')
+    assert [item["error"].partition(":")[0] for item in answers[1:]] == ["line 2", "line 3"]
     assert streamed(b"") == (0, [])
 
 
@@ -168,7 +171,8 @@ def test_the_longest_line_is_still_answered(monkeypatch, end):
     monkeypatch.setattr(scan, "LONGEST_LINE", len(line))
     assert streamed(line + end)[0] == 0
     monkeypatch.setattr(scan, "LONGEST_LINE", len(line) - 1)
-    assert streamed(line + end) == (1, [{"id": None, "error": f"the line is longer than {len(line) - 1} bytes"}])
+    told = f"line 1: the line is longer than {len(line) - 1} bytes"
+    assert streamed(line + end) == (1, [{"id": None, "error": told}])
 
 
 def test_each_answer_leaves_before_the_next_line_is_read():

@@ -1,3 +1,4 @@
+import os
 import threading
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from journal_store import Store, closed, flip, opened
 
 from appliance.journal import recover as recovering
+from appliance.journal.aside import COPIES_KEPT
 from appliance.journal.folder import Folder
 from appliance.journal.recover import check, recover
 from appliance.journal.ship import Shipper
@@ -106,6 +108,23 @@ def test_a_tail_torn_anywhere_is_cut_kept_and_told(tmp_path_factory, data):
     assert [event.kind for event in store.events()].count("notice") == (1 if torn else 0)
     assert all(kinds == ["open", "close"] for kinds in store.outcomes().values())
     assert len(store.outcomes()) == whole[:cut].count(b'"kind":"open"') - (b'"kind":"open"' in whole[cut - torn : cut])
+
+
+def test_of_copies_of_torn_tails_only_the_newest_are_kept(tmp_path):
+    store = Store()
+    shelf = tmp_path / "torn"
+    shelf.mkdir()
+    for number in range(COPIES_KEPT + 2):
+        (shelf / f"old-{number}").write_bytes(b"x")
+        os.utime(shelf / f"old-{number}", (number, number))
+    with Folder.at(dead(tmp_path, life(3))).segment(1).open("ab") as file:
+        file.write(b"{")
+    recover(tmp_path, store, 1.0)
+    left = {path.name for path in shelf.iterdir()}
+    assert len(left) == COPIES_KEPT
+    assert {f"old-{number}" for number in range(3, COPIES_KEPT + 2)} < left
+    (told,) = (line for line in store.lines["w0", 1] if b"journal_torn" in line)
+    assert b"kept aside; 3 older copies removed, the newest 10 are kept" in told
 
 
 def test_nul_bytes_after_a_power_cut_are_a_torn_tail(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import duckdb
 import pytest
 
+from appliance.journal.aside import COPIES_KEPT
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.store.owner import Owner
 from appliance.store.schema import Migration, load_migrations, migrate
@@ -195,6 +196,19 @@ def test_a_cut_tail_is_copied_aside_before_the_replay_drops_it(killed, kept):
     assert found < 20
     assert torn.read_bytes() == data
     assert torn.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.system
+def test_of_copies_of_cut_tails_only_the_newest_are_kept(killed):
+    old = [killed.with_name(f"{killed.name}.torn-{number:016x}") for number in range(COPIES_KEPT + 2)]
+    for number, path in enumerate(old):
+        path.write_bytes(b"x")
+        os.utime(path, (number, number))
+    killed.write_bytes(killed.read_bytes()[:-1])
+    store = open_store(killed.parent)
+    store.close()
+    assert set(killed.parent.glob("*.torn-*")) == {*old[3:], store.torn}
+    assert store.outdated == 3
 
 
 @pytest.mark.system

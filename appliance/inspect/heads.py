@@ -1,0 +1,60 @@
+"""Text from the head of a request as it may be written down: what was to be hidden in a body is hidden here too.
+
+Rules: what is hidden is what `gnomon scan` redacts as shipped; a detector that fails raises, so that the caller fails
+closed; only pieces in which something could be found are scanned; a path is read piece by piece and as it decodes, for
+a `/` before an address or a `%40` inside it would hide it; text without a finding comes back as it came.
+"""
+
+import re
+from urllib.parse import quote, unquote
+
+from msgspec.structs import replace
+
+from appliance.inspect.overlap import cover
+from appliance.inspect.redact import redact_text
+from appliance.inspect.scan import SHIPPED
+from appliance.inspect.windows import Scanner, scan_whole
+from appliance.model.detection import Detection
+from appliance.model.names import Disposition
+
+PRODUCT = re.compile(r"([A-Za-z][\w.+-]{0,40})(?:/(?:Python |JS )?v?(\d[\w.+-]{0,30}))?")
+# An address, six digits close to each other, or a word as long as a key.
+_WORTH = re.compile(r"@|(?:\d[^\d/]{0,2}){6}|[^/\s]{20}")
+_KEPT = "<>@:!$&'()*+,;=~"  # may stand unquoted in what is written down, beside what `quote` always keeps
+
+
+class Heads:
+    """One for the life of a worker."""
+
+    def __init__(self, detectors: Scanner) -> None:
+        self._detectors = detectors
+
+    def path(self, target: str) -> str:
+        """The path of a request target, its query left out."""
+        return "/".join(map(self._piece, target.partition("?")[0].split("/")))
+
+    def product(self, user_agent: str) -> tuple[str | None, str | None]:
+        """Product name and version of a user agent: `OpenAI/Python 3.51.0` gives (`OpenAI`, `3.51.0`)."""
+        match = PRODUCT.match(user_agent)
+        if match is None:
+            return None, None
+        found = self._found(user_agent)
+        return _hidden(match, 1, found), _hidden(match, 2, found)
+
+    def _piece(self, piece: str) -> str:
+        text = unquote(piece)
+        found = self._found(text)
+        return quote(redact_text(text, found), safe=_KEPT, errors="replace") if found else piece
+
+    def _found(self, text: str) -> tuple[Detection, ...]:
+        if not _WORTH.search(text):
+            return ()
+        return cover(one for one in scan_whole(self._detectors, text) if SHIPPED.disposition(one) is Disposition.REDACT)
+
+
+def _hidden(match: re.Match[str], group: int, found: tuple[Detection, ...]) -> str | None:
+    """One group of `match` without what was found in the whole text: a key may reach beyond the group."""
+    text, (start, end) = match[group], match.span(group)
+    inside = (one for one in found if one.start < end and one.end > start)
+    clipped = [replace(one, start=max(one.start, start) - start, end=min(one.end, end) - start) for one in inside]
+    return redact_text(text, clipped) if clipped else text
