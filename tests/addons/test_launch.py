@@ -60,9 +60,9 @@ def started(tmp_path):
         sock.close()
 
 
-def ask(sock: socket.socket) -> bytes:
+def ask(sock: socket.socket, target: str) -> bytes:
     with socket.create_connection(sock.getsockname()) as client:
-        client.sendall(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while data := client.recv(65536):
             answer += data
@@ -73,8 +73,8 @@ def ask(sock: socket.socket) -> bytes:
 def test_a_worker_serves_inherited_sockets_and_drains_on_sigterm(started):
     process, sockets, life = started()
     proxy, gateway = sockets
-    assert ask(proxy).endswith(b"\r\n\r\nproxy")
-    assert ask(gateway).endswith(b"\r\n\r\ngateway")
+    assert ask(proxy, "http://a.test/").endswith(b"\r\n\r\nproxy")
+    assert ask(gateway, "/").endswith(b"\r\n\r\ngateway")
     with socket.create_connection(proxy.getsockname()) as idle:
         idle.sendall(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n")
         assert idle.recv(65536)
