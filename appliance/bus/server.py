@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "Peer", "Reply", "Server", "Verb"]
 
+ATTACH_TURNS = 5  # of the loop, from accept(2) to a connection that its server knows
+
 
 class Server:
     """Serves `verbs` at `path`. Start with `await start()`, stop with `await close()`, or use `async with`."""
@@ -64,6 +66,11 @@ class Server:
         """Stop accepting, remove the socket file if it is still ours, end every connection."""
         if self._listener is None:
             return
+        # asyncio attaches an accepted connection one turn later; a server that is closed by then trips over it.
+        for sock in self._listener.sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+        for _ in range(ATTACH_TURNS):
+            await asyncio.sleep(0)
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             found = self.path.stat()

@@ -174,6 +174,6 @@ async def test_a_query_without_end_is_interrupted(connection):
 
 
 async def test_a_cut_write_ahead_file_is_told_as_an_alarm(store, analyst):
-    store._ingest.tell("store_wal_torn", "copy: X")
+    await store._writer.call(lambda: store._ingest.tell("store_wal_torn", "copy: X"))  # the connection is its own
     _, found = await rows(analyst, "notices", NoticesRequest(severity="alarm"), NoticeSummary)
     assert [(row.worker, row.note, row.detail) for row in found] == [("store", "store_wal_torn", "copy: X")]
