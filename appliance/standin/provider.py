@@ -4,8 +4,8 @@ Owns: HTTP/1.1 framing for the few shapes that SDKs send, and the answers. Rules
 first answer byte; the model's name chooses the behaviour (see `BEHAVIOURS`), so a test speaks to it only as a client
 would; nothing here is part of the appliance's own request path.
 
-Arrival line, JSON: `sha256, path, method, host, sni, connection, authorization, headers, body` (`body` only with
---keep; `connection` counts the connections that sent something).
+Arrival line, JSON: `sha256, path, method, host, sni, resumed, connection, authorization, headers, body` (`body` only
+with --keep; `connection` counts the connections that sent something; `resumed`: by an earlier TLS session).
 """
 
 import argparse
@@ -59,6 +59,7 @@ class Provider:
             "method": request.method,
             "host": request.headers.get("host"),
             "sni": sni,
+            "resumed": request.resumed,
             "connection": connection,
             "authorization": request.headers.get("authorization"),
             "headers": sorted(request.headers),
@@ -77,6 +78,7 @@ class Request:
         pairs = (line.split(":", 1) for line in lines if ":" in line)
         self.headers = {name.strip().lower(): value.strip() for name, value in pairs}
         self.body = b""
+        self.resumed = False  # whether its connection took up an earlier TLS session
 
     def model(self) -> tuple[str, bool, bool]:
         """Model name, whether a stream is asked for, whether usage is to be streamed."""
@@ -121,6 +123,7 @@ async def serve_connection(provider: Provider, reader: asyncio.StreamReader, wri
     number = provider.connections
     try:
         while request := await read_request(reader):
+            request.resumed = bool(getattr(sslobject, "session_reused", False))
             provider.arrived(request, sni, number)
             if not await answer(provider, request, writer):
                 break

@@ -68,3 +68,14 @@ async def test_a_card_written_as_a_number_does_not_leave(provider, tmp_path):
         await client.post(URL, json=BODY | {"metadata": {"card": 4111111111111111}})
     (arrival,) = provider.arrivals()[before:]
     assert '"card":"<CREDIT_CARD>"' in arrival["body"].replace(" ", "")
+
+
+async def test_a_new_client_takes_up_the_tls_session_of_an_earlier_one(provider, tmp_path):
+    before = len(provider.arrivals())
+    async with worker_at(tmp_path, provider) as worker:
+        for _ in range(4):
+            async with worker.client() as client:
+                assert (await client.post(URL, json=BODY)).status_code == 200
+    resumed = [arrival["resumed"] for arrival in provider.arrivals()[before:]]
+    assert resumed[0] is False
+    assert resumed[-1] is True
