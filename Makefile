@@ -44,7 +44,7 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
-	@$(BIN)/codespell appliance addons discovery tui tests docs README.md
+	@$(BIN)/codespell --skip '*/kernel_filter.py' appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system"
@@ -66,7 +66,7 @@ docs: setup ## Write the reference pages from the code
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:
 	@mkdir -p .cache
-	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl; do \
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux; do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -2,7 +2,8 @@
 
 Rules: the order is the order of the hooks and is stated once, here; every addon goes through the guard; whatever cannot
 be made stops the worker before it listens. On the way up: identity knows who asks, the gateway gives a destination,
-egress checks names, exchange judges; on the way down streaming passes and closes the record.
+egress checks names, the portal answers for our own pages, exchange judges; on the way down streaming passes and closes
+the record.
 """
 
 import time
@@ -11,12 +12,16 @@ from pathlib import Path
 
 from mitmproxy import connection, http
 
+from addons.acknowledged import Acknowledgements
 from addons.egress import EgressAddon
 from addons.exchange import ExchangeAddon
 from addons.failclosed import Guard
 from addons.follow import FollowAddon
 from addons.gateway import GatewayAddon
 from addons.identity import IdentityAddon
+from addons.keys import Sender
+from addons.notices import Notices
+from addons.portal import PortalAddon
 from addons.refusals import RefusalsAddon, stranger
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
@@ -27,6 +32,7 @@ from addons.worker import Worker
 from appliance.ca.files import load_intermediate
 from appliance.ca.leaf_cache import LeafCache
 from appliance.config.catalogue import load_catalogue
+from appliance.config.credentials import Keys, load_keys
 from appliance.config.schema import Config
 from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
@@ -98,12 +104,15 @@ def build_chain(config: Config, name: str) -> list[object]:
     )
     guard = Guard(Faults(telemetry), lambda: worker.stage, _cut)
     streaming = StreamingAddon(worker, guard)
+    sender = Sender(_keys(config, telemetry))
+    acknowledgements = _acknowledgements(config, worker, site_key)
     addons = [
         identity,
-        GatewayAddon(worker),
+        GatewayAddon(worker, sender),
         EgressAddon(worker, Interception(config.egress.intercept, config.egress.never, catalogue)),
         _tls(config, worker),
-        ExchangeAddon(worker),
+        PortalAddon(worker, acknowledgements),
+        ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender)),
         streaming,
         RefusalsAddon(worker, identity.of_client),
         FollowAddon(worker, compiler, streaming, lambda: journal.fill),
@@ -117,6 +126,25 @@ def _first_snapshot(state: Path) -> PolicySnapshot:
     if snapshot is None:
         raise OperatorError(f"{state / 'policy'}: no policy snapshot; start the appliance with `gnomon up`")
     return snapshot
+
+
+def _keys(config: Config, telemetry: Telemetry) -> Keys:
+    """Keys that routes send; a worker starts without those that are missing, and refuses what would need them."""
+    keys = load_keys(config)
+    for name, fault in keys.faults.items():
+        telemetry.notice("warning", "credential_missing", f"held credential {name}: {fault}")
+    return keys
+
+
+def _acknowledgements(config: Config, worker: Worker, site_key: bytes) -> Acknowledgements:
+    made = Acknowledgements(
+        Path(config.state_dir),
+        derive(site_key, b"gnomon-portal"),
+        config.portal.acknowledged_s,
+        worker.telemetry.clock,
+    )
+    worker.acknowledged = made.hold
+    return made
 
 
 def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:

@@ -11,15 +11,17 @@ inspection or journalling raises, and the guard around every hook closes (stage 
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
 
-import msgspec
 from mitmproxy import http
 
 from addons.answers import refuse
 from addons.failclosed import CLEARED, FAULTED
-from addons.redirect import Move, Redirects
+from addons.hiding import NO_DIGEST, as_told, digest_of, edited
+from addons.keys import Sender
+from addons.notices import Notices
+from addons.redirect import Asked, Move, Redirects, Stuck
 from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Dialect, StreamReader
 from appliance.inspect.dialects.registry import by_api
@@ -27,14 +29,14 @@ from appliance.inspect.inspection import Inspection
 from appliance.journal.tail import JournalFull
 from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
-from appliance.model.detection import Coverage, Detection
+from appliance.model.detection import Coverage
 from appliance.model.event import ExchangeClosed, ExchangeOpened
 from appliance.model.facts import Facts, Principal, Verdict
-from appliance.model.names import Disposition, Outcome, RefusalReason, Stage
+from appliance.model.names import CredentialMode, Disposition, Outcome, RefusalReason, Stage
+from appliance.route.held import PREFIX
 
 EXCHANGE = "gnomon.exchange"
 IN_THREAD_BYTES = 64 * 1024  # larger bodies are scanned beside the loop, so that small ones are not held up
-NO_DIGEST = hashlib.sha256(b"").hexdigest()
 READABLE = frozenset({None, "duplicate_key"})  # problems with which a body was still read whole
 FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDACT, Disposition.PSEUDONYMISE})
 
@@ -68,9 +70,11 @@ class Exchange:
 class ExchangeAddon:
     """Hooks of the way up."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, sender: Sender, notices: Notices) -> None:
         self._worker = worker
-        self._redirects = Redirects(worker.config.gateway.routes, worker.catalogue)
+        self._sender = sender
+        self._notices = notices
+        self._redirects = Redirects(worker.config.gateway.routes, worker.catalogue, sender)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide between tunnel-through and exchange; the body of an exchange is held until it is judged."""
@@ -161,10 +165,10 @@ class ExchangeAddon:
             return
         move = self._move(flow, exchange, verdict)
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
-        sent, redactions = self._edited(inspection, verdict, raw)
-        edits = move.edits if isinstance(move, Move) else ()
+        sent, redactions = edited(inspection, verdict, raw)
+        edits = move.edits if isinstance(move, Move) else self._by_route(flow)
         try:
-            told = _told(facts, inspection, verdict)
+            told = as_told(facts, inspection, verdict)
             self._open(exchange, told, verdict, raw, sent if forwards else None, redactions, edits)
         except JournalFull:
             if exchange.stage is not Stage.ENFORCE:
@@ -172,23 +176,34 @@ class ExchangeAddon:
             self._refuse(flow, 503, RefusalReason.JOURNAL_FULL, "The audit journal is full: nothing can be recorded")
             return
         if not forwards:
-            self._turn_away(flow, exchange, verdict, str(move or ""))
+            self._turn_away(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
             return
         if isinstance(move, Move):
-            move.apply(flow)
+            move.apply(flow, self._sender)
             exchange.moved = move.route
         self._forward(flow, raw, sent)
         worker.running[exchange.id] = flow
 
-    def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | str | None:
+    def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | Stuck | None:
         """Where a redirect leads, or why it cannot be followed; None: no redirect."""
         if verdict.effective is not Disposition.REDIRECT:
             return None
         api = exchange.dialect.api if exchange.dialect else None
-        move = self._redirects.move(verdict.route, exchange.service, api)
-        if isinstance(move, Move) and flow.metadata.get(ROUTE) == move.route:
-            return Move(move.route, move.targets, strip=False)  # it came by that route, which has stripped already
-        return move
+        asked = Asked(exchange.service, api, flow.request.method, flow.request.path)
+        move = self._redirects.move(verdict.route, asked)
+        came_by = flow.metadata.get(ROUTE)
+        if came_by is None or isinstance(move, Stuck):
+            return move
+        if came_by == move.route:
+            return replace(move, strip=False)  # that route has given it its credentials already
+        own = self._worker.config.gateway.routes[came_by].credential
+        return move if own == CredentialMode.CLIENT.value else replace(move, strip=True)  # not another route's key
+
+    def _by_route(self, flow: http.HTTPFlow) -> tuple[str, ...]:
+        """What the gateway has changed on the way here, in the words of the open record."""
+        route = flow.metadata.get(ROUTE)
+        credential = self._worker.config.gateway.routes[route].credential if route else ""
+        return ("credentials_stripped", credential) if credential.startswith(PREFIX) else ()
 
     def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
         request = flow.request
@@ -200,13 +215,6 @@ class ExchangeAddon:
             request.headers.get("content-encoding"),
             raw,
         )
-
-    @staticmethod
-    def _edited(inspection: Inspection, verdict: Verdict, raw: bytes) -> tuple[bytes, int]:
-        hides = verdict.entities or verdict.kinds
-        if not hides or verdict.effective.strictness <= Disposition.OBSERVE.strictness:
-            return raw, 0
-        return inspection.redacted(_chooser(verdict))
 
     def _open(
         self,
@@ -227,7 +235,7 @@ class ExchangeAddon:
             facts=facts,
             verdict=verdict,
             body_digest=body_digest,
-            sent_digest=_digest_of(sent, raw, body_digest),
+            sent_digest=digest_of(sent, raw, body_digest),
             edits=edits,
             redactions=redactions,
             inspect_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
@@ -243,12 +251,15 @@ class ExchangeAddon:
                 flow.request.headers["content-length"] = str(len(sent))
         flow.metadata[CLEARED] = True
 
-    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict, detail: str) -> None:
-        code, message = (
-            f"policy_{verdict.effective.value}",
-            verdict.reason or "Not allowed by your organisation's policy",
-        )
-        refuse(flow, 403, code, message, dialect=exchange.dialect, stream=False)
+    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict, stuck: Stuck | None) -> None:
+        code, status = f"policy_{verdict.effective.value}", stuck.status if stuck else 403
+        detail = stuck.reason if stuck else ""
+        assert exchange.facts  # noqa: S101 - it has been judged by them
+        told = self._notices.of(flow, exchange.service, exchange.facts, verdict, exchange.id, detail)
+        extra = {"x-gnomon-reference": exchange.id}
+        if told.address:
+            extra["x-gnomon-acknowledge"] = told.address
+        refuse(flow, status, code, told.message, dialect=exchange.dialect, extra=extra, page=told.page)
         exchange.closed = True
         self._worker.settle(exchange.reservation, used=False)
         self._worker.telemetry.closed(
@@ -256,7 +267,7 @@ class ExchangeAddon:
                 exchange=exchange.id,
                 ts=self._worker.telemetry.clock(),
                 outcome=Outcome.BLOCKED,
-                status=403,
+                status=status,
                 duration_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
                 coverage=Coverage(length=0),
                 reason=f"{code}: {detail}" if detail else code,
@@ -271,25 +282,6 @@ class ExchangeAddon:
         if exchange is not None:
             worker.settle(exchange.reservation, used=False)
         refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
-
-
-def _digest_of(sent: bytes | None, raw: bytes, raw_digest: str) -> str:
-    if sent is None:
-        return ""
-    return raw_digest if sent is raw else hashlib.sha256(sent).hexdigest()
-
-
-def _told(facts: Facts, inspection: Inspection, verdict: Verdict) -> Facts:
-    """The facts as they are written down: what policy hides does not stand in the evidence either."""
-    if not inspection.model or not (verdict.entities or verdict.kinds):
-        return facts
-    model = inspection.model_without(_chooser(verdict))
-    return facts if model == inspection.model else msgspec.structs.replace(facts, model=model[:128] if model else None)
-
-
-def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:
-    entities, kinds = frozenset(verdict.entities), frozenset(verdict.kinds)
-    return lambda found: found.entity in entities or found.kind.value in kinds
 
 
 def _is_websocket(flow: http.HTTPFlow) -> bool:

@@ -1,8 +1,8 @@
 """The gateway listener: a path chooses a route, a route chooses the upstream; the client never chooses a host.
 
 Rules: what comes in on the gateway leaves for the route's target or is answered here; host, port and scheme of the
-client's request line play no part; reserved paths never reach an upstream; with `credential: none` the client's keys
-are stripped.
+client's request line play no part; reserved paths never reach an upstream; with `credential: none` and `held:NAME` the
+client's keys are stripped, and a held key that is not there refuses the request.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from mitmproxy import http
 
-from addons.answers import refuse
+from addons.answers import answer, refuse
+from addons.keys import Sender
 from addons.upstream import PLAN, Target, TargetPlan
 from addons.worker import LISTENER, ROUTE, Worker
 from appliance.config.schema import RouteEntry
+from appliance.model.catalogue import Catalogue, Service
 from appliance.model.names import CredentialMode, RefusalReason
-from appliance.route.credentials import strip_headers, strip_query
-from appliance.route.routes import Mapped, PathKind, map_path
+from appliance.route.routes import PORTAL, Mapped, PathKind, map_path
 from appliance.route.targets import parse_target
 
 RETRY_STATUSES = frozenset({500, 502, 503, 504, 529})
@@ -28,25 +29,27 @@ class Way:
     """A route, ready to use."""
 
     targets: tuple[Target, ...]
-    strip: bool
+    service: Service
+    credential: str
 
 
-def ways(routes: Mapping[str, RouteEntry]) -> dict[str, Way]:
+def ways(routes: Mapping[str, RouteEntry], catalogue: Catalogue) -> dict[str, Way]:
     """The configured routes with parsed targets."""
     made = {}
     for name, entry in routes.items():
         parsed = (parse_target(text) for text in (entry.target, *entry.fallbacks))
         targets = tuple(Target(target.host, target.port, target.scheme) for target in parsed)
-        made[name] = Way(targets, strip=entry.credential != CredentialMode.CLIENT.value)
+        made[name] = Way(targets, catalogue.services[entry.service], entry.credential)
     return made
 
 
 class GatewayAddon:
     """First in the chain for gateway flows: gives them a destination."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, sender: Sender) -> None:
         self._worker = worker
-        self._ways = ways(worker.config.gateway.routes)
+        self._sender = sender
+        self._ways = ways(worker.config.gateway.routes, worker.catalogue)
         self._default = worker.config.gateway.default_route
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -56,8 +59,10 @@ class GatewayAddon:
         mapped = map_path(flow.request.path, self._ways, self._default)
         if mapped.kind is PathKind.ROUTE:
             self._send(flow, mapped)
+        elif mapped.kind is PathKind.OWN and mapped.path.startswith(PORTAL):
+            return  # addons/portal.py answers
         elif mapped.kind is PathKind.OWN and mapped.route == "healthz":
-            flow.response = http.Response.make(200, b'{"status":"ok"}\n', {"content-type": "application/json"})
+            answer(flow, 200, b'{"status":"ok"}\n', {"content-type": "application/json"})
         else:
             self._unknown(flow, mapped.kind)
 
@@ -69,11 +74,21 @@ class GatewayAddon:
         request.scheme, request.host, request.port, request.path = target.scheme, target.host, target.port, mapped.path
         default = DEFAULT_PORTS.get(target.scheme) == target.port
         request.host_header = target.host if default else f"{target.host}:{target.port}"
-        if way.strip:
-            request.headers = http.Headers(strip_headers(request.headers.fields))
-            request.path = strip_query(request.path)
         if len(way.targets) > 1:
             flow.metadata[PLAN] = TargetPlan(way.targets, RETRY_STATUSES)
+        if (reason := self._sender.missing(way.credential)) is not None:
+            self._without_key(flow, way, reason)
+        elif way.credential != CredentialMode.CLIENT.value:
+            self._sender.send(request, way.service, way.credential)
+
+    def _without_key(self, flow: http.HTTPFlow, way: Way, reason: str) -> None:
+        worker, target = self._worker, way.targets[0]
+        code = RefusalReason.CREDENTIAL_MISSING
+        detail = f"route {flow.metadata[ROUTE]}: {way.credential}"
+        worker.telemetry.refused(
+            code, worker.principal(flow), target.host, target.port, detail=detail, listener="gateway"
+        )
+        refuse(flow, 503, code.value, f"Not sent: {reason}.")
 
     def _unknown(self, flow: http.HTTPFlow, kind: PathKind) -> None:
         status = 400 if kind is PathKind.MALFORMED else 404

@@ -16,6 +16,7 @@ from addons.answers import refuse
 from appliance.identity.method import ANONYMOUS, Challenge, Identification, IdentityRequest, Refusal
 from appliance.model.facts import Principal
 from appliance.model.names import RefusalReason
+from appliance.route.routes import PORTAL
 
 PRINCIPAL = "gnomon.principal"  # flow.metadata: appliance.model.facts.Principal
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
@@ -76,6 +77,8 @@ class IdentityAddon:
         listener = str(flow.metadata.get(LISTENER, "proxy"))
         request = IdentityRequest(_address(flow), listener=listener, proxy_authorization=sent)
         answer = await self._identification.identify(request, self._clock())
+        if not isinstance(answer, Principal) and _is_portal(flow, listener):
+            return  # our own pages there are for whoever was shown the way: they hold a token
         if isinstance(answer, Principal):
             flow.metadata[PRINCIPAL] = self._latest[flow.client_conn] = answer
         elif isinstance(answer, Challenge):
@@ -97,6 +100,10 @@ class IdentityAddon:
 
 
 _CHALLENGED = "This proxy wants to know who is asking. Sign in with your user name and password."
+
+
+def _is_portal(flow: http.HTTPFlow, listener: str) -> bool:
+    return listener == "gateway" and flow.request.path.startswith(PORTAL)
 
 
 def _address(flow: http.HTTPFlow) -> str:

@@ -7,12 +7,14 @@ mean drain: stop accepting, finish within `drain_s`, end what is left, exit 0; e
 
 import argparse
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,8 +25,11 @@ from mitmproxy.addons.errorcheck import ErrorCheck
 
 from addons.listen import Listener
 from addons.upstream import Dialler, Layering, LeanMaster
+from addons.upstream.dial import Opened
 from addons.upstream.settings import SeamSettings
+from appliance.bus import ownflows
 from appliance.bus.lifeline import on_parent_gone, tell_ready
+from appliance.bus.ownflows import OwnFlows
 from appliance.config.effective import read_effective
 from appliance.config.schema import Config
 from appliance.model.errors import OperatorError
@@ -36,11 +41,17 @@ LOG = logging.getLogger("gnomon.worker")
 class Worker:
     """One running worker. `listeners` are in the order proxy, gateway; either may be missing."""
 
-    def __init__(self, config: Config, chain: list[object], sockets: dict[str, socket.socket]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        chain: list[object],
+        sockets: dict[str, socket.socket],
+        opened: Opened | None = None,
+    ) -> None:
         self.config = config
         self._chain = chain
         self.master = LeanMaster(_with_defaults(chain), **_options(config))
-        dialler = dialler_of(config, sockets.values())
+        dialler = dialler_of(config, sockets.values(), opened)
         self.listeners = [
             Listener(self.master, sock, _settings(config, name), dialler) for name, sock in sockets.items()
         ]
@@ -80,12 +91,12 @@ class Ready:
         tell_ready()
 
 
-def dialler_of(config: Config, own: Iterable[socket.socket] = ()) -> Dialler:
+def dialler_of(config: Config, own: Iterable[socket.socket] = (), opened: Opened | None = None) -> Dialler:
     """The dial rules of a configuration; `own` are the sockets that must never be dialled."""
     egress = config.egress
     endpoints = frozenset((ip_address(name[0]), name[1]) for name in (sock.getsockname() for sock in own))
     exemptions = exemptions_of((entry.network, entry.port, entry.purpose) for entry in egress.allow_private)
-    return Dialler(egress.hosts, Allowance(exemptions, endpoints), timeout_s=egress.connect_timeout_s)
+    return Dialler(egress.hosts, Allowance(exemptions, endpoints), timeout_s=egress.connect_timeout_s, opened=opened)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,13 +125,28 @@ def raise_file_limit() -> None:
 async def _run(options: argparse.Namespace) -> int:
     config = read_effective(options.run_dir)
     sockets = _inherited({"proxy": options.proxy_fd, "gateway": options.gateway_fd})
-    worker = Worker(config, build(config, options.worker), sockets)
+    worker = Worker(config, build(config, options.worker), sockets, _opened(config, options.worker))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     on_parent_gone(worker.stop)
     await worker.run()
     return 0
+
+
+def _opened(config: Config, worker: str) -> Opened | None:
+    """Notes connections for the sensors; None, and a warning, where there is no table: no reason not to serve."""
+    try:
+        flows = OwnFlows(Path(config.run_dir) / ownflows.NAME, ownflows.region_of(worker), write=True)
+    except (OSError, OperatorError) as error:
+        LOG.warning("sensors will take this worker's connections for clients' own: %s", error)
+        return None
+
+    def note(near: tuple[str, int], far: tuple[str, int]) -> None:
+        with contextlib.suppress(ValueError):  # not an address: nothing that a sensor could see
+            flows.note(near, far, time.time())
+
+    return note
 
 
 def build(config: Config, worker: str) -> list[object]:

@@ -47,6 +47,7 @@ class Worker:
         self.ledger = ledger
         self._fingerprint_key = fingerprint_key
         self._identify = identify
+        self.acknowledged: Callable[[Facts], bool] = lambda _: False  # whether a lesson has been read by its caller
         self.running: dict[str, http.HTTPFlow] = {}  # exchanges that were let go upstream and have no end yet, by id
 
     @property
@@ -142,7 +143,7 @@ class Worker:
 
     def judge(self, facts: Facts, service: Service) -> Verdict:
         """The verdict, now."""
-        return self.policy.decide(facts, service, self.telemetry.clock())
+        return self.policy.decide(facts, service, self.telemetry.clock(), lambda: self.acknowledged(facts))
 
     def reserve(self, facts: Facts) -> Reservation | None:
         """Count the request; None: a limit is reached."""

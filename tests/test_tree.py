@@ -30,6 +30,8 @@ THIS = Path(__file__).name  # holds the words that it looks for
 # Source file -> the test file that runs it through the interface of its package.
 THROUGH = {
     "addons/answers.py": "tests/addons/test_worker_governs.py",
+    "addons/hiding.py": "tests/addons/test_worker_governs.py",
+    "addons/notices.py": "tests/addons/test_portal.py",
     "addons/upstream/__init__.py": "tests/addons/test_upstream.py",
     "addons/upstream/handler.py": "tests/addons/test_upstream.py",
     "addons/upstream/hooks.py": "tests/addons/test_upstream.py",
@@ -43,10 +45,19 @@ THROUGH = {
     "appliance/cli/ca.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/config.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/control.py": "tests/appliance/cli/test_cli_main.py",
+    "appliance/cli/credential.py": "tests/appliance/cli/test_cli_credential.py",
+    "appliance/cli/decide.py": "tests/appliance/cli/test_cli_decide.py",
+    "appliance/cli/findings.py": "tests/appliance/cli/test_cli_decide.py",
     "appliance/cli/journal.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/policy.py": "tests/appliance/cli/test_cli_main.py",
+    "appliance/cli/progress.py": "tests/appliance/cli/test_cli_replay.py",
     "appliance/cli/up.py": "tests/system/test_sdk.py",
     "appliance/config/conversion.py": "tests/appliance/config/test_config_load.py",
+    "appliance/demo/people.py": "tests/system/test_demo.py",
+    "appliance/demo/run.py": "tests/system/test_demo.py",
+    "appliance/demo/scene.py": "tests/system/test_demo.py",
+    "appliance/demo/sdk_client.py": "tests/system/test_demo.py",
+    "appliance/export/fetch.py": "tests/appliance/cli/test_cli_export.py",
     "appliance/inspect/detect/context.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/detect/lean.py": "tests/appliance/inspect/detect/test_detect_english.py",
     "appliance/inspect/detect/pii.py": "tests/appliance/inspect/detect/test_detect_equality.py",
@@ -71,6 +82,10 @@ THROUGH = {
     "appliance/supervisor/preflight.py": "tests/system/test_bad_configuration.py",
     "appliance/supervisor/recovery.py": "tests/appliance/supervisor/test_supervisor_processes.py",
     "appliance/supervisor/service.py": "tests/appliance/supervisor/test_supervisor_processes.py",
+    "tui/screens/ask.py": "tests/tui/screens/test_screens_findings.py",
+    "tui/screens/deciding.py": "tests/tui/screens/test_screens_decide.py",
+    "tui/screens/help.py": "tests/tui/screens/test_screens_findings.py",
+    "tui/terminal.py": "tests/tui/test_tui_pty.py",
 }
 UNTESTED = {
     "appliance/bench/gateway.py": "a measurement: `make bench` runs it",
@@ -82,7 +97,6 @@ FOLDERS_ELSEWHERE = {
     "appliance/bench": "run by `make bench`",
     "appliance/model": "tests/test_model.py",
     "appliance/standin": "checks what arrives, in every test of tests/system",
-    "tui": "nothing in it yet",
 }
 
 PERMISSIVE = (

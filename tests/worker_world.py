@@ -1,6 +1,7 @@
 """A whole worker inside the test's own loop: the real chain, real sockets, a TLS stand-in as its own process."""
 
 import asyncio
+import json
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -31,6 +32,11 @@ class Running:
     def journal(self) -> str:
         folder = Path(self.config.state_dir) / "journal"
         return "".join(path.read_text() for path in sorted(folder.rglob("*.jsonl")))
+
+    def events(self, kind: str) -> list[dict]:
+        """The journalled events of a kind, oldest first."""
+        found = [json.loads(line)["body"]["event"] for line in self.journal().splitlines()]
+        return [event for event in found if event["kind"] == kind]
 
 
 def listening() -> socket.socket:

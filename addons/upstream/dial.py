@@ -2,7 +2,8 @@
 
 Owns: the host map, name resolution, time-outs. Rules: knows nothing of mitmproxy; the address that was judged is the
 address that is dialled, so a name that changes its mind in between gains nothing; if one address of a name is refused
-the name is refused, because which one is used would be the attacker's choice; resolution never runs on the event loop.
+the name is refused, because which one is used would be the attacker's choice; resolution never runs on the event loop;
+`opened` hears of a connection before its first byte, so that a sensor beside us knows it as ours.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from appliance.net.addresses import Address, Allowance, judge
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+Opened = Callable[[tuple[str, int], tuple[str, int]], None]  # our own end and the far one; raises nothing
 
 MAX_ADDRESSES = 16  # of one name; more are not looked at, because all must be judged and none may be skipped
 TRIED = 4  # of the judged addresses
@@ -71,7 +73,9 @@ class Dialler:
         *,
         resolver: Resolver | None = None,
         timeout_s: float = 10.0,
+        opened: Opened | None = None,
     ) -> None:
+        self._opened = opened
         self._hosts = {_endpoint(name): _endpoint(place) for name, place in (hosts or {}).items()}
         self._allowance = allowance or Allowance()
         self._resolve = resolver or SystemResolver()
@@ -121,14 +125,22 @@ class Dialler:
         for address in tried:
             try:
                 async with asyncio.timeout(share):
-                    return await asyncio.open_connection(str(address), port)
+                    connection = await asyncio.open_connection(str(address), port)
             except TimeoutError:
                 error = "timed out"
             except OSError as failed:
                 error = failed.strerror or type(failed).__name__
+            else:
+                self._tell(connection[1])
+                return connection
         if error == "timed out":
             raise TimeoutError
         raise DialError(f"{label} cannot be reached: {_plain(error or '')}")
+
+    def _tell(self, writer: asyncio.StreamWriter) -> None:
+        near, far = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+        if self._opened is not None and near and far:
+            self._opened(near[:2], far[:2])
 
 
 def _plain(text: str) -> str:

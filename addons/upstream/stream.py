@@ -317,7 +317,7 @@ class GovernedStream(HttpStream):
         yield DropStream(self.stream_id)
 
     def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
-        content = response.raw_content
+        content = b"" if self.flow.request.method == "HEAD" else response.raw_content  # RFC 9110 9.3.2
         client = self.context.client
         yield SendHttp(ResponseHeaders(self.stream_id, response, not content), client)
         if content:

@@ -23,6 +23,14 @@ MEANINGS = {
     "visible_ms_p50": "from the journal to a named query's answer, median",
     "visible_ms_p95": "from the journal to a named query's answer, 95th percentile (target: at most 250 ms)",
     "query_ms_p95": "a page of a named query beside that load, 95th percentile",
+    "packets_per_s": "packets/s, capture file to JSON lines, one core, an office's mix (target: at least 100,000)",
+    "reader_packets_per_s": "packets/s of reading that file alone",
+    "dpkt_packets_per_s": "packets/s of a loop over dpkt's objects on the same file",
+    "scapy_packets_per_s": "packets/s of scapy's PcapReader on the beginning of it",
+    "tshark_packets_per_s": "packets/s of tshark printing four fields of the same file",
+    "against_dpkt": "packets/s against dpkt",
+    "against_scapy": "packets/s against scapy",
+    "against_tshark": "packets/s against tshark",
 }
 INTRODUCTION = """# Performance
 

@@ -66,6 +66,18 @@ class ChildStatus(msgspec.Struct, frozen=True):
     journal_fill: float | None = None
 
 
+class SensorStatus(msgspec.Struct, frozen=True):
+    """One sensor. `source`: interface or file; `state`: starting | capturing | draining | finished | failed.
+
+    `problem`: one line for people, with what to do.
+    """
+
+    name: str
+    source: str
+    state: str
+    problem: str = ""
+
+
 class Status(msgspec.Struct, frozen=True):
     """The appliance as its supervisor sees it. `phase`: starting | up | draining. `problems`: newest last."""
 
@@ -83,6 +95,7 @@ class Status(msgspec.Struct, frozen=True):
     restarts: int
     children: tuple[ChildStatus, ...] = ()
     problems: tuple[str, ...] = ()
+    sensors: tuple[SensorStatus, ...] = ()
 
 
 class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,6 +43,7 @@ class Server:
         allow: Callable[[Peer], bool] | None = None,
         topics: frozenset[str] = frozenset(),
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        on_gone: Callable[[Peer], None] | None = None,
     ) -> None:
         self.path = path
         self.limits = limits
@@ -50,6 +51,7 @@ class Server:
         self.verbs = {name: (msgspec.json.Decoder(verb.request), verb.handler) for name, verb in verbs.items()}
         self._mode, self._group = mode, group
         self._allow = allow or (_own_user if not mode & 0o077 else _anybody)
+        self._on_gone = on_gone  # gets the very Peer that the connection's handlers got, after its last call
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._turned_away = 0
@@ -108,6 +110,8 @@ class Server:
                 await connection.run()
             finally:
                 self._connections.discard(connection)
+                if self._on_gone is not None:
+                    self._on_gone(peer)
 
     async def _turn_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
         self._turned_away += 1

@@ -19,10 +19,11 @@ from appliance.cli.progress import progress
 REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
     "store": "appliance.store.bench:run",
+    "replay": "discovery.bench:run",
 }
 ALL = "all"
 _SECONDS = 30.0
-_PEERS = "also measure further programs; no bench has any so far, and gateway always runs beside mitmdump"
+_PEERS = "also measure further programs that are installed: replay beside tshark (gateway always runs beside mitmdump)"
 _LONGEST = 3600.0
 
 

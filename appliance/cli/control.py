@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.cli.output import hint, json_option, say, say_json, table
 from appliance.model.errors import OperatorError
 from appliance.model.names import Stage
+from appliance.sanitise import one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,8 @@ def _as_text(found: Status) -> str:
         "",
         table(("CHILD", "PID", "STATE", "SINCE", "POLICY", "ACTIVE", "JOURNAL"), rows),
     ]
-    return "\n".join([*lines, *(f"problem: {problem}" for problem in found.problems)])
+    sensors = [f"sensor {one.name} on {one.source}: {one.state}" for one in found.sensors]
+    return "\n".join([*lines, *map(one_line, sensors), *(f"problem: {problem}" for problem in found.problems)])
 
 
 def _share(fill: float | None) -> str | None:

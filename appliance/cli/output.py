@@ -6,7 +6,9 @@ and grepped.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _CELL = 60
+_BEYOND = re.compile(r"[^\x00-\x7e]")
 
 
 def json_option(parser: ArgumentParser) -> None:
@@ -32,8 +35,13 @@ def say(text: str) -> None:
 
 
 def say_json(record: Any) -> None:
-    """A record as one line."""
-    say(msgspec.json.encode(record).decode())
+    """A record as one line; what could act on a terminal is escaped as JSON has it."""
+    text = msgspec.json.encode(record).decode()
+    say(text if text.isascii() and "\x7f" not in text else _BEYOND.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def abandon_stdout() -> None:

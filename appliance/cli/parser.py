@@ -10,12 +10,46 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.cli import bench, ca, config, control, journal, policy, prepare, scan, up
+from appliance.cli import (
+    bench,
+    ca,
+    config,
+    control,
+    credential,
+    decide,
+    demo,
+    export,
+    findings,
+    journal,
+    policy,
+    prepare,
+    replay,
+    scan,
+    tui,
+    up,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (up, control, ca, policy, scan, bench, journal, config, prepare)
+_COMMANDS = (
+    up,
+    control,
+    demo,
+    ca,
+    policy,
+    findings,
+    decide,
+    credential,
+    scan,
+    replay,
+    export,
+    bench,
+    journal,
+    config,
+    prepare,
+    tui,
+)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """A bar for work that takes long, beside the answer.
 
-Rules: on stderr only, and only where that is a terminal; elsewhere one plain line. Nobody knows how far the work really
-is: the bar follows the clock towards the time announced, and waits there.
+Rules: on stderr only, and only where that is a terminal; elsewhere one plain line. Where nobody knows how far the work
+really is, the bar follows the clock towards the time announced, and waits there (`progress`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.output import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -36,3 +36,16 @@ def progress(what: str, seconds: float) -> Iterator[None]:
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False) as shown:
         shown.add_task(what)
         yield
+
+
+@contextmanager
+def measured(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far work is that knows its size; only where stderr is a terminal. Yields what to call with each part."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False, transient=True) as shown:
+        task = shown.add_task(what, total=total or None)
+        yield lambda part: shown.advance(task, part)

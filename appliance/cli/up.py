@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.model.names import Stage
 
 if TYPE_CHECKING:
     from appliance.config.schema import Config
+    from appliance.supervisor.supervisor import Supervisor
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -16,7 +18,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("up", parents=[common], help="start the appliance and run until told to stop")
     parser.add_argument("--workers", type=_count, metavar="N", help="proxy workers; 0: one per processor core")
     parser.add_argument("--stage", type=Stage, choices=tuple(Stage), help="observe: record verdicts; enforce: act")
+    parser.add_argument(
+        "--interface", action="append", metavar="IF", help="network interface to watch (instead of sensor.interfaces)"
+    )
+    parser.add_argument(
+        "--pcap", action="append", type=Path, metavar="FILE", help="capture file to read (instead of sensor.captures)"
+    )
     parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
+    parser.add_argument("--plain", action="store_true", help="log lines in this terminal instead of `gnomon tui`")
     parser.set_defaults(run=run)
 
 
@@ -31,20 +40,35 @@ def run(options: argparse.Namespace) -> int:
     """Start, serve, drain, stop. OperatorError: it could not start."""
     import asyncio
 
-    from appliance.supervisor import log
+    from appliance.supervisor import console, log
     from appliance.supervisor.handover import receive
     from appliance.supervisor.process import harden
     from appliance.supervisor.settings import Settings
-    from appliance.supervisor.supervisor import Supervisor
+    from appliance.supervisor.supervisor import Supervisor as Boss
 
     inherited = receive()
-    settings = Settings(lambda: _load(options), options.stage, lambda boss: _announce(boss, options))
+    screen: list[console.Console] = []
+
+    def announce(boss: Supervisor) -> None:
+        _announce(boss, options)
+        if console.wanted(plain=options.plain or options.json):
+            screen.append(console.of(boss.config.state_dir, boss.config.run_dir, boss.stop))
+            if inherited is None:
+                screen[0].open(boss.lifeline[0])
+            else:
+                screen[0].resume()
+
+    settings = Settings(lambda: _load(options), options.stage, announce)
     config = settings.load()
     harden()
     log.configure()
 
     async def serve() -> None:
-        await Supervisor(settings, config).run(inherited)
+        try:
+            await Boss(settings, config).run(inherited)
+        finally:
+            for each in screen:
+                await each.close()
 
     asyncio.run(serve())
     return 0
@@ -56,7 +80,13 @@ def _load(options: argparse.Namespace) -> Config:
     from appliance.config.load import load
 
     config = load(options.config)
-    return config if options.workers is None else msgspec.structs.replace(config, workers=options.workers)
+    sensor = config.sensor
+    if options.interface is not None:
+        sensor = msgspec.structs.replace(sensor, interfaces=tuple(options.interface))
+    if options.pcap is not None:
+        sensor = msgspec.structs.replace(sensor, captures=tuple(str(path.absolute()) for path in options.pcap))
+    workers = config.workers if options.workers is None else options.workers
+    return msgspec.structs.replace(config, workers=workers, sensor=sensor)
 
 
 def _announce(boss: Any, options: argparse.Namespace) -> None:

@@ -20,6 +20,8 @@ from appliance.route.targets import is_host
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}\Z")
 MAX_SERVICES = 10_000
+# What runs on anybody's host is known by how it talks, so that services of these categories need no name.
+NAMELESS = frozenset({"local_model", "mcp"})
 
 
 class CatalogueFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +87,7 @@ def _faults(service: Service) -> Iterator[tuple[Path_, str]]:
     for key in ("id", "category"):
         if not _ID.match(getattr(service, key)):
             yield (key,), "lower-case letters, digits and _ only"
-    if not service.domains and not service.patterns:
+    if not service.domains and not service.patterns and service.category not in NAMELESS:
         yield ("domains",), "a service needs a domain or a pattern"
     for number, domain in enumerate(service.domains):
         name = domain.removeprefix(".")

@@ -14,12 +14,13 @@ import msgspec
 
 from appliance.config import yaml_source
 from appliance.config.conversion import convert, nearest, refuse
-from appliance.config.schema import RETENTION_DAYS, Config
+from appliance.config.schema import RETENTION_DAYS, Config, RouteEntry
 from appliance.config.yaml_source import Document, Path_
 from appliance.model.names import CredentialMode
 from appliance.net.hostname import address_literal
+from appliance.route.held import held_name
 from appliance.route.routes import RESERVED
-from appliance.route.targets import MAX_PORT, is_host, parse_host_port, parse_target
+from appliance.route.targets import MAX_PORT, is_address, is_host, parse_host_port, parse_target
 
 type Fault = tuple[Path_, str]
 
@@ -34,10 +35,13 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
     ("policy", "file", True),
     ("catalogue", "override", True),
     ("ca", "dir", False),
+    ("gateway", "credentials_dir", False),
 )
 _ROUTE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB|MiB|GiB)\Z")
 _MAX_WORKERS = 256
+MAX_INTERFACE = 15  # IFNAMSIZ less the end mark, <linux/if.h>
+_MAX_CONTACT = 200
 
 
 def load(path: Path | None) -> Config:
@@ -63,6 +67,9 @@ def _absolute(config: Config, document: Document, folder: Path) -> Config:
         given = not (section == "" and (key,) not in document.lines)
         if value and given:
             sections.setdefault(section, {})[key] = os.path.normpath(folder / Path(value).expanduser())
+    if config.sensor.captures:
+        found = (os.path.normpath(folder / Path(name).expanduser()) for name in config.sensor.captures)
+        config = msgspec.structs.replace(config, sensor=msgspec.structs.replace(config.sensor, captures=tuple(found)))
     top = sections.pop("", {})
     changes: dict[str, object] = {
         name: msgspec.structs.replace(getattr(config, name), **keys) for name, keys in sections.items()
@@ -99,6 +106,8 @@ def _numbers(config: Config) -> Iterator[Fault]:
         (("inspect", "max_text_chars"), config.inspect.max_text_chars, 1024),
         (("inspect", "max_decoded_bytes"), config.inspect.max_decoded_bytes, 1024),
         (("inspect", "max_ratio"), config.inspect.max_ratio, 2),
+        (("sensor", "suppression_s"), config.sensor.suppression_s, 0),
+        (("portal", "acknowledged_s"), config.portal.acknowledged_s, 0),
     )
     for place, value, low in lowest:
         if value < low:
@@ -181,12 +190,44 @@ def _gateway(config: Config) -> Iterator[Fault]:
                 parse_target(target)
             except ValueError as error:
                 yield (*place, key), str(error)
-        plain = (CredentialMode.CLIENT.value, CredentialMode.NONE.value)
-        if route.credential not in plain:
-            yield (
-                (*place, "credential"),
-                "not one of client, none (held:NAME is not available in this release; never write a key here)",
-            )
+        if what := _credential_fault(route):
+            yield (*place, "credential"), what
+
+
+def _credential_fault(route: RouteEntry) -> str:
+    """What is wrong with whose key a route sends; empty when nothing is. The text itself is never shown."""
+    if route.credential in (CredentialMode.CLIENT.value, CredentialMode.NONE.value):
+        return ""
+    if held_name(route.credential) is None:
+        return "not one of client, none, held:NAME (NAME: a-z, 0-9, - and _, at most 64); never write a key here"
+    if any(_travels_open(target) for target in (route.target, *route.fallbacks)):
+        return "a held key must not travel in clear: use https:// targets (http:// only to this machine)"
+    return ""
+
+
+def _travels_open(text: str) -> bool:
+    try:
+        target = parse_target(text)
+    except ValueError:
+        return False  # told already
+    return target.scheme == "http" and not (is_address(target.host) and ipaddress.ip_address(target.host).is_loopback)
+
+
+def _portal(config: Config) -> Iterator[Fault]:
+    portal = config.portal
+    if len(portal.contact) > _MAX_CONTACT or not portal.contact.isprintable():
+        yield ("portal", "contact"), f"one line of at most {_MAX_CONTACT} characters"
+    if portal.address is not None:
+        try:
+            parse_target(portal.address)
+        except ValueError as error:
+            yield ("portal", "address"), str(error)
+
+
+def _sensor(config: Config) -> Iterator[Fault]:
+    for number, name in enumerate(config.sensor.interfaces):
+        if not name or len(name) > MAX_INTERFACE or "/" in name or name.split() != [name]:
+            yield ("sensor", "interfaces", number), "not the name of an interface; `ip link` shows them, e.g. eth0"
 
 
 def _store(config: Config) -> Iterator[Fault]:
@@ -205,6 +246,8 @@ _CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _identity,
     _egress,
     _gateway,
+    _sensor,
     _store,
+    _portal,
     _paths,
 )

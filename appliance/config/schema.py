@@ -22,6 +22,8 @@ RETENTION_DAYS: dict[str, int] = {
     "refusals": 90,
     "notices": 90,
     "tunnels": 30,
+    "observations": 30,
+    "findings": 365,
     "persons": 90,
 }
 
@@ -108,7 +110,7 @@ class RouteEntry(Section, frozen=True):
 
     service: str  # catalogue id, e.g. openai
     target: str  # where it goes: scheme://host[:port]
-    credential: str = CredentialMode.CLIENT.value  # whose key goes upstream: the client's own, or none
+    credential: str = CredentialMode.CLIENT.value  # client, none, or held:NAME: whose key goes upstream
     fallbacks: tuple[str, ...] = ()  # further targets of the same service, tried in order before the first byte
 
 
@@ -122,6 +124,7 @@ class Gateway(Section, frozen=True):
 
     routes: dict[str, RouteEntry] = msgspec.field(default_factory=default_routes)  # route name to its target
     default_route: str = "openai"  # the route behind /v1/*, /chat/completions and /models
+    credentials_dir: str | None = None  # folder of held keys, one file NAME (0600) each; else state_dir/credentials
 
 
 class JournalConfig(Section, frozen=True):
@@ -169,6 +172,29 @@ class InspectConfig(Section, frozen=True):
     max_ratio: int = 200  # highest ratio of decoded to encoded bytes
 
 
+class SensorConfig(Section, frozen=True):
+    """The passive sensor. It reads copies of packets and sends none."""
+
+    interfaces: tuple[str, ...] = ()  # network interfaces to watch, e.g. a mirrored port; needs CAP_NET_RAW
+    captures: tuple[str, ...] = ()  # capture files (pcap, pcapng) to read once at start
+    user: str = "nobody"  # whom the process that parses packets becomes when started as root
+    suppression_s: float = 300  # repeated sightings of one client, service and kind become one record in this time
+
+
+class FindingsConfig(Section, frozen=True):
+    """Findings, made of what proxy and sensor saw."""
+
+    suppression_s: float = 3600  # the same evidence is not kept again within this time
+
+
+class Portal(Section, frozen=True):
+    """The appliance's own pages: what people read when something was stopped."""
+
+    contact: str = ""  # whom to ask, as it stands on the pages, e.g. a mail address or a channel
+    address: str | None = None  # how clients reach the gateway, e.g. https://ai.example.com; without it as they came
+    acknowledged_s: float = 28800  # how long an acknowledged notice lets its reader go on
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -187,6 +213,9 @@ class Config(Section, frozen=True):
     catalogue: CatalogueConfig = CatalogueConfig()  # AI services
     ca: CaConfig = CaConfig()  # certificate authority
     inspect: InspectConfig = InspectConfig()  # reading bodies
+    sensor: SensorConfig = SensorConfig()  # what is watched on the wire
+    findings: FindingsConfig = FindingsConfig()  # what analysts decide about
+    portal: Portal = Portal()  # pages for people whose requests were stopped
 
     def __post_init__(self) -> None:
         """Fill the run folder, so that every holder of a Config sees the real one."""
@@ -197,6 +226,12 @@ class Config(Section, frozen=True):
     def ca_dir(self) -> Path:
         """The folder of the certificate authority."""
         return Path(self.ca.dir) if self.ca.dir else Path(self.state_dir) / "ca"
+
+    @property
+    def credentials_dir(self) -> Path:
+        """The folder of held keys."""
+        given = self.gateway.credentials_dir
+        return Path(given) if given else Path(self.state_dir) / "credentials"
 
     @property
     def worker_count(self) -> int:

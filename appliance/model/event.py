@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.model.detection import Coverage
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Outcome, RefusalReason
+from appliance.model.names import Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,4 +96,36 @@ class Tunnelled(msgspec.Struct, frozen=True, tag="tunnel", tag_field="kind"):
     bytes_down: int
 
 
-Event = ExchangeOpened | ExchangeClosed | Refused | Notice | Tunnelled
+class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", kw_only=True, omit_defaults=True):
+    """A sensor saw a sign of an AI service; repeats within the suppression interval come as one more record.
+
+    `ts` is the first and `until` the last sighting that the record stands for, `count` how many. `client` is an
+    `a_` digest; `server` the address that was spoken to (a resolver's for a question). Texts are cut by the sensor.
+    """
+
+    ts: float
+    sensor: str
+    source: str  # interface, or the file's own name
+    seen: ObservationKind
+    transport: Transport
+    leg: Leg
+    client: str
+    server: str
+    port: int
+    service: str  # catalogue id
+    category: str
+    surface: Surface
+    confidence: float
+    name: str  # the name that told the service
+    alpn: tuple[str, ...] = ()
+    ja3: str | None = None
+    ja4: str | None = None
+    host: str | None = None
+    path: str | None = None
+    user_agent: str | None = None
+    evidence: tuple[str, ...] = ()
+    count: int = 1
+    until: float = 0.0
+
+
+Event = ExchangeOpened | ExchangeClosed | Refused | Notice | Tunnelled | Observed

@@ -131,4 +131,76 @@ class RefusalReason(StrEnum):
     OUTSIDE_INTERCEPT = "outside_intercept"  # to be opened, but we may not sign for that name: closed
     WEBSOCKET = "websocket"  # WebSocket to an AI service, which cannot be inspected yet: 403
     QUOTA = "quota"  # the ledger grants no more: 429
+    CREDENTIAL_MISSING = "credential_missing"  # the key that the route is to send is not there: 503
     INTERNAL_FAULT = "internal_fault"  # something of ours failed, so it was closed
+
+
+class Transport(StrEnum):
+    """What carried what was seen on the wire."""
+
+    TCP = "tcp"  # a stream
+    UDP = "udp"  # datagrams
+
+
+class ObservationKind(StrEnum):
+    """What the sensor read a name from."""
+
+    TLS = "tls"  # a ClientHello over TCP
+    QUIC = "quic"  # a ClientHello inside QUIC Initial packets
+    DNS = "dns"  # a question to a resolver
+    MDNS = "mdns"  # a question in the local link's multicast DNS
+    LLMNR = "llmnr"  # a question in Windows' local name resolution
+    HTTP = "http"  # the head of a request in clear
+
+
+class Leg(StrEnum):
+    """Which part of a way through the network was seen."""
+
+    DIRECT = "direct"  # from a client past the appliance
+    PROXY = "proxy"  # from a client to one of the appliance's own listeners
+
+
+class FindingKind(StrEnum):
+    """What a finding says. Each is one row per subject and surface, however often it is seen."""
+
+    SERVICE_IN_USE = "service_in_use"  # an AI service is used here
+    NAME_DISAGREEMENT = "name_disagreement"  # clients name one service and reach for another (domain fronting)
+    CERTIFICATE_REJECTED = "certificate_rejected"  # clients of a service reject the appliance's certificate
+
+
+class FindingState(StrEnum):
+    """Where a finding stands. Decisions for everyone set the last five; `triaged` is an analyst's mark."""
+
+    NEW = "new"  # nobody has looked at it
+    TRIAGED = "triaged"  # somebody has, or it was decided for some people only
+    APPROVED = "approved"  # a decision approves the service
+    COACHED = "coached"  # a decision has callers taught before they go on
+    REDIRECTED = "redirected"  # a decision sends its calls to another route
+    BLOCKED = "blocked"  # a decision refuses its calls
+    DISMISSED = "dismissed"  # closed; traffic is not touched
+
+
+class Severity(StrEnum):
+    """How urgent a finding is; lowest first (declaration order is the order)."""
+
+    INFO = "info"  # for the record
+    LOW = "low"  # a weak sign
+    MEDIUM = "medium"  # unapproved, and the appliance sees it
+    HIGH = "high"  # past the appliance, or meant to deceive
+    CRITICAL = "critical"  # against a decision that is in force
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 4 for critical: what the store keeps and sorts by."""
+        return _RANK[self]
+
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Governance(StrEnum):
+    """Whether traffic to a service passes the appliance."""
+
+    GOVERNED = "governed"  # all that was seen of it passed the proxy or the gateway
+    BYPASS = "bypass"  # some of it went past the appliance
+    UNKNOWN = "unknown"  # only signs that tell no way, such as a name that was asked for

@@ -10,7 +10,9 @@ observe the effective disposition is at most `observe`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.decision import Decision
@@ -22,6 +24,7 @@ from appliance.policy.matching import RANK, CompiledRule, Digest, Key, fact_keys
 from appliance.policy.rules import Rule, problems
 from appliance.policy.snapshot import PolicySnapshot
 
+ACKNOWLEDGED = "acknowledged"  # note of a lesson that its caller has read
 MAX_HITS = 64  # hits recorded with a verdict; the deciding one is always among them
 HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, Disposition.BLOCK})
@@ -73,8 +76,20 @@ class Policy:
             if not keys:
                 self._always.append(place)
 
-    def decide(self, facts: Facts, service: Service | None, now: float) -> Verdict:
-        """The verdict that acts. What turns the service away comes first: a lesson outranks hiding a word in it."""
+    def decide(
+        self, facts: Facts, service: Service | None, now: float, acknowledged: Callable[[], bool] = lambda: False
+    ) -> Verdict:
+        """The verdict that acts. What turns the service away comes first: a lesson outranks hiding a word in it.
+
+        `acknowledged` is asked only where the verdict is a lesson: whether this caller has read it. Then whatever else
+        matches decides, and the lesson is recorded as a hit that does not act.
+        """
+        verdict = self._decide(facts, service, now)
+        if verdict.effective is not Disposition.COACH or not acknowledged():
+            return verdict
+        return self._verdict([_taught(hit) for hit in self._hits(facts, now, whole=True)], facts)
+
+    def _decide(self, facts: Facts, service: Service | None, now: float) -> Verdict:
         verdict = self.destination(
             service,
             principal=facts.principal,
@@ -130,6 +145,10 @@ class Policy:
         )
         return self._verdict(self._hits(facts, now, whole=False), facts)
 
+    def approved(self, facts: Facts, now: float) -> bool:
+        """An approve decision covers this caller and service now."""
+        return decided.approves(self._decisions.binding(facts, now))
+
     def rule_reason(self, name: str) -> str:
         """The reason that a rule or decision carries; empty when there is none."""
         number = name.removeprefix("decision:")
@@ -176,6 +195,13 @@ class Policy:
             route=_route(acting, disposition),
             hits=_recorded(hits, deciding),
         )
+
+
+def _taught(hit: _Hit) -> _Hit:
+    """The same hit once its lesson has been read; what is no lesson stays as it is."""
+    if not hit.hit.acts or hit.hit.disposition is not Disposition.COACH:
+        return hit
+    return _Hit(msgspec.structs.replace(hit.hit, acts=False, note=ACKNOWLEDGED), hit.rule, hit.decision)
 
 
 def _acting_hit(rule: CompiledRule) -> RuleHit:

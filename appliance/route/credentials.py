@@ -7,7 +7,7 @@ OpenTelemetry and RFC 9110 lists of credential fields.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote_plus
 
 type Headers = Sequence[tuple[bytes, bytes]]
@@ -76,18 +76,27 @@ _QUERY = frozenset(
         "x-goog-credential",
     }
 )
-_SECRET_PARTS = (b"api-key", b"apikey", b"secret", b"password", b"auth-token", b"access-token", b"session-token")
+# What stands in names that services and proxies make up; `_` counts as `-`.
+_SECRET_PARTS = (b"api-key", b"apikey", b"secret", b"password", b"token", b"authoriz", b"credential", b"session")
+_SHORTEST = 8  # bytes of a key that is looked for in other headers; less would be found by chance
 
 
 def is_credential_header(name: bytes) -> bool:
     """The header may hold a credential or name the caller's account."""
     lower = name.lower()
-    return lower in KEY_HEADERS or lower in _OTHER or any(part in lower for part in _SECRET_PARTS)
+    return lower in KEY_HEADERS or lower in _OTHER or _speaks_of_secrets(lower)
 
 
-def strip_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that may go to another owner, in their order."""
-    return tuple((name, value) for name, value in headers if not is_credential_header(name))
+def _speaks_of_secrets(lower: bytes) -> bool:
+    plain = lower.replace(b"_", b"-")
+    return any(part in plain for part in _SECRET_PARTS)
+
+
+def strip_headers(headers: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that may go to another owner, in their order; none that repeats the caller's key by another name."""
+    key = caller_key(headers) or b""
+    kept = ((name, value) for name, value in headers if not is_credential_header(name))
+    return tuple((name, value) for name, value in kept if len(key) < _SHORTEST or key not in value)
 
 
 def strip_query(target: str) -> str:
@@ -95,8 +104,12 @@ def strip_query(target: str) -> str:
     path, question, query = target.partition("?")
     if not question:
         return target
-    kept = [pair for pair in query.split("&") if _query_name(pair) not in _QUERY]
+    kept = [pair for pair in query.split("&") if not _is_credential_word(_query_name(pair))]
     return f"{path}?{'&'.join(kept)}" if any(kept) else path
+
+
+def _is_credential_word(name: str) -> bool:
+    return name in _QUERY or _speaks_of_secrets(name.encode("utf-8", "replace"))
 
 
 def _query_name(pair: str) -> str:

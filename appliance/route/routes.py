@@ -13,6 +13,7 @@ from typing import NamedTuple
 # First segments that are the appliance's own and never a route.
 RESERVED = frozenset({"mcp", "healthz", ".well-known", "v1", "chat", "models"})
 _OWN = frozenset({"mcp", "healthz", ".well-known"})
+PORTAL = "/.well-known/gnomon/"  # the appliance's own pages: on the gateway, and on the hosts of AI services
 # Root paths that SDKs append to a base URL without a route. Those without a version get one: the upstream needs it.
 _ROOT = re.compile(r"/v1(/|\Z)")
 _UNVERSIONED = re.compile(r"/(chat/completions\Z|models(/|\Z))")

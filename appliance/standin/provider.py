@@ -243,7 +243,7 @@ async def run(arguments: argparse.Namespace) -> None:
         await serve_connection(provider, reader, writer)
 
     server = await asyncio.start_server(
-        connection, "127.0.0.1", arguments.port, ssl=context, limit=MAX_HEAD * 64, backlog=1024
+        connection, arguments.host, arguments.port, ssl=context, limit=MAX_HEAD * 64, backlog=1024
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -257,6 +257,7 @@ async def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Entry of `python -m appliance.standin.provider`."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)

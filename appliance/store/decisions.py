@@ -7,9 +7,10 @@ be written, nothing was decided; if the process dies in between, the decision is
 snapshot, and `reconcile` records it at the next start. So no decision is ever in force without its record.
 """
 
+import contextlib
 import grp
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -64,16 +65,41 @@ def _member(caller: Caller, name: str) -> bool:
     return group.gr_gid in (caller.gid, primary) or caller.user in group.gr_mem
 
 
+class Followers(Protocol):
+    """What changes with a decision, in its own transaction (appliance.store.findings)."""
+
+    def decided(self, decision: Decision, everything: Sequence[Decision]) -> None:
+        """`decision` is being recorded; `everything` holds all of them, this one too."""
+
+    def told(self) -> None:
+        """It is on disk."""
+
+    def reload(self) -> None:
+        """It was rolled back."""
+
+
 class Decisions:
-    """Decides. `on_snapshot(n)` is called, on the writing thread, after snapshot n is on disk and recorded."""
+    """Decides. `on_snapshot(n)` is called, on the writing thread, after snapshot n is on disk and recorded.
+
+    `why_not(proposal)` tells why a sound proposal cannot work here (no such service or route); None: it can.
+    """
 
     def __init__(
-        self, connection: Connection, folder: Path, clock: Callable[[], float], on_snapshot: Callable[[int], None]
+        self,
+        connection: Connection,
+        folder: Path,
+        clock: Callable[[], float],
+        on_snapshot: Callable[[int], None],
+        *,
+        followers: Followers | None = None,
+        why_not: Callable[[Connection, Proposal], str | None] = lambda _connection, _proposal: None,
     ) -> None:
         self._connection = connection
         self._folder = folder
         self._clock = clock
         self._on_snapshot = on_snapshot
+        self._followers = followers
+        self._why_not = why_not
 
     def reconcile(self) -> int:
         """Record decisions and snapshots that lie in force on disk and are not in the tables; how many decisions."""
@@ -102,20 +128,41 @@ class Decisions:
                 f"the policy is at version {base.version}, you looked at {request.expected_version}; look again", 409
             )
         now = self._clock()
-        self._check(request.proposal, now)
+        self._check(self._connection, request.proposal, now)
         decision = _stamp(request.proposal, self._highest() + 1, now, author, role)
         snapshot = msgspec.structs.replace(
             base, version=base.version + 1, created=now, decisions=(*self._all(), decision)
         )
-        with transaction(self._connection):
-            self._record(decision, snapshot.version)
-            self._catch_up(base)
-            self._keep(snapshot)
-            write_snapshot(self._folder, snapshot)
+        try:
+            with transaction(self._connection):
+                self._put_in_force(decision, base, snapshot)
+        except BaseException:
+            if self._followers is not None:
+                with contextlib.suppress(Exception):  # a second failure must not hide the first
+                    self._followers.reload()
+            raise
         self._on_snapshot(snapshot.version)
+        if self._followers is not None:
+            self._followers.told()
         return Decided(decision, snapshot.version)
 
-    def _check(self, proposal: Proposal, now: float) -> None:
+    def refusal(self, connection: Connection, proposal: Proposal) -> str | None:
+        """Why `decide` would refuse the proposal now; None: it would not. `connection`: the caller's own."""
+        try:
+            self._check(connection, proposal, self._clock())
+        except PeerError as error:
+            return str(error).removeprefix("decide: ")
+        return None
+
+    def _put_in_force(self, decision: Decision, base: PolicySnapshot, snapshot: PolicySnapshot) -> None:
+        self._record(decision, snapshot.version)
+        self._catch_up(base)
+        self._keep(snapshot)
+        if self._followers is not None:
+            self._followers.decided(decision, snapshot.decisions)
+        write_snapshot(self._folder, snapshot)
+
+    def _check(self, connection: Connection, proposal: Proposal, now: float) -> None:
         scope = proposal.scope
         bounded = (proposal.service, proposal.reason, proposal.route or "")
         if not proposal.service or max(map(len, bounded)) > MAX_TEXT:
@@ -127,14 +174,9 @@ class Decisions:
         if proposal.expires is not None and proposal.expires <= now:
             raise PeerError("decide: it would expire before it begins", 422)
         if proposal.undoes is not None:
-            self._check_undo(proposal.undoes)
-
-    def _check_undo(self, number: int) -> None:
-        found = self._connection.execute("SELECT undone FROM v_decisions WHERE number = ?", [number]).fetchall()
-        if not found:
-            raise PeerError(f"decide: there is no decision {number} to undo", 422)
-        if found[0][0]:
-            raise PeerError(f"decide: decision {number} is already undone", 422)
+            _check_undo(connection, proposal.undoes)
+        if (why := self._why_not(connection, proposal)) is not None:
+            raise PeerError(f"decide: {why}", 422)
 
     def _highest(self) -> int:
         found = self._connection.execute("SELECT coalesce(max(number), 0) FROM decisions").fetchall()[0][0]
@@ -172,3 +214,11 @@ class Decisions:
 def _stamp(proposal: Proposal, number: int, now: float, author: str, role: str) -> Decision:
     said = {name: getattr(proposal, name) for name in proposal.__struct_fields__}
     return Decision(number=number, ts=now, author=author, role=role, **said)
+
+
+def _check_undo(connection: Connection, number: int) -> None:
+    found = connection.execute("SELECT undone FROM v_decisions WHERE number = ?", [number]).fetchall()
+    if not found:
+        raise PeerError(f"decide: there is no decision {number} to undo", 422)
+    if found[0][0]:
+        raise PeerError(f"decide: decision {number} is already undone", 422)

@@ -8,15 +8,16 @@ journal behind it; a person who was erased does not come back with old events. A
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from appliance.journal.record import Mark, genesis
 from appliance.model.errors import EvidenceError, PeerError
-from appliance.model.event import Notice
+from appliance.model.event import Event, Notice
 from appliance.store.chain import Entry, Gap, read_frame
 from appliance.store.connection import Connection, transaction
+from appliance.store.folding import CONCERNS, Numbered
 from appliance.store.owner import ROW_ERRORS
 from appliance.store.placing import Misfit, Origin, row_of
 from appliance.store.rows import TABLES, Row, insert_statement
@@ -40,8 +41,15 @@ FROM (SELECT from_json(x, '{"digest":"VARCHAR","value":"VARCHAR","first_seen":"D
 ON CONFLICT (digest) DO UPDATE SET value = excluded.value, last_seen = greatest(last_seen, excluded.last_seen)"""
 _HIGHEST_N: Final = """SELECT max(n) FROM (
 SELECT max(n) AS n FROM exchange_open UNION ALL SELECT max(n) FROM exchange_close UNION ALL SELECT max(n) FROM refusals
-UNION ALL SELECT max(n) FROM notices UNION ALL SELECT max(n) FROM tunnels UNION ALL SELECT max(n) FROM unplaced
-UNION ALL SELECT max(n) FROM marks)"""
+UNION ALL SELECT max(n) FROM notices UNION ALL SELECT max(n) FROM tunnels UNION ALL SELECT max(n) FROM observations
+UNION ALL SELECT max(n) FROM unplaced UNION ALL SELECT max(n) FROM marks UNION ALL SELECT max(n) FROM folded)"""
+
+
+class Listener(Protocol):
+    """Is told of events after their COMMIT (appliance.store.findings)."""
+
+    def note(self, events: list[Numbered], position: int) -> None:
+        """These are on disk now; `position` is the newest row's number."""
 
 
 class PersonRow(msgspec.Struct, frozen=True):
@@ -71,18 +79,21 @@ class Batch:
 
     def __init__(self) -> None:
         self.rows: dict[type[Row], list[Row]] = {}
+        self.bodies: dict[type[Row], list[str]] = {}  # of the rows, in their order
         self.unplaced: list[Unplaced] = []
         self.persons: dict[str, PersonRow] = {}
         self.marks: dict[Life, Mark] = {}
+        self.events: dict[int, Event] = {}  # by row number: those that may concern a finding
 
     @property
     def filled(self) -> bool:
         """There is something to write."""
         return bool(self.rows or self.unplaced or self.marks)
 
-    def add(self, row: Row) -> None:
-        """One more row for its table."""
+    def add(self, row: Row, body: str) -> None:
+        """One more row for its table, and its record's text."""
         self.rows.setdefault(type(row), []).append(row)
+        self.bodies.setdefault(type(row), []).append(body)
 
 
 class Counters(msgspec.Struct):
@@ -99,7 +110,10 @@ class Counters(msgspec.Struct):
 class Ingest:
     """Takes frames in. `epoch` numbers this life of the store, for the notices that it writes itself."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float], epoch: int) -> None:
+    def __init__(
+        self, connection: Connection, clock: Callable[[], float], epoch: int, listener: Listener | None = None
+    ) -> None:
+        self._listener = listener
         self._connection = connection
         self._clock = clock
         self._epoch = epoch
@@ -107,6 +121,7 @@ class Ingest:
         self._n = _highest(connection)
         self._marks = _marks(connection)
         self._seen: dict[str, float] = {}
+        self._taken = 0.0  # when the present frames came
         self._erased = _erasures(connection)
         self._alarms: set[tuple[str, Life, int]] = set()
 
@@ -124,15 +139,16 @@ class Ingest:
         self._erased[digest] = ts
         self._seen.pop(digest, None)
 
-    def tell(self, note: str, detail: str) -> None:
-        """Store an alarm of the store's own."""
+    def tell(self, note: str, detail: str, severity: str = "alarm") -> None:
+        """Store a notice of the store's own."""
         batch = Batch()
-        self._alarm(batch, note, ("store", self._epoch), self._n, detail)
+        self._notice(batch, severity, note, detail)
         self._store(batch)
 
     def commit(self, frames: Sequence[tuple[Append, bytes]]) -> list[Outcome]:
         """Take frames in, in order, in one transaction; one outcome each. Any other exception: nothing is stored."""
         batch = Batch()
+        self._taken = self._clock()
         outcomes = [self._take(batch, append, data) for append, data in frames]
         if batch.filled:
             try:
@@ -172,9 +188,11 @@ class Ingest:
             self._set_aside(batch, append, entry, entry.fault)
             return
         self._n += 1
-        origin = Origin(self._n, append.producer, append.epoch, entry.seq, entry.digest, entry.body.decode())
+        origin = Origin(self._n, append.producer, append.epoch, entry.seq, entry.digest, "", self._taken)
         try:
-            batch.add(row_of(origin, event))
+            batch.add(row_of(origin, event), entry.body.decode())
+            if isinstance(event, CONCERNS):
+                batch.events[self._n] = event
         except Misfit as misfit:
             self._set_aside(batch, append, entry, str(misfit))
         for digest, value in entry.persons.items():
@@ -200,39 +218,44 @@ class Ingest:
         if (note, life, seq) in self._alarms or len(self._alarms) >= MAX_REMEMBERED_ALARMS:
             return
         self._alarms.add((note, life, seq))
+        self._notice(batch, "alarm", note, detail)
+
+    def _notice(self, batch: Batch, severity: str, note: str, detail: str) -> None:
         self._n += 1
-        notice = Notice(self._clock(), "store", "alarm", note, detail)
+        notice = Notice(self._clock(), "store", severity, note, detail)
         body = msgspec.json.encode(notice)
-        origin = Origin(self._n, "store", self._epoch, self._n, hashlib.sha256(body).hexdigest(), body.decode())
-        batch.add(row_of(origin, notice))
+        origin = Origin(self._n, "store", self._epoch, self._n, hashlib.sha256(body).hexdigest(), "")
+        batch.add(row_of(origin, notice), body.decode())
 
     def _store(self, batch: Batch) -> None:
         with transaction(self._connection):
             for kind, rows in batch.rows.items():
-                self._connection.execute(_INSERT[kind], [[_encode(row).decode() for row in rows]])
+                values = [[_encode(row).decode() for row in rows], batch.bodies[kind]]
+                self._connection.execute(_INSERT[kind], values)
             for row in batch.unplaced:
                 self._connection.execute(_UNPLACED, list(msgspec.structs.astuple(row)))
             if batch.persons:
                 self._connection.execute(_PERSONS, [[_encode(person).decode() for person in batch.persons.values()]])
             now = self._clock()
             for mark in batch.marks.values():
-                values = [mark.producer, mark.epoch, mark.seq, mark.digest, self._n, now]
-                self._connection.execute(_MARK, values)
+                self._connection.execute(_MARK, [mark.producer, mark.epoch, mark.seq, mark.digest, self._n, now])
         self._stored(batch)
 
     def _stored(self, batch: Batch) -> None:
         self.counters.transactions += 1
         self._marks.update(batch.marks)
+        if self._listener is not None:
+            self._listener.note(list(batch.events.items()), self._n)
         if len(self._seen) > MAX_KNOWN_PERSONS:
             self._seen.clear()
         self._seen.update((person.digest, person.last_seen) for person in batch.persons.values())
 
     def _store_singly(self, batch: Batch) -> None:
         """Some row of the batch is refused: one transaction each, and what is refused again is set aside."""
-        items: list[Row | Unplaced] = [*batch.unplaced]
-        for rows in batch.rows.values():
-            items.extend(rows)
-        for item in sorted(items, key=lambda item: item.n):
+        items: list[tuple[Row | Unplaced, str]] = [(row, "") for row in batch.unplaced]
+        for kind, rows in batch.rows.items():
+            items.extend(zip(rows, batch.bodies[kind], strict=True))
+        for item, body in sorted(items, key=lambda item: item[0].n):
             single = Batch()
             if item.producer != "store":
                 single.marks[item.producer, item.epoch] = Mark(item.producer, item.epoch, item.seq, item.digest)
@@ -240,20 +263,22 @@ class Ingest:
                 single.unplaced.append(item)
                 self._store(single)
                 continue
-            single.add(item)
+            single.add(item, body)
+            if (event := batch.events.get(item.n)) is not None:
+                single.events[item.n] = event
             try:
                 self._store(single)
             except ROW_ERRORS as error:
-                self._store_aside(single.marks, item, str(error).partition("\n")[0])
+                self._store_aside(single.marks, item, body, str(error).partition("\n")[0])
         last = Batch()
         last.marks, last.persons = batch.marks, batch.persons
         self._store(last)
 
-    def _store_aside(self, marks: dict[Life, Mark], row: Row, fault: str) -> None:
+    def _store_aside(self, marks: dict[Life, Mark], row: Row, body: str, fault: str) -> None:
         aside = Batch()
         aside.marks = marks
         append = Append(producer=row.producer, epoch=row.epoch, first_seq=row.seq, last_seq=row.seq)
-        self._set_aside(aside, append, Entry(row.seq, row.digest, row.body.encode(), None, {}), fault)
+        self._set_aside(aside, append, Entry(row.seq, row.digest, body.encode(), None, {}), fault)
         self._store(aside)
 
 

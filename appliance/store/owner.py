@@ -6,13 +6,15 @@ Owns: the lock beside the file, the connection's settings, opening and closing. 
   open the file by other means: closing any descriptor of it would drop DuckDB's own POSIX lock.
 * Never fork with the connection open: the child would write into its own copy of memory. Processes are started anew.
 * The file is never replaced or repaired here. What cannot be opened is told with the file's name and what to do.
-* No extension is installed or loaded, no file beside the database is read; after opening the settings are locked.
+* No extension is installed or loaded, no file beside the database is read or written but below `exports`, which is
+  private and emptied at each start; after opening the settings are locked.
 * The write-ahead file is bounded: DuckDB folds it in at `CHECKPOINT_BYTES`, and closing does it once more.
 """
 
 import contextlib
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -27,6 +29,7 @@ from appliance.store.wal import keep_torn
 
 STORAGE_VERSION: Final = "v2.0.0"
 CHECKPOINT_BYTES: Final = 64 << 20
+BESIDE_MEMORY: Final = "256MB"
 _MAGIC: Final = b"DUCK"  # at byte 8 of the main header, behind its checksum
 _MAGIC_AT: Final = 8
 
@@ -55,6 +58,7 @@ class Owner:
     def __init__(self, folder: Path, lock: int, connection: duckdb.DuckDBPyConnection) -> None:
         self.folder = folder
         self.path = folder / "gnomon.duckdb"
+        self.exports = folder / "exports"  # the only place where statements may write files
         self.torn: Path | None = None  # copy of a write-ahead file whose tail was cut short
         self.outdated = 0  # older copies of that kind, removed for it
         self._lock = lock
@@ -83,9 +87,11 @@ class Owner:
 
     def _prepare(self, now: float) -> None:
         self.path.chmod(0o600)
+        _empty(self.exports)
         _check_storage(self._connection, self.path)
         try:
             migrate(self.cursor(), load_migrations(), now, str(self.path))
+            self._connection.execute(f"SET allowed_directories = ['{_quoted(self.exports)}/']")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
@@ -111,6 +117,33 @@ class Owner:
         self._lock = -1
 
 
+def open_beside(folder: Path, memory_limit: str = BESIDE_MEMORY) -> Connection:
+    """A database instance of its own, in memory, with one thread, that reaches no file outside `folder`.
+
+    For work that would take memory from the evidence file's instance; closing the connection ends it.
+    """
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "python_enable_replacements": "false",
+            "memory_limit": memory_limit,
+            "threads": "1",
+            "temp_directory": str(folder / "tmp"),
+        },
+    )
+    try:
+        connection.execute(f"SET allowed_directories = ['{_quoted(folder)}/']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return cast("Connection", connection)
+
+
 def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,6 +151,22 @@ def _make_folder(folder: Path) -> Path:
     except OSError as error:
         raise OperatorError(f"{folder}: cannot make the store's folder: {error.strerror}") from None
     return folder
+
+
+def _empty(folder: Path) -> None:
+    """A new folder in the place of what a former life has left there."""
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise OperatorError(f"{folder}: cannot be emptied: {error.strerror}; check owner and mode") from None
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def _take_lock(folder: Path) -> int:

@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from appliance.model.detection import Coverage
-from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Refused, Tunnelled
-from appliance.store.rows import CloseRow, NoticeRow, OpenRow, RefusalRow, Row, TunnelRow
+from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Observed, Refused, Tunnelled
+from appliance.store.rows import CloseRow, NoticeRow, ObservationRow, OpenRow, RefusalRow, Row, TunnelRow
 
 _LARGEST: Final = 2**63 - 1
 _LARGEST_INT: Final = 2**31 - 1
+_YEAR_10000: Final = 253_402_300_800.0
 
 
 class Misfit(Exception):  # noqa: N818 - names the record, not a failure of the program
@@ -21,7 +22,10 @@ class Misfit(Exception):  # noqa: N818 - names the record, not a failure of the 
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a record comes from and what it was: the columns that every event table begins with."""
+    """Where a record comes from and what it was: the columns that every event table begins with.
+
+    `taken`: when the store took it in, epoch seconds.
+    """
 
     n: int
     producer: str
@@ -29,6 +33,7 @@ class Origin(msgspec.Struct, frozen=True):
     seq: int
     digest: str
     body: str
+    taken: float = 0.0
 
 
 def row_of(origin: Origin, event: Event) -> Row:
@@ -44,6 +49,8 @@ def row_of(origin: Origin, event: Event) -> Row:
             return _notice(origin, event)
         case Tunnelled():
             return _tunnels(origin, event)
+        case Observed():
+            return _observed(origin, event)
 
 
 def _whole(value: int, largest: int = _LARGEST) -> int:
@@ -60,7 +67,9 @@ def _sums(coverage: Coverage | None) -> tuple[int | None, ...]:
         raise Misfit("coverage does not add up to the body's length")
     unscanned, opaque = sum(coverage.text_unscanned.values()), sum(coverage.opaque.values())
     parts = (coverage.length, coverage.structure, coverage.text_scanned, unscanned, opaque)
-    return tuple(_whole(part) for part in parts)
+    if min(parts) < 0 or max(parts) > _LARGEST:
+        raise Misfit(f"a number of the coverage is outside 0..{_LARGEST}")
+    return parts
 
 
 def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
@@ -112,6 +121,7 @@ def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
         coverage_opaque=opaque,
         policy_version=_whole(facts.policy_version),
         conversation=facts.conversation,
+        groups="\n".join(facts.groups),
     )
 
 
@@ -198,4 +208,45 @@ def _tunnels(origin: Origin, event: Tunnelled) -> TunnelRow:
         tunnels=_whole(event.tunnels),
         bytes_up=_whole(event.bytes_up),
         bytes_down=_whole(event.bytes_down),
+    )
+
+
+def _observed(origin: Origin, event: Observed) -> ObservationRow:
+    if not event.count:
+        raise Misfit("an observation stands for no sighting")
+    if not 0 <= event.confidence <= 1:
+        raise Misfit("a confidence is outside 0..1")
+    if not 0 <= event.ts <= max(event.ts, event.until) < _YEAR_10000:
+        raise Misfit("a time is outside 1970..9999")  # captures hold any number
+    return ObservationRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        until=max(event.ts, event.until),
+        taken=origin.taken,
+        count=_whole(event.count),
+        sensor=event.sensor,
+        source=event.source,
+        seen=event.seen,
+        transport=event.transport,
+        leg=event.leg,
+        client=event.client,
+        server=event.server,
+        port=_whole(event.port, _LARGEST_INT),
+        service=event.service,
+        category=event.category,
+        surface=event.surface,
+        confidence=event.confidence,
+        name=event.name,
+        alpn=event.alpn,
+        ja3=event.ja3,
+        ja4=event.ja4,
+        host=event.host,
+        path=event.path,
+        user_agent=event.user_agent,
+        evidence=event.evidence,
     )

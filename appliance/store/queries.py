@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.store.connection import Connection
+from appliance.store.finding_pages import ObservationsRequest, ObservationSummary
 from appliance.store.pages import (
     CountRow,
     CoverageRow,
@@ -47,8 +48,8 @@ _CLOSE_COLUMNS: Final = (
 )  # fmt: skip
 _OPEN_COLUMNS: Final = tuple(name for name in ExchangeSummary.__struct_fields__ if name not in _CLOSE_COLUMNS)
 COUNTED: Final = (
-    "exchange_open", "exchange_close", "refusals", "notices", "tunnels", "unplaced", "persons", "decisions",
-    "snapshots",
+    "exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "unplaced", "persons",
+    "decisions", "snapshots", "findings",
 )  # fmt: skip
 MAX_RECORDS: Final = 16  # of one exchange: an open and a close, or doubles of a journal taken in twice
 MAX_MARKS: Final = 200
@@ -80,17 +81,22 @@ def exchange(connection: Connection, request: ExchangeRequest) -> list[ExchangeR
 
 def refusals(connection: Connection, request: RefusalsRequest) -> list[RefusalSummary]:
     """A page of refusals, newest first."""
-    return _simple(connection, "refusals", RefusalSummary, request)
+    return simple_page(connection, "refusals", RefusalSummary, request)
 
 
 def notices(connection: Connection, request: NoticesRequest) -> list[NoticeSummary]:
     """A page of notices, newest first."""
-    return _simple(connection, "notices", NoticeSummary, request)
+    return simple_page(connection, "notices", NoticeSummary, request)
 
 
 def tunnels(connection: Connection, request: TunnelsRequest) -> list[TunnelSummary]:
     """A page of tunnel sums, newest first."""
-    return _simple(connection, "tunnels", TunnelSummary, request)
+    return simple_page(connection, "tunnels", TunnelSummary, request)
+
+
+def observations(connection: Connection, request: ObservationsRequest) -> list[ObservationSummary]:
+    """A page of observations, newest first."""
+    return simple_page(connection, "observations", ObservationSummary, request)
 
 
 def decisions(connection: Connection, request: DecisionsRequest) -> list[DecisionSummary]:
@@ -220,7 +226,8 @@ def _page(
     return _any(connection.execute(statement, [*values, limit]).fetchall())
 
 
-def _simple[T: msgspec.Struct](connection: Connection, table: str, row: type[T], request: PageRequest) -> list[T]:
+def simple_page[T: msgspec.Struct](connection: Connection, table: str, row: type[T], request: PageRequest) -> list[T]:
+    """A page of a table whose columns carry the names of the row's fields, newest first."""
     found = _page(connection, table, row.__struct_fields__, _conditions(request), request.limit)
     return [row(*values) for values in found]
 
@@ -249,6 +256,7 @@ QUERIES: Final[dict[str, Query]] = {
     "refusals": Query(RefusalsRequest, refusals, "n"),
     "notices": Query(NoticesRequest, notices, "n"),
     "tunnels": Query(TunnelsRequest, tunnels, "n"),
+    "observations": Query(ObservationsRequest, observations, "n"),
     "decisions": Query(DecisionsRequest, decisions, "number"),
     "persons": Query(PersonsRequest, persons),
     "counts": Query(SpanRequest, counts),

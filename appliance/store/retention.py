@@ -1,8 +1,9 @@
 """Forgetting: rows past their age, and persons on request.
 
 Owns: every DELETE. Rules: rows go in batches, so that no transaction holds the writer for long; decisions, snapshots,
-erasures and marks are never deleted; an erased person's digest stays in the events (the chain is not touched), its
-clear value is gone and old events cannot bring it back; each erasure is recorded with its author.
+erasures and marks are never deleted; a finding goes with all that hangs on it, and only where no decision stands; an
+erased person's digest stays in the events (the chain is not touched), its clear value is gone and old events cannot
+bring it back; each erasure is recorded with its author.
 """
 
 import contextlib
@@ -22,8 +23,17 @@ GOVERNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "refusals": (("refusals", "ts"),),
     "notices": (("notices", "ts"),),
     "tunnels": (("tunnels", "ts"),),
+    "observations": (("observations", "taken"),),  # a capture may be older than its evidence
+    "findings": (("findings", "touched"),),
     "persons": (("persons", "last_seen"),),
 }
+
+
+_ONLY: Final[Mapping[str, str]] = {"findings": "AND decision IS NULL"}
+_HANGING: Final = ("finding_parties", "finding_evidence", "finding_states")
+_TOO_MUCH: Final = """DELETE FROM finding_evidence WHERE rowid IN (SELECT rowid FROM (
+SELECT rowid, row_number() OVER (PARTITION BY finding ORDER BY n DESC) AS place FROM finding_evidence)
+WHERE place > ?)"""
 
 
 def ages(config: StoreConfig) -> dict[tuple[str, str], int]:
@@ -36,10 +46,20 @@ def delete_batch(connection: Connection, place: tuple[str, str], before: float, 
     table, column = place
     statement = (
         f"DELETE FROM {table} WHERE rowid IN "  # noqa: S608 - names from this file only
-        f"(SELECT rowid FROM {table} WHERE {column} < ? LIMIT ?) RETURNING 1"
+        f"(SELECT rowid FROM {table} WHERE {column} < ? {_ONLY.get(table, '')} LIMIT ?) RETURNING 1"
     )
     with transaction(connection):
-        return len(connection.execute(statement, [before, rows]).fetchall())
+        gone = len(connection.execute(statement, [before, rows]).fetchall())
+        if gone and table == "findings":
+            for hanging in _HANGING:
+                connection.execute(f"DELETE FROM {hanging} WHERE finding NOT IN (SELECT id FROM findings)")  # noqa: S608
+    return gone
+
+
+def trim_evidence(connection: Connection, keep: int) -> None:
+    """Of each finding only the newest `keep` reasons stay."""
+    with transaction(connection):
+        connection.execute(_TOO_MUCH, [keep])
 
 
 def erase(connection: Connection, digest: str, now: float, author: str) -> int:

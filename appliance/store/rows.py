@@ -10,7 +10,7 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns that every event table begins with."""
+    """The columns that every event table begins with. `body` is empty in a batch, where it travels beside the row."""
 
     n: int
     producer: str
@@ -60,6 +60,7 @@ class OpenRow(Row, frozen=True, kw_only=True):
     coverage_opaque: int | None
     policy_version: int
     conversation: str | None
+    groups: str
 
 
 class CloseRow(Row, frozen=True, kw_only=True):
@@ -118,12 +119,41 @@ class TunnelRow(Row, frozen=True, kw_only=True):
     bytes_down: int
 
 
+class ObservationRow(Row, frozen=True, kw_only=True):
+    """Table observations. `taken`: when the store took it in, which is what its age is told from."""
+
+    until: float
+    taken: float
+    count: int
+    sensor: str
+    source: str
+    seen: str
+    transport: str
+    leg: str
+    client: str
+    server: str
+    port: int
+    service: str
+    category: str
+    surface: str
+    confidence: float
+    name: str
+    alpn: tuple[str, ...]
+    ja3: str | None
+    ja4: str | None
+    host: str | None
+    path: str | None
+    user_agent: str | None
+    evidence: tuple[str, ...]
+
+
 TABLES: Final[dict[type[Row], str]] = {
     OpenRow: "exchange_open",
     CloseRow: "exchange_close",
     RefusalRow: "refusals",
     NoticeRow: "notices",
     TunnelRow: "tunnels",
+    ObservationRow: "observations",
 }
 
 _TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes them
@@ -140,16 +170,19 @@ _TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes 
 
 
 def insert_statement(row: type[Row]) -> str:
-    """One statement for any number of rows; its parameter is a list of their JSON texts.
+    """One statement for any number of rows; its parameters are a list of their JSON texts and one of their bodies.
 
     Some hundred times faster than row by row. Fields are taken out of one parsed struct; `unnest(recursive := true)`
-    would parse the text once per column.
+    would parse the text once per column. A body, which is JSON itself, would be quoted and unquoted again inside of
+    another: beside the row it takes a tenth less.
     """
     fields = msgspec.structs.fields(row)
-    structure = msgspec.json.encode({field.name: _TYPES[field.type] for field in fields}).decode()
+    typed = {field.name: _TYPES[field.type] for field in fields if field.name != "body"}
+    structure = msgspec.json.encode(typed).decode()
     columns = ", ".join(field.name for field in fields)
-    values = ", ".join(f"r.{field.name}" for field in fields)
+    values = ", ".join("b" if field.name == "body" else f"r.{field.name}" for field in fields)
     return (
         f"INSERT INTO {TABLES[row]} ({columns}) SELECT {values} "  # noqa: S608 - names from this file only
-        f"FROM (SELECT from_json(x, '{structure}') AS r FROM (SELECT unnest(?::VARCHAR[]) AS x))"
+        f"FROM (SELECT from_json(x, '{structure}') AS r, b "
+        "FROM (SELECT unnest(?::VARCHAR[]) AS x, unnest(?::VARCHAR[]) AS b))"
     )

@@ -18,14 +18,25 @@ import msgspec
 from appliance.bus.peer import Peer
 from appliance.bus.server import Limits, Reply, Server, Verb
 from appliance.bus.tasks import cancel, spawn
+from appliance.bus.verbs import Done
+from appliance.config.catalogue import load_catalogue
+from appliance.config.credentials import usable
 from appliance.config.schema import Config
 from appliance.journal import aside
 from appliance.model.errors import PeerError
 from appliance.store import retention
 from appliance.store.decisions import ADMIN, Decisions, role_of
+from appliance.store.export import Exporter, public_names
+from appliance.store.export import Limits as ExportLimits
+from appliance.store.export_wire import ExportDone, ExportRead, ExportRequest
+from appliance.store.feasible import Feasible
+from appliance.store.finding_pages import APPLIANCE, FINDINGS, MAX_EVIDENCE
+from appliance.store.finding_verbs import FindingVerbs
+from appliance.store.findings import Findings
 from appliance.store.ingest import Ingest
 from appliance.store.owner import Owner, Settings
 from appliance.store.pages import Health, HealthRequest, PageHead
+from appliance.store.pushes import Coalescer
 from appliance.store.queries import QUERIES, Query, marks, table_sizes
 from appliance.store.reader import Reader
 from appliance.store.wire import Append, Appended, Decide, Erase, Erased, MarkRequest
@@ -33,6 +44,7 @@ from appliance.store.writer import Writer
 
 RETENTION_EVERY_S: Final = 3600.0
 RETENTION_PAUSE_S: Final = 0.2
+EXPIRY_EVERY_S: Final = 1.0
 CHANGED: Final = "snapshot"  # push topic on analyst.sock: a new policy snapshot is in force
 
 
@@ -52,6 +64,7 @@ class Store:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
+        self._policy = Path(config.state_dir) / "policy"
         self._clock = clock
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
@@ -68,16 +81,25 @@ class Store:
     def _assemble(self) -> None:
         config = self._config
         self._connection = self._owner.cursor()
-        self._ingest = Ingest(self._connection, self._clock, time.time_ns())
+        self._catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
+        self._findings = self._make_findings()
+        self._ingest = Ingest(self._connection, self._clock, time.time_ns(), self._findings)
         if self._owner.torn is not None:
             told = f"the write-ahead file had a cut-short tail; copy: {self._owner.torn}"
             self._ingest.tell("store_wal_torn", told + aside.told(self._owner.outdated))
-        self._writer = Writer(self._ingest, self._on_fatal)
+        self._writer = Writer(self._ingest, self._on_fatal, self._findings)
         self._reader = Reader(self._owner.cursor())
-        self._decisions = Decisions(
-            self._connection, Path(config.state_dir) / "policy", self._clock, self._tell_snapshot
-        )
+        self._decisions = self._make_decisions()
         self._decisions.reconcile()
+        self._findings.begin(self._ingest.position)
+        self._verbs = FindingVerbs(
+            (self._reader, self._writer, self._findings, self._decisions),
+            self._catalogue,
+            self._policy,
+            self._clock,
+            self._publish,
+        )
+        self._exporter = self._make_exporter()
         run_dir = Path(config.run_dir)
         self._ingest_server = Server(
             run_dir / "ingest.sock", self.ingest_verbs(), mode=0o600, limits=Limits(in_flight=4)
@@ -88,19 +110,54 @@ class Store:
             mode=0o660,
             group=config.store.analyst_group,
             allow=self._may_ask,
-            topics=frozenset({CHANGED}),
+            on_gone=self._exporter.gone,
+            topics=frozenset({CHANGED, FINDINGS, APPLIANCE}),
+        )
+
+    def _make_findings(self) -> Findings:
+        self._pushes = Coalescer(self._loop, lambda push: self._analyst_server.publish(FINDINGS, push))
+        return Findings(
+            self._connection,
+            self._catalogue,
+            self._clock,
+            suppression_s=self._config.findings.suppression_s,
+            on_change=self._pushes.changed_elsewhere,
+            on_fault=self._alarm,
+        )
+
+    def _publish(self, topic: str, head: msgspec.Struct) -> int:
+        return self._analyst_server.publish(topic, head)
+
+    def _alarm(self, note: str, detail: str) -> None:
+        self._ingest.tell(note, detail)
+
+    def _make_decisions(self) -> Decisions:
+        config = self._config
+        feasible = Feasible(self._catalogue, config.gateway.routes, lambda: usable(config))
+        return Decisions(
+            self._connection,
+            self._policy,
+            self._clock,
+            self._tell_snapshot,
+            followers=self._findings,
+            why_not=feasible.why_not,
         )
 
     def ingest_verbs(self) -> dict[str, Verb]:
         """Verbs of ingest.sock."""
-        return {"append": Verb(Append, self._append), "mark": Verb(MarkRequest, self._mark)}
+        own = {"append": Verb(Append, self._append), "mark": Verb(MarkRequest, self._mark)}
+        return own | self._verbs.for_ingest()
 
     def analyst_verbs(self) -> dict[str, Verb]:
         """Verbs of analyst.sock."""
         verbs = {name: Verb(query.request, self._answering(query)) for name, query in QUERIES.items()}
+        verbs |= self._verbs.for_analysts()
         verbs["health"] = Verb(HealthRequest, self._health)
         verbs["decide"] = Verb(Decide, self._decide)
         verbs["erase"] = Verb(Erase, self._erase)
+        verbs["export"] = Verb(ExportRequest, self._export)
+        verbs["export_read"] = Verb(ExportRead, self._export_read)
+        verbs["export_done"] = Verb(ExportDone, self._export_done)
         return verbs
 
     async def start(self) -> None:
@@ -109,13 +166,17 @@ class Store:
         await self._ingest_server.start()
         await self._analyst_server.start()
         self._tasks.append(spawn(self._keep_retention(), "retention"))
+        self._tasks.append(spawn(self._keep_time(), "expiry"))
 
     async def close(self) -> None:
         """Stop serving, write what was taken, close the file."""
         await cancel(*self._tasks)
+        self._exporter.stop()
         await self._ingest_server.close()
         await self._analyst_server.close()
+        await self._exporter.close()
         await self._writer.close()
+        self._pushes.close()
         await self._reader.close()
         self._connection.close()
         self._owner.close()
@@ -127,8 +188,19 @@ class Store:
             before = self._clock() - days * retention.DAY_S
             while gone := await self._writer.call(partial(retention.delete_batch, self._connection, place, before)):
                 deleted += gone
+                if place[0] == "findings":
+                    await self._writer.call(self._findings.reload)
                 await asyncio.sleep(RETENTION_PAUSE_S)
+        await self._writer.call(partial(retention.trim_evidence, self._connection, MAX_EVIDENCE))
         return deleted
+
+    async def _keep_time(self) -> None:
+        """Findings follow decisions that expire."""
+        while True:
+            ends = self._findings.expires
+            if ends is not None and ends <= self._clock():
+                await self._writer.call(self._findings.restate)
+            await asyncio.sleep(EXPIRY_EVERY_S)
 
     async def _keep_retention(self) -> None:
         while True:
@@ -197,3 +269,23 @@ class Store:
             return removed
 
         return Reply(Erased(await self._writer.call(run)))
+
+    def _make_exporter(self) -> Exporter:
+        return Exporter(
+            self._owner.cursor(),
+            self._owner.exports,
+            lambda note, detail: self._writer.call(partial(self._ingest.tell, note, detail, "info")),
+            public_names(self._catalogue),
+            self._clock,
+            ExportLimits(reserve_bytes=self._config.journal.max_bytes),  # what the journal may come to need
+        )
+
+    async def _export(self, request: ExportRequest, _body: bytes, peer: Peer) -> Reply:
+        return Reply(await self._exporter.export(request, peer, self._role(peer)))
+
+    async def _export_read(self, request: ExportRead, _body: bytes, peer: Peer) -> Reply:
+        return Reply(*await self._exporter.read(request, peer))
+
+    async def _export_done(self, request: ExportDone, _body: bytes, peer: Peer) -> Reply:
+        await self._exporter.done(request, peer)
+        return Reply(Done())

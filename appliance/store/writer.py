@@ -2,24 +2,27 @@
 
 Owns: the queue of frames and jobs, and how frames are gathered into one transaction. Rules: under load (the last
 transaction already held several frames) a frame waits a few milliseconds for company; a job (decision, erasure,
-deletion) runs alone, in order; the queue is bounded, callers wait. When the database itself fails, nothing more is
-written: waiting callers get an EvidenceError, nothing is acknowledged, and `on_fatal` ends the process so that it is
-started anew on what is on disk.
+deletion) runs alone, in order; the queue is bounded, callers wait. What follows from stored frames (`Follower`) is done
+at once after a rest, then ten times a second. When the database itself fails, nothing more is written: waiting callers
+get an EvidenceError, nothing is acknowledged, and `on_fatal` ends the process so that it is started anew on what is on
+disk.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from appliance.model.errors import EvidenceError, OperatorError, PeerError
 from appliance.store.ingest import Ingest, Outcome
 from appliance.store.wire import Append, Appended
 
 LINGER_S: Final = 0.004
+FOLLOW_S: Final = 0.1  # from one piece of what follows to the next
 MAX_BATCH_BYTES: Final = 8 << 20
 MAX_QUEUE: Final = 256
 _TOLD: Final = (EvidenceError, OperatorError, PeerError)  # answers to a caller, not failures of the database
@@ -37,11 +40,26 @@ class _Job:
         self.done: Future[Any] = Future()
 
 
-class Writer:
-    """Runs `ingest` and jobs on a thread of its own."""
+class Follower(Protocol):
+    """Work that stored frames leave behind (appliance.store.findings)."""
 
-    def __init__(self, ingest: Ingest, on_fatal: Callable[[BaseException], None]) -> None:
+    @property
+    def pending(self) -> bool:
+        """There is some."""
+
+    def fold(self) -> None:
+        """Do a piece of it."""
+
+
+class Writer:
+    """Runs `ingest`, jobs and what follows on a thread of its own."""
+
+    def __init__(
+        self, ingest: Ingest, on_fatal: Callable[[BaseException], None], follower: Follower | None = None
+    ) -> None:
         self._ingest = ingest
+        self._follower = follower
+        self._followed = 0.0
         self._on_fatal = on_fatal
         self._queue: queue.Queue[_Frame | _Job | None] = queue.Queue()
         self._room = asyncio.Semaphore(MAX_QUEUE)
@@ -83,7 +101,7 @@ class Writer:
         item: _Frame | _Job | None = None
         crowded = False
         while True:
-            item = item or self._queue.get()
+            item = item or self._next()
             if item is None:
                 return
             if isinstance(item, _Job):
@@ -95,6 +113,30 @@ class Writer:
             self._commit(frames)
             if ending:
                 return
+            if self._rest() <= 0:
+                self._follow()
+
+    def _next(self) -> _Frame | _Job | None:
+        """The next item; what follows the former ones is done while none comes."""
+        while self._follower is not None and self._follower.pending and self._broken is None:
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=max(0.0, self._rest()))
+            self._follow()
+        return self._queue.get()
+
+    def _rest(self) -> float:
+        """Seconds until the next piece of what follows is due."""
+        return self._followed + FOLLOW_S - time.monotonic()
+
+    def _follow(self) -> None:
+        """Do a piece of what stored frames left behind."""
+        if self._follower is None or self._broken is not None or not self._follower.pending:
+            return
+        try:
+            self._follower.fold()
+        except BaseException as error:  # noqa: BLE001 - not even an alarm could be stored
+            self._fatal(error)
+        self._followed = time.monotonic()
 
     def _gather(self, first: _Frame, linger: float) -> tuple[list[_Frame], _Job | None, bool]:
         """Frames for one transaction, the job that ended the gathering, and whether the queue has been closed."""

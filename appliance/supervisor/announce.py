@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from appliance.sanitise import one_line
+
 if TYPE_CHECKING:
     from appliance.bus.control import Status
 
@@ -26,6 +28,7 @@ def as_text(status: Status, flags: str, notes: list[str], *, tls: bool = False) 
         f"  forward proxy   {proxy}",
         f"  gateway         {gateway}/v1",
         f"  evidence        {status.state_dir}",
+        *(f"  sensor          {one_line(one.source)}: {one.state}" for one in status.sensors),
         "",
         "Use it:",
         f"  gnomon ca export{flags} > gnomon-ca.pem",

@@ -42,7 +42,8 @@ async def reload(boss: Supervisor) -> str:
     boss.config = fresh
     boss.workers.count, boss.workers.drain_s = fresh.worker_count, fresh.drain_s
     boss.workers.roll()
-    if (fresh.store, fresh.catalogue) != (old.store, old.catalogue):
+    boss.sensors.follow(fresh, old)
+    if (fresh.store, fresh.catalogue, fresh.gateway) != (old.store, old.catalogue, old.gateway):
         boss.store.roll()
     boss.control.look_at_policy()
     return f"configuration read; {fresh.worker_count} worker(s) are being replaced one by one"

@@ -31,6 +31,7 @@ _KEPT: Final = (
     "TMPDIR",
     "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR",
+    "CREDENTIALS_DIRECTORY",  # the folder's name only: the keys in it are read by the workers
 )
 _LINE_LIMIT: Final = 8_192
 _LAST_LINES: Final = 5

@@ -10,6 +10,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.config import credentials
 from appliance.identity.htpasswd import parse_htpasswd
 from appliance.model.errors import OperatorError
 
@@ -23,6 +24,7 @@ def check_files(config: Config) -> None:
     """OperatorError lists every file that is not what its key needs."""
     faults = [what for what in (_bundle(config.egress.ca_bundle), _passwords(config.identity.htpasswd)) if what]
     faults.extend(_listener(config.listen.certificate, config.listen.key))
+    faults.extend(f"gateway.routes: {what}" for what in credentials.check(config))
     if faults:
         raise OperatorError("\n".join(faults))
 

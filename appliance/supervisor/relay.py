@@ -1,24 +1,34 @@
-"""From the store's word that a decision is in force to the supervisor's look at the disk.
+"""Between supervisor and store: the word that a decision is in force, and how the appliance stands.
 
-Rules: the push is only a hint, the disk is the truth; a store that is away costs nothing, because the supervisor looks
-by itself now and then; after every reconnect it looks at once.
+Rules: the push of a snapshot is only a hint, the disk is the truth; a store that is away costs nothing, because the
+supervisor looks by itself now and then; after every reconnect it looks, and tells, at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from appliance.bus import ingest
 from appliance.bus.client import AsyncClient
 from appliance.bus.control import SNAPSHOT, Snapshot
 from appliance.bus.errors import RemoteError, Unreachable
+from appliance.bus.verbs import Done
+from appliance.model.errors import PeerError
+from appliance.store.finding_pages import ApplianceState, SensorState, WorkerState
+from appliance.supervisor.plan import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from appliance.supervisor.supervisor import Supervisor
 
 SOCKET: Final = "analyst.sock"
 RETRY_S: Final = 0.5
+GATHER_S: Final = 0.05  # changes within this time are told together
+LOOK_S: Final = 1.0  # between looks for what nobody told of
 
 
 async def relay(run_dir: Path, look: Callable[[], None]) -> None:
@@ -36,3 +46,72 @@ async def relay(run_dir: Path, look: Callable[[], None]) -> None:
         finally:
             await client.close()
         await asyncio.sleep(RETRY_S)
+
+
+class Teller:
+    """Tells the store how the appliance stands, at every change and whenever the store is back, for analysts to see.
+
+    Changes that come together are told together; a store that is away, or does not know the verb, costs nothing.
+    """
+
+    def __init__(self, boss: Supervisor) -> None:
+        self._boss = boss
+        self._due = asyncio.Event()
+        self._told: ApplianceState | None = None
+
+    def due(self) -> None:
+        """Something may have changed."""
+        self._due.set()
+
+    async def forever(self) -> None:
+        """Until cancelled."""
+        client = AsyncClient(Path(self._boss.config.run_dir) / ingest.SOCKET)
+        client.on_lost = self._lost
+        try:
+            while True:
+                self._due.clear()
+                pause = GATHER_S if await self._tell(client) else RETRY_S
+                await asyncio.sleep(pause)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._due.wait()
+        finally:
+            await client.close()
+
+    async def _tell(self, client: AsyncClient) -> bool:
+        state = state_of(self._boss)
+        if state == self._told:
+            return True
+        try:
+            await client.call("appliance", state, reply=Done)
+        except (RemoteError, Unreachable, PeerError):
+            self._told = None
+            self._due.set()  # asked again
+            return False
+        self._told = state
+        return True
+
+    def _lost(self) -> None:
+        self._told = None
+        self._due.set()
+
+
+def state_of(boss: Supervisor) -> ApplianceState:
+    """The appliance as it stands."""
+    lives = boss.workers.lives
+    told = {name: boss.control.told(name) for name in lives}
+    workers = (
+        WorkerState(name, lives[name].state is State.READY, health.policy_version if health else 0)
+        for name, health in sorted(told.items())
+    )
+    return ApplianceState(
+        phase=boss.phase,
+        stage=boss.control.stage.value,
+        version=boss.control.current.version,
+        proxy=boss.addresses.get("proxy", ""),
+        gateway=boss.addresses.get("gateway", ""),
+        workers=tuple(workers),
+        sensors=tuple(SensorState(one.name, one.source, one.state, one.problem) for one in boss.sensors.states()),
+        problems=tuple(boss.problems),
+        routes=tuple(boss.config.gateway.routes),
+    )

@@ -70,6 +70,7 @@ class Control:
         self._version, self._stage = now, self._read_stage()
         if self._server is not None:
             self._server.publish(control.SNAPSHOT, Snapshot(now))
+        self._supervisor.tell()
 
     def status(self) -> Status:
         """The whole as it stands."""
@@ -86,14 +87,29 @@ class Control:
             proxy=boss.addresses["proxy"],
             gateway=boss.addresses["gateway"],
             state_dir=boss.config.state_dir,
-            restarts=boss.store.restarts + boss.workers.restarts,
+            restarts=boss.store.restarts + boss.workers.restarts + boss.sensors.restarts,
             children=tuple(self._child(name) for name in sorted(boss.children)),
             problems=tuple(boss.problems),
+            sensors=boss.sensors.states(),
         )
+
+    def told(self, worker: str) -> Health | None:
+        """What a worker has told last."""
+        return self._told.get(worker)
+
+    @property
+    def current(self) -> Snapshot:
+        """The policy snapshot that is current."""
+        return Snapshot(self._version)
+
+    @property
+    def stage(self) -> Stage:
+        """Its stage."""
+        return self._stage
 
     def _child(self, name: str) -> ChildStatus:
         boss, told = self._supervisor, self._told.get(name)
-        life = (boss.store if name == "store" else boss.workers).lives[name]
+        life = boss.plan_of(name).lives[name]
         seconds = round(time.monotonic() - life.since, 1)
         if told is None:
             return ChildStatus(name, boss.children[name].pid, life.state, seconds)
@@ -119,17 +135,21 @@ class Control:
     async def _hello(self, request: control.Hello, _body: bytes, peer: Peer) -> Reply:
         self._check(request.worker, peer)
         self._told[request.worker] = Health(request.worker, request.policy_version)
+        self._supervisor.tell()
         return Reply(Snapshot(self._version))
 
     async def _health(self, request: Health, _body: bytes, peer: Peer) -> Reply:
         self._check(request.worker, peer)
-        self._told[request.worker] = request
+        before, self._told[request.worker] = self._told.get(request.worker), request
+        if before is None or before.policy_version != request.policy_version:
+            self._supervisor.tell()
         return Reply(Done())
 
     async def _applied(self, request: control.Applied, _body: bytes, peer: Peer) -> Reply:
         self._check(request.worker, peer)
         before = self._told.get(request.worker, Health(request.worker))
         self._told[request.worker] = Health(request.worker, request.policy_version, before.active, before.journal_fill)
+        self._supervisor.tell()
         return Reply(Done())
 
     async def _published(self, _request: control.Published, _body: bytes, _peer: Peer) -> Reply:

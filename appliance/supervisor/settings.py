@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from appliance.supervisor.evidence import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from appliance.config.schema import Config
     from appliance.model.names import Stage
+    from appliance.supervisor.sensors import Source
     from appliance.supervisor.supervisor import Supervisor
 
 
@@ -32,6 +33,12 @@ class Programs:
         """A proxy worker. `-O`: a quarter of mitmproxy's time goes to assertions and type checks of its own records."""
         fds = ["--proxy-fd", str(proxy_fd), "--gateway-fd", str(gateway_fd)]
         return [sys.executable, "-I", "-O", "-m", "addons.launch", "--run-dir", config.run_dir, "--worker", name, *fds]
+
+    def sensor(self, config: Config, name: str, source: Source, listeners: Mapping[str, str]) -> list[str]:
+        """A sensor. `listeners`: name to address and port, as they are bound."""
+        argv = [sys.executable, "-I", "-O", "-m", "discovery.launch", "--run-dir", config.run_dir, "--name", name]
+        places = [word for listener, place in listeners.items() for word in ("--listener", f"{listener}={place}")]
+        return [*argv, f"--{source.kind}={source.name}", *places]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 Owns: the order of start and stop, and the one loop that turns plans into processes. Order of a start: folders and
 locks, safe addresses, listeners (from here on nobody is refused), site key, journals, authority, policy,
-control.sock, store, recovery of dead journals beside it, counters, workers. Order of a stop: listeners, workers
-(drain), last recovery, store. Rules: what fails before the first worker serves stops the start with one sentence;
-afterwards nothing but a request stops it. All decisions about lives are the plans'.
+control.sock, store, recovery of dead journals beside it, counters, workers and sensors. Order of a stop: listeners,
+workers (drain), sensors, last recovery, store. Rules: what fails before the first worker serves stops the start with
+one sentence, but for a sensor, which is only told; afterwards nothing but a request stops it. All decisions about lives
+are the plans'.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, override
 
+from appliance.bus import ownflows
 from appliance.bus.tasks import cancel, spawn
 from appliance.config.effective import write_effective
 from appliance.model.errors import OperatorError
@@ -30,7 +32,8 @@ from appliance.supervisor.instance import Instance, make_folders
 from appliance.supervisor.log import pass_on
 from appliance.supervisor.plan import Action, Drain, Kill, Plan, Start
 from appliance.supervisor.recovery import Recovery
-from appliance.supervisor.relay import relay
+from appliance.supervisor.relay import Teller, relay
+from appliance.supervisor.sensors import Sensors
 from appliance.supervisor.service import Control
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ WATCH_S: Final = 1.0  # between looks at the current snapshot, should the store'
 LAST_RECOVERY_S: Final = 10.0
 TAKEOVER_S: Final = 15.0  # how long the store may be kept waiting by a killed supervisor's store
 STORE_DRAIN_S: Final = 20.0
+SENSORS_S: Final = 10.0  # how long `up` waits for sensors to capture or to say why not
+CAPTURES: Final = "captures"  # folder below run_dir: how far sensors have read which file
 _START_TRIES: Final = 4
 _USAGE: Final = 2  # exit code of a child whose operator must act
 
@@ -63,12 +68,14 @@ class Supervisor(Listener):
         self.addresses: dict[str, str] = {}
         self.store = Plan("store", 1, overlap=False, drain_s=STORE_DRAIN_S)
         self.workers = Plan("w", config.worker_count, overlap=True, drain_s=config.drain_s)
+        self.sensors = Sensors(config)
+        self._teller = Teller(self)
         self.control = Control(self)
         self._recovery = Recovery(self)
         self._plans: list[Plan] = []
         self._changed, self._changing = asyncio.Event(), asyncio.Lock()
         self._fatal: OperatorError | None = None
-        self._stopping = self._upgrading = False
+        self._stopping = self._upgrading = self._sensing = False
         self.lifeline: tuple[int, int] = (-1, -1)
         self.instance: Instance | None = None
         self.retired: list[socket.socket] = []
@@ -86,10 +93,12 @@ class Supervisor(Listener):
                 spawn(self._recovery.forever(), "recovery"),
                 spawn(self._watch_policy(), "policy watch"),
                 spawn(relay(Path(self.config.run_dir), self.control.look_at_policy), "snapshot relay"),
+                spawn(self._teller.forever(), "state relay"),
             ]
             await self._start_children()
             if not self._stopping:
                 self.phase = "up"
+                self.tell()
                 self.settings.announce(self)
             while not self._stopping:
                 await self._steer(lambda: self._stopping or self._upgrading)
@@ -116,6 +125,7 @@ class Supervisor(Listener):
         self.notes = await asyncio.to_thread(self.settings.evidence.prepare, config, asked)
         self.workers.taken = self.settings.evidence.living(config) - set(self.children)
         write_effective(config, Path(config.run_dir))
+        prepare_sensing(Path(config.run_dir), fresh=inherited is None)
         self._handle_signals()
         await self.control.start()
 
@@ -124,7 +134,10 @@ class Supervisor(Listener):
         now = time.monotonic()
         for heir in inherited.children:
             self.children[heir.name] = Child(heir.name, heir.pid, heir.stderr, self)
-            (self.store if heir.kind == "store" else self.workers).adopt([heir.name], now)
+            if heir.kind in (self.store.kind, self.workers.kind):
+                (self.store if heir.kind == self.store.kind else self.workers).adopt([heir.name], now)
+            else:
+                self.sensors.adopt(heir.name, now)
 
     def name_addresses(self) -> None:
         """Note where the listeners are, for status and after they are closed."""
@@ -136,11 +149,15 @@ class Supervisor(Listener):
         self._recovery.due()  # the store is there: ship what the dead left
         while not await self._recovery.counters() and not self._stopping:
             await self._steer(lambda: self._stopping or self.store.settled)
-        self._plans = [self.store, self.workers]
+        self._plans, self._sensing = [self.store, self.workers], True
         await self._steer(lambda: self._stopping or self.workers.settled)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SENSORS_S):
+                await self._steer(lambda: self._stopping or self.sensors.settled)
 
     async def _finish(self) -> None:
         self.phase, self._fatal = "draining", None
+        self.tell()
         if self.children:
             _log.info("draining")
         for sock in (*self.listeners.values(), *self.retired):
@@ -148,6 +165,8 @@ class Supervisor(Listener):
         self.workers.stop()
         self._plans = [self.store, self.workers]
         await self._steer(lambda: not self.workers.lives)
+        self.sensors.stop()
+        await self._steer(lambda: self.sensors.ended)
         if self.store.serving:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_RECOVERY_S):
@@ -167,9 +186,14 @@ class Supervisor(Listener):
         """Drain and end. Asked a second time, or with `now`: end the children at once."""
         if now or self._stopping:
             self.workers.hurry()
+            self.sensors.hurry()
             self.store.hurry()
         self._stopping = True
         self._changed.set()
+
+    def tell(self) -> None:
+        """What analysts are told of the appliance may have changed."""
+        self._teller.due()
 
     def upgrade(self) -> None:
         """Become the program on disk; it then rolls the children."""
@@ -181,6 +205,7 @@ class Supervisor(Listener):
         async with self._changing:
             told = await reload(self)
         self._changed.set()
+        self.tell()
         return told
 
     # events of children
@@ -189,8 +214,10 @@ class Supervisor(Listener):
     def ready(self, name: str) -> None:
         plan = self.plan_of(name)
         plan.ready(name, time.monotonic())
+        self.sensors.ready(name)
         if plan is self.store:
             self._recovery.due()
+        self.tell()
         _log.info("%s is ready", name)
         self._changed.set()
 
@@ -203,10 +230,15 @@ class Supervisor(Listener):
         plan, child = self.plan_of(name), self.children.pop(name)
         asked = plan.exited(name, time.monotonic())
         self.control.forget(name)
-        _log.log(logging.INFO if asked else logging.ERROR, "%s (pid %d) ended: %s", name, child.pid, describe(status))
+        calm = asked or (status == 0 and plan not in (self.store, self.workers))  # a file that was read to its end
+        _log.log(logging.INFO if calm else logging.ERROR, "%s (pid %d) ended: %s", name, child.pid, describe(status))
         self._recovery.due()
-        if not asked and self.phase == "starting" and not self._may_wait(name):
+        if plan not in (self.store, self.workers):
+            if told := self.sensors.exited(name, status, _words(last), asked=asked):
+                self.problem(told)
+        elif not asked and self.phase == "starting" and not self._may_wait(name):
             self._judge_start(plan, name, status, last)
+        self.tell()
         self._changed.set()
 
     def _judge_start(self, plan: Plan, name: str, status: int, last: str) -> None:
@@ -223,7 +255,9 @@ class Supervisor(Listener):
 
     def plan_of(self, name: str) -> Plan:
         """The plan that a child belongs to."""
-        return self.store if name == "store" else self.workers
+        if name == self.store.kind:
+            return self.store
+        return self.sensors.plan_of(name) or self.workers
 
     # the loop
 
@@ -234,7 +268,7 @@ class Supervisor(Listener):
                 raise self._fatal
             self._changed.clear()
             self._close_retired()
-            waits = [self._act(plan) for plan in self._plans]
+            waits = [self._act(plan) for plan in [*self._plans, *(self.sensors.plans if self._sensing else ())]]
             if done():
                 return
             with contextlib.suppress(TimeoutError):
@@ -261,6 +295,9 @@ class Supervisor(Listener):
         fds = tuple(sock.fileno() for sock in (self.listeners["proxy"], self.listeners["gateway"]))
         if plan is self.store:
             argv, fds = self.settings.programs.store(self.config), ()
+        elif plan is not self.workers:
+            source = self.sensors.source_of(name)
+            argv, fds = self.settings.programs.sensor(self.config, name, source, self.addresses), ()
         else:
             argv = self.settings.programs.worker(self.config, name, *fds)
         try:
@@ -311,6 +348,16 @@ class Supervisor(Listener):
         if text not in self.problems:
             _log.error("%s", text)
             self.problems = [*self.problems[-19:], text]
+            self.tell()
+
+
+def prepare_sensing(run_dir: Path, *, fresh: bool) -> None:
+    """What workers and sensors share; `fresh`: capture files count as unread."""
+    ownflows.create(run_dir)
+    folder = run_dir / CAPTURES
+    if fresh and folder.is_dir():
+        for note in folder.iterdir():
+            note.unlink(missing_ok=True)
 
 
 def _words(last: str) -> str:

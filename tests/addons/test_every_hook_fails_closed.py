@@ -16,6 +16,7 @@ from addons.failclosed import HOOKS
 from addons.follow import FollowAddon
 from addons.gateway import GatewayAddon
 from addons.identity import IdentityAddon
+from addons.portal import PortalAddon
 from addons.refusals import RefusalsAddon
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
@@ -33,8 +34,8 @@ SECRET = "maria.keller@corp-mail.com"
 BODY = {"model": "stand-in", "messages": [{"role": "user", "content": f"mail {SECRET} now"}]}
 PATH = "/v1/chat/completions"
 ADDONS = (
-    IdentityAddon, GatewayAddon, EgressAddon, TlsAddon, ExchangeAddon, StreamingAddon, RefusalsAddon, FollowAddon,
-    ShippingAddon,
+    IdentityAddon, GatewayAddon, EgressAddon, TlsAddon, PortalAddon, ExchangeAddon, StreamingAddon, RefusalsAddon,
+    FollowAddon, ShippingAddon,
 )  # fmt: skip
 BREAKABLE = [
     (addon, name)

@@ -106,3 +106,14 @@ async def test_a_resolver_that_never_answers_is_a_timeout():
 def test_a_bad_map_is_refused(hosts):
     with pytest.raises(OperatorError, match=r"egress\.hosts"):
         Dialler(hosts)
+
+
+async def test_a_connection_is_told_before_its_first_byte(port):
+    told = []
+    dialler = Dialler({"a.test:443": f"127.0.0.1:{port}"}, opened=lambda near, far: told.append((near, far)))
+    reader, writer = await dialler.connect("a.test", 443)
+    assert told == [(writer.get_extra_info("sockname")[:2], ("127.0.0.1", port))]
+    await closed((reader, writer))
+    with pytest.raises(DialError):
+        await Dialler({"b.test:443": "127.0.0.1:1"}, opened=lambda *_: told.append("b")).connect("b.test", 443)
+    assert "b" not in told

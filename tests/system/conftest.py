@@ -36,12 +36,13 @@ class Appliance:
             f"state_dir: {folder}/state\nrun_dir: {folder}/run\nstage: {stage}\nworkers: {workers}\ndrain_s: 3\n"
             f"egress:\n  ca_bundle: {provider.ca}\n  hosts: {{'{HOST}:443': '127.0.0.1:{provider.port}'}}\n{extra}"
         )
+        self.before: list[str] = []  # what the command line of `gnomon up` is put behind
         self.process: subprocess.Popen | None = None
         self.lines: list[str] = []
 
     def up(self) -> "Appliance":
         self.process = subprocess.Popen(
-            [*GNOMON, "up", "--json", "--config", str(self.config)],
+            [*self.before, *GNOMON, "up", "--json", "--config", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,

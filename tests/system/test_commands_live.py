@@ -128,8 +128,8 @@ def test_config(gnomon):
         ("workrs: 2\n", ":3: "),
         ("gateway: {routes: {openai: {service: nobody, target: 'https://api.openai.com'}}}\n", "catalogue"),
         (
-            "gateway: {routes: {openai: {service: openai, target: 'https://api.openai.com', credential: 'held:x'}}}\n",
-            "held:NAME is not available",
+            "gateway: {routes: {openai: {service: openai, target: 'https://api.openai.com', credential: 'held:X'}}}\n",
+            "never write a key here",
         ),
         ("policy: {file: nowhere.yaml}\n", "no such file"),
     ):

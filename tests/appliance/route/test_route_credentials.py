@@ -23,11 +23,21 @@ from appliance.route.credentials import caller_key, fingerprint, strip_headers, 
         b"My-Client-Secret",
         b"X-Auth-Token",
         b"Referer",
+        b"X_Api_Key",
+        b"X-Forwarded-Authorization",
+        b"X-Acme-Token",
     ],
 )
 def test_credentials_go(name: bytes) -> None:
     kept = ((b"Host", b"x"), (b"Content-Type", b"application/json"), (b"OpenAI-Beta", b"a"), (b"Accept", b"*/*"))
     assert strip_headers((*kept[:2], (name, b"sk-hidden"), *kept[2:])) == kept
+
+
+def test_a_key_that_is_repeated_by_another_name_goes_too() -> None:
+    kept = ((b"x-trace", b"sk-other"), (b"x-short", b"1"))
+    twice = ((b"Authorization", b"Bearer sk-hidden-1"), (b"x-debug", b"curl -H 'Bearer sk-hidden-1'"))
+    assert strip_headers((*kept, *twice)) == kept
+    assert strip_headers(((b"x-api-key", b"1"), *kept)) == kept  # too short to be told from other text
 
 
 @pytest.mark.parametrize(
@@ -36,6 +46,7 @@ def test_credentials_go(name: bytes) -> None:
         ("/v1/x", "/v1/x"),
         ("/v1/x?", "/v1/x"),
         ("/v1/x?key=s", "/v1/x"),
+        ("/v1/x?client_secret=s&x-api-key=s&api%5Ftoken=s", "/v1/x"),
         ("/v1/x?a=1&KEY=s&b=%20", "/v1/x?a=1&b=%20"),
         ("/v1/x?%6bey=s&a", "/v1/x?a"),
         ("/v1/x?api-key=s&api-version=2024", "/v1/x?api-version=2024"),

@@ -4,7 +4,12 @@ import duckdb
 import pytest
 
 from appliance.journal.record import Mark, encode_line, genesis
-from appliance.model.event import Event
+from appliance.model.catalogue import Catalogue, Service
+from appliance.model.event import Event, Observed
+from appliance.model.names import Leg, ObservationKind, Surface, Transport
+from appliance.store.finding_pages import FindingsRequest
+from appliance.store.finding_queries import findings as listed
+from appliance.store.findings import Findings
 from appliance.store.ingest import Ingest
 from appliance.store.owner import Owner, Settings
 from appliance.store.schema import load_migrations, migrate
@@ -88,3 +93,91 @@ def clock():
 @pytest.fixture
 def ingest(connection, clock):
     return Ingest(connection, clock, 99)
+
+
+CATALOGUE = Catalogue(
+    (
+        Service(
+            id="openai", name="OpenAI API", owner="OpenAI", category="model_api", domains=(".api.openai.com",),
+            dialect="openai.chat", confidence=0.95,
+        ),
+        Service(
+            id="chatgpt", name="ChatGPT", owner="OpenAI", category="assistant", surface=Surface.WEB,
+            domains=(".chatgpt.com",), confidence=1.0,
+        ),
+    ),
+    "v1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def catalogue():
+    return CATALOGUE
+
+
+@pytest.fixture(scope="session")
+def observed():
+    """One observation: a ClientHello past the appliance, unless told otherwise."""
+
+    def make(**changed):
+        said = {
+            "ts": NOW, "sensor": "s0", "source": "eth0", "seen": ObservationKind.TLS, "transport": Transport.TCP,
+            "leg": Leg.DIRECT, "client": "a_1", "server": "192.0.2.1", "port": 443, "service": "chatgpt",
+            "category": "assistant", "surface": Surface.WEB, "confidence": 0.9, "name": "chatgpt.com",
+        }  # fmt: skip
+        return Observed(**said | changed)
+
+    return make
+
+
+class Desk:
+    """Findings with their ingest, over one connection, as the store's writer uses them."""
+
+    def __init__(self, connection, clock, catalogue, life):
+        self.connection, self.clock, self.catalogue = connection, clock, catalogue
+        self.changes, self.faults = [], []
+        self.journal = life("w0")
+        self.restart()
+
+    def restart(self):
+        self.findings = Findings(
+            self.connection,
+            self.catalogue,
+            self.clock,
+            on_change=lambda: self.changes.append(1),
+            on_fault=lambda *told: self.faults.append(told),
+        )
+        self.ingest = Ingest(self.connection, self.clock, 99, self.findings)
+        self.findings.begin(self.ingest.position)
+
+    def take(self, *events):
+        """Taken in and on disk; not folded."""
+        first = len(self.journal.lines) + 1
+        self.journal.add(*events)
+        (outcome,) = self.ingest.commit([self.journal.frame(first)])
+        assert outcome.acked == len(self.journal.lines)
+
+    def fold(self):
+        while self.findings.pending:
+            self.findings.fold()
+
+    def see(self, *events):
+        self.take(*events)
+        self.fold()
+        return self.rows()
+
+    def rows(self):
+        """Findings by kind and subject."""
+        _, found = listed(self.connection, FindingsRequest(limit=500))
+        return {(row.kind.value, row.subject): row for row in found}
+
+    def one(self, subject="chatgpt", kind="service_in_use"):
+        return self.rows()[kind, subject]
+
+
+@pytest.fixture
+def desk(connection, clock, catalogue, life):
+    connection.execute("INSERT INTO folded VALUES (0)")  # emptied with all other tables
+    desk = Desk(connection, clock, catalogue, life)
+    yield desk
+    assert desk.faults == []

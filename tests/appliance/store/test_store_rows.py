@@ -51,11 +51,25 @@ def with_facts(**changed):
         (msgspec.structs.replace(closed("x", 1.0), coverage=Coverage(4, 5)), "add up"),
         (msgspec.structs.replace(closed("x", 1.0), response_bytes=2**64), "outside"),
         (Tunnelled(1.0, "w0", 1, 2**63, 0), "outside"),
+        ({"count": 0}, "no sighting"),
+        ({"count": -3}, "outside"),
+        ({"confidence": 1.5}, "confidence"),
+        ({"port": -1}, "outside"),
+        ({"ts": -1.0}, "time"),
+        ({"until": 1e18}, "time"),
     ],
 )
-def test_what_breaks_a_law_does_not_become_a_row(event, why):
+def test_what_breaks_a_law_does_not_become_a_row(event, why, observed):
     with pytest.raises(Misfit, match=why):
-        row_of(ORIGIN, event)
+        row_of(ORIGIN, observed(**event) if isinstance(event, dict) else event)
+
+
+def test_groups_stand_one_a_line():
+    assert row_of(ORIGIN, with_facts(groups=("board", "a b"))).groups == "board\na b"
+
+
+def test_an_observation_ends_no_earlier_than_it_begins(observed):
+    assert row_of(ORIGIN, observed(ts=50.0, until=0.0)).until == 50.0
 
 
 def test_a_request_without_a_body_needs_no_coverage():

@@ -26,6 +26,9 @@ class StandIns(Programs):
     def worker(self, config, name, proxy_fd, gateway_fd):
         return [sys.executable, "-I", CHILD, config.run_dir, name, str(proxy_fd), str(gateway_fd)]
 
+    def sensor(self, config, name, *_):
+        return [sys.executable, "-I", CHILD, config.run_dir, name]
+
 
 class NoEvidence(Evidence):
     def prepare(self, *_):

@@ -1,0 +1,1 @@
+"""Findings: pure rules from events and decisions to what an analyst sees."""

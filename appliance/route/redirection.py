@@ -1,0 +1,108 @@
+"""Whether a service's calls can be redirected to a route: one owner of the rule, for decisions and for requests.
+
+Rules: pure; the answer is words for a person, or None where nothing stands in the way. A redirect leads to a route of
+the gateway whose service speaks the same dialect; what cannot be followed is refused and never passes. The client's
+credentials stay with the owner that it asked: `sends` tells whose key goes along.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from appliance.model.catalogue import Catalogue, Service
+from appliance.model.names import CredentialMode, Surface
+from appliance.route.held import held_name
+from appliance.route.native import reads
+
+
+class Route(Protocol):
+    """A gateway route, as far as a redirect asks (appliance.config.schema.RouteEntry)."""
+
+    @property
+    def service(self) -> str:
+        """Catalogue id of what is behind it."""
+
+    @property
+    def credential(self) -> str:
+        """client, none, or held:NAME."""
+
+
+class Sends(StrEnum):
+    """Whose key goes along with a redirected request."""
+
+    CLIENT = "client"  # the client's own: the owner stays the same
+    HELD = "held"  # the route's
+    NOTHING = "nothing"
+
+
+def why_not(
+    service: Service | None,
+    route: str,
+    routes: Mapping[str, Route],
+    catalogue: Catalogue,
+    held: Collection[str],
+) -> str | None:
+    """Why calls of `service` cannot be redirected to `route`; None: they can.
+
+    `service` None: the catalogue does not know it. `held`: names of the held credentials that are there.
+    """
+    entry = routes.get(route)
+    if not route or entry is None:
+        return f"route {route or '(none)'} is not configured; routes: {', '.join(sorted(routes)) or 'none'}"
+    if service is None:
+        return "the catalogue does not know this service: its calls are not governed and cannot be redirected"
+    if service.surface not in (Surface.API, Surface.AGENT):
+        return f"{service.name} is used by way of {service.surface}: pages cannot be redirected; coach or block it"
+    if service.dialect is None:
+        return f"the calls of {service.name} are in no dialect that can be redirected; coach or block it"
+    return _route_fault(service, route, entry, catalogue) or key_missing(route, entry, held)
+
+
+def _route_fault(service: Service, route: str, entry: Route, catalogue: Catalogue) -> str | None:
+    there = catalogue.services.get(entry.service)
+    if there is None:
+        return f"route {route} leads to {entry.service}, which the catalogue does not know"
+    if there.dialect != service.dialect:
+        spoken = there.dialect or "no dialect that can be redirected to"
+        return f"route {route} speaks {spoken}, {service.name} speaks the dialect {service.dialect}"
+    return None
+
+
+def key_missing(route: str, entry: Route, held: Collection[str]) -> str | None:
+    """Why the route's own key cannot be sent; None: it can, or the route has none."""
+    if not entry.credential.startswith(CredentialMode.HELD.value):
+        return None
+    name = held_name(entry.credential)
+    if name is not None and name in held:
+        return None
+    told = name or "(not a name)"
+    mend = f"run: gnomon credential set {told}, then gnomon reload"
+    return f"route {route} needs the held credential {told}, which is not there; {mend}"
+
+
+def sends(service: Service, entry: Route, catalogue: Catalogue) -> Sends:
+    """Whose key goes along when calls of `service` are redirected to `entry`."""
+    if held_name(entry.credential) is not None:
+        return Sends.HELD
+    there = catalogue.services.get(entry.service)
+    same_owner = there is not None and there.owner == service.owner
+    return Sends.CLIENT if same_owner and entry.credential == CredentialMode.CLIENT.value else Sends.NOTHING
+
+
+def caution(service: Service, route: str, routes: Mapping[str, Route], catalogue: Catalogue) -> str | None:
+    """What an analyst should know of a redirect that is possible; None: nothing."""
+    entry = routes.get(route)
+    if entry is None or sends(service, entry, catalogue) is not Sends.NOTHING:
+        return None
+    return f"route {route} sends no key: the clients' own stay here; give it credential held:NAME where it needs one"
+
+
+def why_not_request(service: Service, api: str | None, method: str, path: str) -> str | None:
+    """Why one request cannot follow although its service can. `api`: the dialect that its body was read as."""
+    dialect = service.dialect
+    if dialect is None or api == dialect:
+        return None
+    bare = path.partition("?")[0]
+    if api is None and method in ("GET", "HEAD") and bare in reads(service):
+        return None
+    return f"only calls in the dialect {dialect} can be redirected, and this request is none"

@@ -1,0 +1,82 @@
+"""The figures for the page for people, read from a finished export: what it shows is what the page tells.
+
+Rules: fixed statements over the views; every list is bounded; nothing is read from the evidence file itself.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from appliance.store.export_wire import (
+    CountLine,
+    CoverageLine,
+    DecisionLine,
+    ExportInfo,
+    ExportSummary,
+    FindingLine,
+    ReasonLine,
+    SensorLine,
+    UsageLine,
+)
+
+MAX_LINES: Final = 50
+
+type Ask = Callable[[str], list[tuple[Any, ...]]]
+
+_FINDINGS: Final = f"""SELECT {", ".join(FindingLine.__struct_fields__)} FROM v_findings
+  ORDER BY list_position(['critical', 'high', 'medium', 'low', 'info'], severity), last_seen DESC, id"""  # noqa: S608 - names of our record
+_DECISIONS: Final = """SELECT number, ts, author, role, decision, service, surface, route, reason, expires, undoes, undone,
+  coalesce(json_array_length(body, '$.scope.principals'), 0), coalesce(json_array_length(body, '$.scope.groups'), 0),
+  coalesce(json_array_length(body, '$.scope.clients'), 0) FROM v_decisions ORDER BY number DESC"""
+_USAGE: Final = """SELECT service, count(*), count(DISTINCT principal), CAST(sum(request_bytes) AS BIGINT),
+  CAST(coalesce(sum(response_bytes), 0) AS BIGINT), CAST(coalesce(sum(input_tokens), 0) AS BIGINT),
+  CAST(coalesce(sum(output_tokens), 0) AS BIGINT)
+  FROM v_exchanges GROUP BY service ORDER BY count(*) DESC, service"""
+_COVERAGE: Final = """SELECT service, exchanges, incomplete, CAST(bytes AS BIGINT), CAST(structure AS BIGINT),
+  CAST(scanned AS BIGINT), CAST(unscanned AS BIGINT), CAST(opaque AS BIGINT)
+  FROM v_coverage ORDER BY exchanges DESC, service"""
+_REASONS: Final = """SELECT kind, entry.key, count(*), CAST(sum(CAST(entry.value AS BIGINT)) AS BIGINT) AS bytes FROM (
+  SELECT 'unscanned' AS kind,
+    unnest(map_entries(CAST(json_extract(coverage, '$.text_unscanned') AS MAP(VARCHAR, BIGINT)))) AS entry
+    FROM v_exchanges
+  UNION ALL SELECT 'opaque', unnest(map_entries(CAST(json_extract(coverage, '$.opaque') AS MAP(VARCHAR, BIGINT))))
+    FROM v_exchanges)
+  GROUP BY 1, 2 ORDER BY bytes DESC, 1, 2"""
+_STAGES: Final = "SELECT stage, NULL, count(*) FROM v_exchanges GROUP BY 1 ORDER BY 3 DESC, 1"
+_OUTCOMES: Final = "SELECT effective, outcome, count(*) FROM v_exchanges GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+_STATES: Final = "SELECT state, severity, count(*) FROM v_findings GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+_REFUSALS: Final = "SELECT reason, NULL, count(*) FROM v_refusals GROUP BY 1 ORDER BY 3 DESC, 1"
+_NOTICES: Final = """SELECT note, severity, count(*) FROM v_notices GROUP BY 1, 2
+  ORDER BY list_position(['alarm', 'warning', 'info'], severity), 3 DESC, 1"""
+_SENSORS: Final = """SELECT sensor, source, min(ts), max(greatest(ts, until)), CAST(sum("count") AS BIGINT),
+  CAST(coalesce(sum("count") FILTER (WHERE leg = 'direct'), 0) AS BIGINT)
+  FROM v_observations GROUP BY 1, 2 ORDER BY 5 DESC, 1, 2"""
+_TUNNELS: Final = """SELECT CAST(coalesce(sum(tunnels), 0) AS BIGINT),
+  CAST(coalesce(sum(bytes_up + bytes_down), 0) AS BIGINT) FROM tunnels"""
+
+
+def summarise(ask: Ask, info: ExportInfo) -> ExportSummary:
+    """The figures; `ask` runs one statement on the connection that uses the export."""
+
+    def lines[T: msgspec.Struct](kind: type[T], statement: str) -> tuple[T, ...]:
+        return tuple(kind(*row) for row in ask(f"{statement} LIMIT {MAX_LINES}"))
+
+    has_findings, has_observations = "v_findings" in info.rows, "v_observations" in info.rows
+    tunnels, tunnel_bytes = ask(_TUNNELS)[0]
+    return ExportSummary(
+        info=info,
+        stages=lines(CountLine, _STAGES),
+        findings=lines(FindingLine, _FINDINGS) if has_findings else (),
+        findings_by_state=lines(CountLine, _STATES) if has_findings else (),
+        decisions=lines(DecisionLine, _DECISIONS),
+        outcomes=lines(CountLine, _OUTCOMES),
+        usage=lines(UsageLine, _USAGE),
+        coverage=lines(CoverageLine, _COVERAGE),
+        reasons=lines(ReasonLine, _REASONS),
+        refusals=lines(CountLine, _REFUSALS),
+        notices=lines(CountLine, _NOTICES),
+        sensors=lines(SensorLine, _SENSORS) if has_observations else (),
+        tunnels=tunnels,
+        tunnel_bytes=tunnel_bytes,
+    )

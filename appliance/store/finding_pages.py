@@ -1,0 +1,232 @@
+"""Requests and rows of the queries over findings and observations, shared by clients and the store.
+
+Rules: as in appliance/store/pages.py. Findings are ordered by severity, then by last sighting, newest first, and paged
+by that key; a `text` filter is a plain substring, never a pattern.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from appliance.model.decision import Proposal
+from appliance.model.finding import Finding, FindingKey
+from appliance.model.names import FindingKind, FindingState, Governance, Severity, Surface
+from appliance.store.pages import Filter, Limit, PageRequest
+from appliance.store.wire import Name, Request
+
+FINDINGS: Final = "findings"  # push topic on analyst.sock: findings have changed; at most one push each 50 ms
+APPLIANCE: Final = "appliance"  # push topic on analyst.sock: state of the appliance (ApplianceState)
+MAX_EVIDENCE: Final = 50  # per finding
+MAX_PARTIES: Final = 100  # of each kind in one answer
+
+
+class FindingsRequest(Request, frozen=True):
+    """Verb `findings`. `text` is looked for in name, subject, owner and category, without case."""
+
+    limit: Limit = 100
+    before: FindingKey | None = None
+    states: tuple[FindingState, ...] = ()
+    kinds: tuple[FindingKind, ...] = ()
+    governance: Governance | None = None
+    severity: Severity | None = None  # at least
+    surface: Surface | None = None
+    text: Filter = None
+    since: float | None = None  # last seen at or after
+
+
+class FindingsHead(msgspec.Struct, frozen=True):
+    """Head of the answer to `findings`; the body is a JSON array of `Finding`. `total`: of all that fit the filters."""
+
+    rows: int
+    total: int
+    next: FindingKey | None = None
+
+
+class FindingRequest(Request, frozen=True):
+    """Verb `finding`. Answered with `FindingDetail` as head, no body; 404 when there is none."""
+
+    finding: Name
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A person or a host that a finding affects. `digest`: p_ or a_; clear values by verb `persons`."""
+
+    digest: str
+    kind: str  # person | host
+    first_seen: float
+    last_seen: float
+    governed: int
+    bypass: int
+    hints: int
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One reason for a finding, kept once per suppression interval. `n`: the event's row number."""
+
+    n: int
+    ts: float
+    source: str  # observation source, or the worker
+    kind: str  # tls, dns, http, ..., exchange, refusal
+    client: str
+    text: str
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """One step of a finding's state machine. `decision` None: an analyst's mark, or time."""
+
+    ts: float
+    author: str
+    before: FindingState
+    after: FindingState
+    decision: int | None
+    reason: str
+
+
+class FindingDetail(msgspec.Struct, frozen=True):
+    """Everything about one finding. Lists are newest first and bounded; `series`: sightings per hour, last 48 hours."""
+
+    finding: Finding
+    people: tuple[Party, ...]
+    hosts: tuple[Party, ...]
+    evidence: tuple[Evidence, ...]
+    history: tuple[StateChange, ...]
+    series: tuple[int, ...]
+
+
+class TriageRequest(Request, frozen=True):
+    """Verb `triage`: mark a finding as looked at. `expected`: the state that the analyst saw (409 otherwise)."""
+
+    finding: Name
+    expected: FindingState
+    reason: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class ObservationsRequest(PageRequest, frozen=True):
+    """Verb `observations`: pages keyed by `n`."""
+
+    service: Filter = None
+    client: Filter = None
+    seen: Filter = None
+    source: Filter = None
+    leg: Filter = None
+
+
+class ObservationSummary(msgspec.Struct, frozen=True):
+    """One stored observation. `count` sightings from `ts` to `until`."""
+
+    n: int
+    ts: float
+    until: float
+    count: int
+    sensor: str
+    source: str
+    seen: str
+    transport: str
+    leg: str
+    client: str
+    server: str
+    port: int
+    service: str
+    category: str
+    surface: str
+    confidence: float
+    name: str
+    ja4: str | None
+    user_agent: str | None
+
+
+class PreviewRequest(Request, frozen=True):
+    """Verb `preview`: what `proposal` would have done to what is stored since `since` (epoch seconds)."""
+
+    proposal: Proposal
+    since: float = 0.0
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """Answer to `preview`. `refusal`: why `decide` would refuse the proposal; the counts stand all the same.
+
+    `exchanges` are those in the proposal's reach, `changed` those that would have been treated otherwise than they were
+    (in stage enforce), `past` the sightings in its reach that went past the appliance: no decision at the proxy can
+    touch them. `running`: exchanges under way now that would be ended.
+    """
+
+    refusal: str | None
+    exchanges: int
+    changed: int
+    people: int
+    hosts: int
+    past: int
+    past_hosts: int
+    running: int
+    by_effect: dict[str, int] = {}  # effective disposition then: exchanges
+
+
+class OverviewRequest(Request, frozen=True):
+    """Verb `overview`. `since`: epoch seconds."""
+
+    since: float = 0.0
+
+
+class TopService(msgspec.Struct, frozen=True):
+    """A service by use."""
+
+    service: str
+    name: str
+    exchanges: int
+    bypass: int
+    people: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """Answer to `overview`: findings by state and severity now; exchanges and sightings since `since`."""
+
+    by_state: dict[str, int]
+    by_severity: dict[str, int]  # of those that are new or triaged
+    exchanges: int
+    refused: int
+    redacted: int
+    observations: int
+    bypass: int
+    people: int
+    hosts: int
+    top: tuple[TopService, ...]
+    alarms: int  # notices of severity alarm
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A proxy worker. `applied`: the policy snapshot that it judges by."""
+
+    name: str
+    ready: bool
+    applied: int = 0
+
+
+class SensorState(msgspec.Struct, frozen=True):
+    """A sensor. `state`: starting | capturing | finished | failed; `problem`: one line for people, with what to do."""
+
+    name: str
+    source: str
+    state: str
+    problem: str = ""
+
+
+class ApplianceRequest(Request, frozen=True):
+    """Verb `appliance` on analyst.sock. Answered with `ApplianceState`."""
+
+
+class ApplianceState(Request, frozen=True):
+    """The appliance as its supervisor tells it (verb `appliance` on ingest.sock), relayed to analysts.
+
+    `version`: the snapshot that is current; a decision is applied when every ready worker's `applied` reached it.
+    """
+
+    phase: str = "unknown"
+    stage: str = "unknown"
+    version: int = 0
+    proxy: str = ""
+    gateway: str = ""
+    workers: tuple[WorkerState, ...] = ()
+    sensors: tuple[SensorState, ...] = ()
+    problems: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()  # names of the gateway's routes, for a redirect

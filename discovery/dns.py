@@ -1,0 +1,73 @@
+"""Questions of DNS, multicast DNS and LLMNR (RFC 1035 section 4, RFC 6762, RFC 4795): the names that were asked for.
+
+Rules: queries only, never answers; a message with one question that cannot be read gives none of them. Pointers may
+only lead backwards and are followed a bounded number of times. dpkt is not used here: it makes objects of whole
+messages, and a name's odd bytes stand unescaped in what it returns.
+"""
+
+from struct import Struct
+
+from discovery.text import label
+
+PORTS = {53: "dns", 5353: "mdns", 5355: "llmnr"}
+ROOT = "."
+_HEADER = Struct(">xxHH").unpack_from  # flags, number of questions
+_HEADER_SIZE = 12
+_MAX_QUESTIONS = 512  # of mDNS, a jumbo frame holds more than a hundred
+_MAX_LABELS = 2_048  # of all questions of a message together: pointers make many of few bytes
+_MAX_NAME = 255  # RFC 1035 section 2.3.4
+_MAX_POINTERS = 16
+_POINTER = 0xC0
+
+
+def questions(message: bytes) -> list[str] | None:
+    """The names that `message` asks for; empty for an answer or another opcode; None: it cannot be read."""
+    if len(message) < _HEADER_SIZE:
+        return None
+    flags, count = _HEADER(message, 0)
+    if flags & 0xF800:  # an answer, or an opcode other than QUERY
+        return []
+    if count > _MAX_QUESTIONS:
+        return None
+    names, at, left = [], _HEADER_SIZE, _MAX_LABELS
+    for _ in range(count):
+        read = _name(message, at)
+        if read is None or read[1] + 4 > len(message) or read[2] > left:
+            return None
+        names.append(read[0])
+        at, left = read[1] + 4, left - read[2]
+    return names
+
+
+def _name(message: bytes, at: int) -> tuple[str, int, int] | None:
+    """The name at `at`, where the rest goes on, and how many labels that took."""
+    labels: list[str] = []
+    after, length, lowest, pointers = 0, 0, at, 0
+    while at < len(message):
+        size = message[at]
+        if not size:
+            return ".".join(labels) or ROOT, after or at + 1, len(labels)
+        if size >= _POINTER:
+            if at + 1 >= len(message) or pointers == _MAX_POINTERS:
+                return None
+            after = after or at + 2
+            at = (size & 0x3F) << 8 | message[at + 1]
+            if at >= lowest:
+                return None
+            lowest, pointers = at, pointers + 1
+            continue
+        length += size + 1
+        if size > 63 or length >= _MAX_NAME or at + 1 + size > len(message):  # noqa: PLR2004 - 01 and 10 are not used
+            return None
+        labels.append(label(message[at + 1 : at + 1 + size]))
+        at += 1 + size
+    return None
+
+
+def plausible(segment: bytes) -> bool:
+    """Whether `segment` may begin a query over TCP: a length, then a header that says so (RFC 1035 section 4.2.2)."""
+    if len(segment) < 2 + _HEADER_SIZE:
+        return len(segment) == 1 or segment[0] << 8 | segment[1] > _HEADER_SIZE
+    flags, count = _HEADER(segment, 2)
+    size = segment[0] << 8 | segment[1]
+    return size > _HEADER_SIZE and not flags & 0xF800 and 0 < count <= _MAX_QUESTIONS

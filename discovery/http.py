@@ -1,0 +1,94 @@
+r"""Heads of HTTP/1 requests in clear (RFC 9112): whom they ask for what, and with which client.
+
+Rules: strict enough that no body or other protocol passes for a request (a known method, a target, a version of HTTP/1
+or none at all, an empty line at the end), lenient in what does not matter. No header but Host and User-Agent is kept,
+least of all credentials; a path stands with its query as sent. A bare `\n` is taken as `\r\n`, as most servers do.
+"""
+
+import re
+
+import msgspec
+
+from discovery.text import AGENT_CHARS, NAME_CHARS, VALUE_CHARS, printable
+
+_RFC_9110 = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE")  # and RFC 5789
+_OTHERS = ("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "QUERY")
+_METHODS = _RFC_9110 + _OTHERS  # the others: WebDAV (RFC 4918, 5323, 3253), and QUERY
+BEGINNINGS = frozenset((method + " ").encode()[:4] for method in _METHODS)
+FIRST_BYTES = frozenset(beginning[0] for beginning in BEGINNINGS)
+_PREFIXES = frozenset(beginning[:size] for beginning in BEGINNINGS for size in (1, 2, 3))
+
+_END = re.compile(rb"\r?\n\r?\n")
+_LINE = re.compile(rb"(%b) ([^\s\x00]+)( HTTP/1\.[0-9]?)?[ \t]*\r?\n" % "|".join(_METHODS).encode())
+_HOST = re.compile(rb"(?i)\nhost[ \t]*:[ \t]*([^\r\n]*)")
+_AGENT = re.compile(rb"(?i)\nuser-agent[ \t]*:[ \t]*([^\r\n]*)")
+_LENGTH = re.compile(rb"(?i)\ncontent-length[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n")
+_CODED = re.compile(rb"(?i)\ntransfer-encoding[ \t]*:")
+_ABSOLUTE = re.compile(rb"(?i)[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
+_MAX_LINE = 16_384  # a request line without an end beyond this is none
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """`path` is None for CONNECT, which has none; `host` without port, brackets and user, in lower case."""
+
+    method: str
+    host: str | None
+    path: str | None
+    user_agent: str | None
+    notes: tuple[str, ...] = ()
+
+
+def begins(segment: bytes) -> bool:
+    """Whether a request may begin here; of a segment shorter than a method, whether it is the start of one."""
+    head = segment[:4]
+    return head in BEGINNINGS or (len(head) < 4 and head in _PREFIXES)  # noqa: PLR2004 - as long as a beginning
+
+
+def head_end(buffer: bytes, at: int) -> int | None:
+    """Where the head that begins at `at` ends; 0 while that cannot be told; None: this is no request."""
+    end = _END.search(buffer, at)
+    if end is not None:
+        return end.end()
+    line = buffer.find(b"\n", at)
+    if line < 0:
+        return 0 if len(buffer) - at <= _MAX_LINE else None
+    return 0 if _LINE.match(buffer, at) else None
+
+
+def parse(head: bytes) -> Request | None:
+    """The request whose whole head this is; None: it is none."""
+    line = _LINE.match(head)
+    if line is None:
+        return None
+    method, target = line[1].decode("ascii"), line[2]
+    hosts = _HOST.findall(head, line.end(2))
+    notes = ("two_hosts",) if len(hosts) > 1 and len(set(hosts)) > 1 else ()
+    authority = hosts[0] if hosts else b""
+    path: str | None = printable(target, VALUE_CHARS)
+    if target[:1] not in b"/*":
+        absolute = _ABSOLUTE.fullmatch(target)
+        if method == "CONNECT":
+            authority, path = target, None
+        elif absolute:  # it goes before the Host header (RFC 9112 section 3.2.2)
+            authority, path = absolute[1], printable(absolute[2] or b"/", VALUE_CHARS)
+        elif not line[3]:
+            return None  # neither a path nor a version: a line of text
+    agent = _AGENT.search(head, line.end(2))
+    return Request(method, host_of(authority), path, printable(agent[1].strip(), AGENT_CHARS) if agent else None, notes)
+
+
+def host_of(authority: bytes) -> str | None:
+    """The host of `user@host:port`, in lower case; None where there is none."""
+    name = authority.strip().rpartition(b"@")[2]
+    inside, _, rest = name[1:].partition(b"]")
+    if name.startswith(b"[") and (not rest or rest.startswith(b":")):
+        name = inside  # also without its end; what stands behind an end is part of no address
+    elif name.count(b":") == 1:
+        name = name.partition(b":")[0]
+    return printable(name, NAME_CHARS).lower() or None
+
+
+def body_size(head: bytes) -> int:
+    """Bytes of body that follow the head by its Content-Length; 0 where another rule goes before it (RFC 9112)."""
+    length = _LENGTH.search(head)
+    return int(length[1]) if length and not head.startswith(b"CONNECT ") and not _CODED.search(head) else 0

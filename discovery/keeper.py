@@ -1,0 +1,221 @@
+"""A sensor's recording half at work: hears reports, judges, journals, ships, and says what a person must know.
+
+Owns: the order of things from a report to the journal, and the end of a capture. Rules: a report is believed in form
+only after `report.read`; junk ends the watcher with an alarm. A full journal stops the hearing until there is room, so
+that a file loses nothing and a live capture drops where drops are counted. What is journalled once is noted at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from appliance.journal.writer import JournalFull
+from appliance.model.errors import OperatorError, PeerError
+from appliance.model.event import Event, Notice
+from appliance.sanitise import one_line
+from discovery import report
+from discovery.report import Report, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from discovery.aggregate import Recorded
+    from discovery.progress import Progress
+    from discovery.sensor import Sensor
+
+_log = logging.getLogger("gnomon.sensor")
+TICK_S: Final = 1.0
+TELL_S: Final = 60.0  # between two notices of counters
+FULL_S: Final = 0.5  # between two tries to write into a full journal
+LAST_S: Final = 5.0  # for the watcher to tell its last
+ALARM_FILL: Final = 0.8
+_LOSSES: Final = ("missed", "held_back")
+_UNTOLD: Final = "no_service"  # what everybody else does is nobody's business
+
+
+class Journalling(Protocol):
+    """What is needed of `appliance.journal.writer.Journal`."""
+
+    @property
+    def fill(self) -> float:
+        """0-1."""
+
+    def append(self, event: Event, persons: Mapping[str, str]) -> int:
+        """Write one event."""
+
+
+class Keeper:
+    """One capture from its begin to its end. `progress`: of a file; None: a live capture."""
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        journal: Journalling,
+        sock: socket.socket,
+        *,
+        progress: Progress | None = None,
+        begun: Callable[[], None] = lambda: None,
+        refresh: Callable[[Sensor], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sensor, self._journal, self._sock = sensor, journal, sock
+        self._progress, self._begun, self._refresh, self._clock = progress, begun, refresh, clock
+        self._skip = progress.records if progress else 0
+        self._stopping = self._alarmed = self._ended = False
+        self._one = asyncio.Lock()
+        self._writer: asyncio.StreamWriter | None = None
+        self.tally = Tally()
+        self.recorded = 0
+        self._told: dict[str, int] = {}
+
+    def stop(self) -> None:
+        """Have the watcher tell its last and end."""
+        if not self._stopping:
+            self._stopping = True
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)  # it sees that and ends
+            asyncio.get_running_loop().call_later(LAST_S, self._hang_up)
+
+    async def run(self) -> bool:
+        """Until the capture has ended; True when it ended as it should. OperatorError: it cannot begin."""
+        reader, writer = await asyncio.open_unix_connection(sock=self._sock, limit=report.MAX_FRAME)
+        self._writer = writer
+        ticking = asyncio.ensure_future(self._tick())
+        try:
+            why = await self._hear(reader)
+        finally:
+            ticking.cancel()
+            self._hang_up()
+        return await self._finish(why)
+
+    def _hang_up(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    # hearing
+
+    async def _hear(self, reader: asyncio.StreamReader) -> str:
+        """Take reports until there are no more; what went wrong, in words."""
+        while True:
+            try:
+                length = report.length_of(await reader.readexactly(4))
+                told = report.read(await reader.readexactly(length))
+            except (asyncio.IncompleteReadError, OSError):
+                return "" if self._ended or self._stopping else "watcher_died"
+            except PeerError as error:
+                _log.error("what reads packets does not speak as it should and is ended: %s", error)
+                return "watcher_junk"
+            async with self._one:
+                why = await self._take(told)
+            if why:
+                return why
+            await asyncio.sleep(0)  # a file comes as fast as it is taken: others have their turn
+
+    async def _take(self, told: Report) -> str:
+        if told.refused:
+            raise OperatorError(one_line(told.refused))
+        if told.barred:
+            self._told["barred"] = 1
+        if told.begun:
+            bars = "" if "barred" in self._told else "; this system cannot filter system calls"
+            await self.notice("info", "capture_began", f"{self._sensor.source}{bars}")
+            self._begun()
+        for seen in told.observations:
+            await self._record(self._sensor.take(seen))
+        if told.tally is not None:
+            self.tally = told.tally
+        self._ended |= told.ended
+        if told.fault:
+            await self.notice("warning", "capture_fault", f"{self._sensor.source}: {one_line(told.fault, 300)}")
+            return "" if self._progress and self._ended else "capture_fault"
+        return ""
+
+    # recording
+
+    async def _record(self, records: Iterable[Recorded]) -> None:
+        for record in records:
+            if self._skip:
+                self._skip -= 1  # journalled in an earlier life
+                continue
+            await self._write(record.event, {record.event.client: record.address})
+            self.recorded += 1
+            if self._progress:
+                self._progress.recorded()
+
+    async def notice(self, severity: str, note: str, detail: str) -> None:
+        """Journal something that a person must know."""
+        await self._write(Notice(self._clock(), self._sensor.name, severity, note, detail[:500]), {})
+
+    async def _write(self, event: Event, persons: Mapping[str, str]) -> None:
+        while True:
+            try:
+                self._journal.append(event, persons)
+            except JournalFull:
+                if self._stopping:
+                    _log.error("the journal is full; not recorded: %s", type(event).__name__)
+                    return
+                await asyncio.sleep(FULL_S)
+            else:
+                return
+
+    # time
+
+    async def _tick(self) -> None:
+        tell_at = self._clock() + TELL_S
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = self._clock()
+            async with self._one:
+                if self._progress is None:
+                    self._refresh(self._sensor)
+                    await self._record(self._sensor.due(now))
+                await self._watch_fill()
+                if now >= tell_at:
+                    tell_at = now + TELL_S
+                    await self._tell_counters()
+
+    async def _watch_fill(self) -> None:
+        if self._journal.fill < ALARM_FILL:
+            self._alarmed = False
+        elif not self._alarmed:
+            self._alarmed = True
+            await self.notice(
+                "alarm", "journal_filling", f"{self._journal.fill:.0%} of journal.max_bytes is not yet stored"
+            )
+
+    async def _tell_counters(self) -> None:
+        counts = self._counts()
+        grown = report.sums(self._told, counts)
+        self._told |= counts
+        if grown:
+            severity = "warning" if any(name in grown for name in _LOSSES) else "info"
+            told = ", ".join(f"{name} {count}" for name, count in grown.items())
+            await self.notice(severity, "sensor_counters", f"{self._sensor.source}: {told}")
+
+    def _counts(self) -> dict[str, int]:
+        """What is worth telling when it grows."""
+        weird = {f"weird.{one_line(name, 40)}": count for name, count in self.tally.weird.items()}
+        left_out = {name: count for name, count in self._sensor.left_out.items() if name != _UNTOLD}
+        return weird | left_out | {"missed": self.tally.missed, "held_back": self.tally.held_back}
+
+    # the end
+
+    async def _finish(self, why: str) -> bool:
+        """Record what is left. A file that was stopped in the middle will be read again: nothing is left to record."""
+        whole = self._ended and not why
+        if self._progress is None or (whole and not self._stopping):
+            await self._record(self._sensor.flush())
+        await self._tell_counters()
+        if why in ("watcher_died", "watcher_junk"):
+            await self.notice("alarm", why, self._sensor.source)
+        tally = self.tally
+        sums = f"{tally.packets} packets, {tally.observations} observations, {self._sensor.kept} of AI services"
+        await self.notice("info", "capture_ended", f"{self._sensor.source}: {sums}, {self.recorded} records")
+        if self._progress and whole and not self._stopping:
+            self._progress.finish()
+        return not why

@@ -1,0 +1,263 @@
+"""The ClientHello inside QUIC Initial packets (RFC 9000, RFC 9001 section 5, RFC 9369), wherever its pieces lie.
+
+Rules: Initial packets are sealed with keys that everyone can derive from the connection id of the client's first one,
+so nothing secret is opened here. A packet whose seal does not open is counted, unless it answers a client that we
+follow. The same hello on the same ports is one row: after a Retry it comes once more, under other keys. The second
+hello after a HelloRetryRequest is not read. Bounded by `Limits`.
+"""
+
+import hmac
+import struct
+from struct import Struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from discovery.held import Held, Recent
+from discovery.hello import CLIENT_HELLO, ClientHello, parse
+from discovery.limits import Limits, Tally, Weird
+from discovery.streams import Stream
+
+_V1 = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")  # RFC 9001 section 5.2
+_V2 = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")  # RFC 9369 section 3.3.1
+_D29 = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")  # draft-ietf-quic-tls-29 to -32
+_D23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")  # -23 to -28, and mvfst of that time
+
+
+class _Version:
+    """Salt, prefix of the key labels, and the bits that tell an Initial."""
+
+    __slots__ = ("initial", "label", "salt")
+
+    def __init__(self, salt: bytes, label: bytes = b"quic", initial: int = 0) -> None:
+        self.salt, self.label, self.initial = salt, label, initial
+
+
+VERSIONS: dict[bytes, _Version] = {
+    b"\x00\x00\x00\x01": _Version(_V1),
+    b"\x6b\x33\x43\xcf": _Version(_V2, b"quicv2", 1),
+    **{b"\xff\x00\x00" + bytes((draft,)): _Version(_V1) for draft in (33, 34)},
+    **{b"\xff\x00\x00" + bytes((draft,)): _Version(_D29) for draft in range(29, 33)},
+    **{b"\xff\x00\x00" + bytes((draft,)): _Version(_D23) for draft in range(23, 29)},
+    b"\xfa\xce\xb0\x02": _Version(_D23),
+    b"\xfa\xce\xb0\x0e": _Version(_D23),
+}
+_U32, _U64 = Struct(">I").unpack_from, Struct(">Q").unpack_from
+_MAX_ID = 20
+_MAX_PACKETS = 4  # in one datagram
+_MAX_FRAMES = 256
+_TAG = 16
+
+
+class _Keys:
+    """What seals a client's Initial packets."""
+
+    __slots__ = ("aead", "header", "iv")
+
+    def __init__(self, version: _Version, connection_id: bytes) -> None:
+        secret = _expand(hmac.digest(version.salt, connection_id, "sha256"), b"client in", 32)
+        self.aead = AESGCM(_expand(secret, version.label + b" key", 16))
+        self.iv = int.from_bytes(_expand(secret, version.label + b" iv", 12))
+        # ECB is what RFC 9001 section 5.4.3 prescribes for the mask of one header
+        self.header = Cipher(algorithms.AES(_expand(secret, version.label + b" hp", 16)), modes.ECB())  # noqa: S305
+
+
+def _expand(secret: bytes, name: bytes, size: int) -> bytes:
+    """HKDF-Expand-Label of one block (RFC 8446 section 7.1)."""
+    info = size.to_bytes(2) + bytes((6 + len(name),)) + b"tls13 " + name + b"\x00\x01"
+    return hmac.digest(secret, info, "sha256")[:size]
+
+
+class _Connection(Stream):
+    """CRYPTO frames of a client whose hello is not whole."""
+
+    __slots__ = ("keys", "packets")
+
+    def __init__(self, since: float, keys: _Keys) -> None:
+        super().__init__(since, 0, None)
+        self.keys = keys
+        self.packets = 0
+
+
+class Quic:
+    """`take` a datagram that `looks_like` it."""
+
+    def __init__(self, limits: Limits, tally: Tally) -> None:
+        self._limits, self._tally = limits, tally
+        self._open: Held[bytes, _Connection] = Held(
+            tally,
+            entries=limits.streams,
+            total=limits.held_bytes,
+            seconds=limits.stream_seconds,
+            full=Weird.STREAMS_EVICTED,
+            late=Weird.STREAM_EXPIRED,
+        )
+        self._finished: Recent[int] = Recent(limits.finished, limits.finished_seconds)  # a digest of the hello
+
+    def take(self, key: bytes, back: bytes, now: float, datagram: bytes) -> list[ClientHello | Weird]:
+        """The hello that this datagram completes. `key` and `back` are the ports and addresses, there and back."""
+        if back in self._open or self._finished.recall(back, now) is not None:  # the server's answer
+            return []
+        connection = None
+        for packet in _packets(datagram):
+            opened = self._opened(key, now, packet)
+            if opened is None:
+                return [] if self._finished.recall(key, now) is not None else [Weird.BAD_QUIC]
+            connection, frames = opened
+            if not self._crypto(key, connection, frames):
+                self._open.drop(key)
+                return [Weird.BAD_QUIC]
+        return self._hello(key, now, connection) if connection is not None else []
+
+    def expire(self, now: float) -> None:
+        """Let go what is too old."""
+        self._open.expire(now)
+        self._finished.expire(now)
+
+    def _opened(self, key: bytes, now: float, packet: "_Packet") -> tuple[_Connection, bytes] | None:
+        """The connection and the frames: by the keys of its first packet, else by those of this one."""
+        known = self._open.get(key)
+        frames = None if known is None else _unseal(known.keys, packet)
+        if known is not None and frames is not None:
+            return known, frames
+        fresh = _Connection(now, _Keys(packet.version, packet.connection_id))
+        frames = _unseal(fresh.keys, packet)
+        if frames is None:
+            return None
+        self._open.expire(now)
+        self._open.put(key, fresh)
+        return fresh, frames
+
+    def _crypto(self, key: bytes, connection: _Connection, frames: bytes) -> bool:
+        """Take the CRYPTO frames in; False where they make no sense or are too many."""
+        pieces = _crypto_frames(frames)
+        if pieces is None:
+            return False
+        for offset, piece in pieces:
+            if offset + len(piece) > self._limits.stream_bytes:
+                return False
+            if piece:
+                self._open.grown(connection.add(offset, piece, self._tally))
+        connection.packets += 1
+        few = connection.packets <= self._limits.quic_packets and connection.segments < _MAX_FRAMES
+        return few and key in self._open
+
+    def _hello(self, key: bytes, now: float, connection: _Connection) -> list[ClientHello | Weird]:
+        buffer = connection.buffer
+        if len(buffer) < 4 or len(buffer) < 4 + int.from_bytes(buffer[1:4]):  # noqa: PLR2004 - the handshake header
+            return []
+        self._open.drop(key)
+        body = buffer[4 : 4 + int.from_bytes(buffer[1:4])]
+        before, digest = self._finished.recall(key, now), hash(body)
+        self._finished.note(key, now, digest)
+        if before == digest:
+            return []
+        hello = parse(body) if buffer[0] == CLIENT_HELLO else None
+        return [hello or Weird.BAD_HELLO]
+
+
+class _Packet:
+    """An Initial as it stands in its datagram; `number` is where its packet number is."""
+
+    __slots__ = ("connection_id", "data", "end", "number", "start", "version")
+
+    def __init__(self, data: bytes, start: int, version: _Version, connection_id: bytes, number: int, end: int) -> None:
+        self.data, self.start, self.version = data, start, version
+        self.connection_id, self.number, self.end = connection_id, number, end
+
+
+def _packets(datagram: bytes) -> list[_Packet]:
+    """The Initial packets at the front of a datagram; what is cut short is left out."""
+    packets: list[_Packet] = []
+    at = 0
+    try:
+        while len(packets) < _MAX_PACKETS and at < len(datagram):
+            version = VERSIONS.get(datagram[at + 1 : at + 5])
+            if version is None or datagram[at] & 0xF0 != 0xC0 | version.initial << 4:
+                break
+            packet = _packet(datagram, at, version)
+            if packet is None:
+                break
+            packets.append(packet)
+            at = packet.end
+    except (IndexError, struct.error):
+        pass
+    return packets
+
+
+def _packet(data: bytes, start: int, version: _Version) -> _Packet | None:
+    """RFC 9000 section 17.2.2; None where it does not fit into the datagram."""
+    at = start + 6
+    connection_id = data[at : at + data[at - 1]]
+    at += data[at - 1]
+    at += 1 + data[at]  # the source connection id
+    token, at = _varint(data, at)
+    size, at = _varint(data, at + token)
+    if len(connection_id) > _MAX_ID or size < 4 + _TAG or at + size > len(data):
+        return None
+    return _Packet(data, start, version, connection_id, at, at + size)
+
+
+def _unseal(keys: _Keys, packet: _Packet) -> bytes | None:
+    """RFC 9001 sections 5.3 and 5.4; packet numbers of an Initial are small, so they stand in full."""
+    data, at = packet.data, packet.number
+    mask = keys.header.encryptor().update(data[at + 4 : at + 20])
+    first = data[packet.start] ^ (mask[0] & 0x0F)
+    size = (first & 3) + 1
+    number = bytes(a ^ b for a, b in zip(data[at : at + size], mask[1 : 1 + size], strict=True))
+    header = bytes((first,)) + data[packet.start + 1 : at] + number
+    nonce = (keys.iv ^ int.from_bytes(number)).to_bytes(12)
+    try:
+        return keys.aead.decrypt(nonce, data[at + size : packet.end], header)
+    except InvalidTag:
+        return None
+
+
+def _crypto_frames(frames: bytes) -> list[tuple[int, bytes]] | None:
+    """Offset and data of each CRYPTO frame; None where a frame is none of an Initial's (RFC 9000 section 17.2.2)."""
+    pieces: list[tuple[int, bytes]] = []
+    at = 0
+    try:
+        for _ in range(_MAX_FRAMES):
+            at += len(frames) - at - len(frames[at:].lstrip(b"\x00"))  # PADDING, in one step
+            if at >= len(frames):
+                return pieces
+            kind, at = _varint(frames, at)
+            if kind == 6:  # noqa: PLR2004 - CRYPTO
+                offset, at = _varint(frames, at)
+                size, at = _varint(frames, at)
+                pieces.append((offset, frames[at : at + size]))
+                at += size
+            elif kind in {2, 3}:
+                at = _after_ack(frames, at, with_counts=kind == 3)  # noqa: PLR2004 - ACK with ECN counts
+            elif kind == 0x1C:  # noqa: PLR2004 - CONNECTION_CLOSE ends what matters
+                return pieces
+            elif kind != 1:  # PING
+                return None
+    except (IndexError, struct.error):
+        return None
+    return None
+
+
+def _after_ack(frames: bytes, at: int, *, with_counts: bool) -> int:
+    """Where the frame after an ACK begins (RFC 9000 section 19.3)."""
+    for _ in range(2):
+        _, at = _varint(frames, at)
+    ranges, at = _varint(frames, at)
+    for _ in range(1 + 2 * min(ranges, _MAX_FRAMES) + (3 if with_counts else 0)):
+        _, at = _varint(frames, at)
+    return at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """RFC 9000 section 16: the number, and where the next thing begins."""
+    first = data[at]
+    size = 1 << (first >> 6)
+    if size == 1:
+        return first, at + 1
+    if size == 2:  # noqa: PLR2004 - bytes
+        return (first & 0x3F) << 8 | data[at + 1], at + 2
+    if size == 4:  # noqa: PLR2004 - bytes
+        return _U32(data, at)[0] & 0x3FFF_FFFF, at + 4
+    return _U64(data, at)[0] & 0x3FFF_FFFF_FFFF_FFFF, at + 8

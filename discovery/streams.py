@@ -1,0 +1,195 @@
+"""TCP streams, followed only while a ClientHello, a request head or a DNS query is incomplete.
+
+Rules: whoever begins nothing costs one look into `open` (and one into `expected`) and leaves no state. The byte first
+seen at a place holds. A segment that was read already is the same row; a second beginning further on is another. The
+first beginning after a SYN that was seen may arrive in any order; of every other the first segment has to come first.
+What follows a beginning in its own segment is read as one more; the body that a request announced is read over.
+"""
+
+from typing import NamedTuple
+
+from discovery.beginnings import Item, Reader, read_tls, reader_of
+from discovery.held import Held, Recent
+from discovery.hello import ClientHello
+from discovery.limits import Limits, Tally, Weird
+
+_MASK = 0xFFFF_FFFF
+_HALF = 0x8000_0000
+_BEFORE = 1 << 20  # a segment that ends this little before what was read last is a repetition
+
+
+class _Read(NamedTuple):
+    """What was read last of a connection: `end` is the number after it, the `body` that is still to come included."""
+
+    end: int
+    tls: bool
+    body: int
+
+
+class Stream:
+    """What is there of one beginning: `buffer` from `base` on without a gap, `ahead` beyond a gap, by offset."""
+
+    __slots__ = ("ahead", "base", "buffer", "looks", "need", "reader", "segments", "since", "size")
+
+    def __init__(self, since: float, base: int, reader: Reader | None) -> None:
+        self.since, self.base, self.reader = since, base, reader
+        self.buffer = b""
+        self.ahead: dict[int, bytes] = {}
+        self.need = 1
+        self.segments = self.looks = 0
+        self.size = 0
+
+    def add(self, offset: int, segment: bytes, tally: Tally) -> int:
+        """Take a segment in; how many bytes more are held."""
+        before = self.size
+        self.segments += 1
+        if offset > len(self.buffer):
+            kept = self.ahead.get(offset, b"")
+            if len(segment) > len(kept):
+                self.ahead[offset] = kept + segment[len(kept) :]
+        else:
+            self._append(offset, segment, tally)
+            for key in sorted(self.ahead):
+                if key > len(self.buffer):
+                    break
+                self._append(key, self.ahead.pop(key), tally)
+        self.size = len(self.buffer) + sum(map(len, self.ahead.values()))
+        return self.size - before
+
+    def _append(self, offset: int, segment: bytes, tally: Tally) -> None:
+        known = self.buffer[offset : offset + len(segment)]
+        if known != segment[: len(known)]:
+            tally[Weird.OVERLAP_DIFFERS] += 1
+        self.buffer += segment[len(known) :]
+
+
+class Streams:
+    """`take` what may belong to a beginning; `key` is both addresses and both ports, as in the packet."""
+
+    def __init__(self, limits: Limits, tally: Tally) -> None:
+        self._limits, self._tally = limits, tally
+        self.open: Held[bytes, Stream] = Held(
+            tally,
+            entries=limits.streams,
+            total=limits.held_bytes,
+            seconds=limits.stream_seconds,
+            full=Weird.STREAMS_EVICTED,
+            late=Weird.STREAM_EXPIRED,
+        )
+        self.expected: Recent[int] = Recent(limits.expected, limits.stream_seconds)  # the first sequence number
+        self._finished: Recent[_Read] = Recent(limits.finished, limits.finished_seconds)
+
+    def connecting(self, key: bytes, now: float, seq: int) -> None:
+        """A SYN without ACK: what was known of these ports is over, unless it is the same SYN once more."""
+        first = (seq + 1) & _MASK
+        finished, stream = self._finished.get(key), self.open.get(key)
+        if finished is not None:
+            read = finished[1]
+            if (read.end - read.body - first) & _MASK <= _BEFORE:
+                return
+            del self._finished[key]
+        if stream is not None:
+            if stream.base == first:
+                return
+            self.open.drop(key)
+        self.expected.note(key, now, first)
+
+    def take(self, key: bytes, now: float, seq: int, segment: bytes, dport: int) -> list[Item]:
+        """What this segment completes, in the order of the stream."""
+        stream = self.open.get(key)
+        if stream is None:
+            return self._begin(key, now, seq, segment, dport)
+        offset = (seq - stream.base) & _MASK
+        if offset >= _HALF:  # it begins before what is held
+            skip = _MASK + 1 - offset
+            if skip < len(segment):
+                return self._more(key, stream, now, 0, segment[skip:], dport)
+        elif offset <= self._limits.stream_bytes:
+            return self._more(key, stream, now, offset, segment, dport)
+        if _BEFORE < offset <= _MASK - _BEFORE and reader_of(segment, dport):  # other numbers: another connection
+            self.open.drop(key)
+            return self._begin(key, now, seq, segment, dport)
+        return []
+
+    def expire(self, now: float) -> None:
+        """Let go what is too old."""
+        self.open.expire(now)
+        self.expected.expire(now)
+        self._finished.expire(now)
+
+    def _begin(self, key: bytes, now: float, seq: int, segment: bytes, dport: int) -> list[Item]:
+        """The first segment of a beginning, or none, or one that was overtaken."""
+        finished = self._finished.recall(key, now)
+        if finished is not None:
+            behind = (finished.end - seq) & _MASK
+            if 0 < behind <= _BEFORE + finished.body:
+                segment, seq = segment[behind:], finished.end
+        if not segment:
+            return []  # read already, or of a body
+        first = self.expected.pop(key, None)
+        if first is not None and finished is None and 0 < (seq - first[1]) & _MASK <= self._limits.stream_bytes:
+            return self._open(key, Stream(now, first[1], None), (seq - first[1]) & _MASK, segment, dport)
+        reader = reader_of(segment, dport)
+        if reader is None:
+            return []
+        return self._open(key, Stream(now, seq, reader), 0, segment, dport)
+
+    def _open(self, key: bytes, stream: Stream, offset: int, segment: bytes, dport: int) -> list[Item]:
+        """Most beginnings are whole in one segment and never enter the table."""
+        stream.add(offset, segment, self._tally)
+        items = self._look(key, stream, stream.since, dport)
+        if stream.need:
+            self.open.expire(stream.since)
+            self.open.put(key, stream)
+        return items
+
+    def _more(self, key: bytes, stream: Stream, now: float, offset: int, segment: bytes, dport: int) -> list[Item]:
+        self.open.grown(stream.add(offset, segment, self._tally))
+        if key not in self.open:  # it went for want of room
+            return []
+        items, held = self._look(key, stream, now, dport), stream.size
+        pieces = max(stream.looks, len(stream.ahead))  # a byte at a time costs nothing while it is not looked at
+        if stream.need and (pieces >= self._limits.stream_segments or held > self._limits.stream_bytes):
+            self._tally[Weird.STREAM_TOO_LONG] += 1
+            stream.need = 0
+        if not stream.need:
+            self.open.drop(key)
+        return items
+
+    def _look(self, key: bytes, stream: Stream, now: float, dport: int) -> list[Item]:
+        """Have a reader look, where there is enough; sets `stream.need`, 0 where the stream is done with."""
+        found: list[Item] = []
+        while len(stream.buffer) >= stream.need:
+            stream.looks += 1
+            stream.reader = stream.reader or reader_of(stream.buffer, dport)
+            if stream.reader is None:
+                stream.need = 0
+                break
+            items, consumed, need = stream.reader(stream.buffer)
+            found += items
+            if consumed:
+                self._finish(key, stream, now, consumed, items)
+            stream.need = need - consumed if need else 0
+            if need or not consumed or not stream.buffer:
+                break
+            stream.reader = None  # another protocol may follow: TLS a CONNECT that waits for no answer
+        return found
+
+    def _finish(self, key: bytes, stream: Stream, now: float, consumed: int, items: list[Item]) -> None:
+        """Remember how far was read; what is held from there on stays. A body may reach beyond what is held."""
+        earlier = self._finished.recall(key, now)
+        end = (stream.base + consumed) & _MASK
+        if earlier is not None and earlier.tls and stream.reader is read_tls:
+            for item in items:
+                if isinstance(item, ClientHello):
+                    item.notes += ("hello_retry",)
+        held = len(stream.buffer)
+        body = max(0, consumed - held)
+        self._finished.note(key, now, _Read(end, stream.reader is read_tls, body))
+        if body:
+            self.expected.note(key, now, end)  # so that what comes behind the body is looked at
+        stream.base = end
+        stream.buffer = stream.buffer[consumed:]
+        stream.ahead = {offset - consumed: piece for offset, piece in stream.ahead.items()}
+        self.open.grown(len(stream.buffer) - held if key in self.open else 0)
+        stream.size += len(stream.buffer) - held

@@ -1,0 +1,226 @@
+"""The kernel filter against the engine on every capture, and live packets on the loopback interface (as root)."""
+
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from filter_machine import instructions, passes
+
+from appliance.model.errors import OperatorError
+from discovery import capture, files, kernel_filter
+from discovery.capture import Live, compiled, open_live
+from discovery.engine import Engine
+from discovery.kernel_filter import ETHERNET, RAW_IP, built_in
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+FOREIGN = Path(__file__).parents[3] / "shared" / "data" / "pcaps"
+CAPTURES = [*sorted(PCAPS.glob("*.pcap")), *(sorted(FOREIGN.glob("*.pcap*")) if FOREIGN.exists() else [])]
+PROGRAMS = {linktype: instructions(built_in(linktype)) for linktype in (ETHERNET, RAW_IP)}
+live = pytest.mark.skipif(os.geteuid() != 0, reason="needs CAP_NET_RAW: run as root")
+
+
+def observed(frames):
+    engine = Engine()
+    return [seen for frame in frames for seen in engine.feed(*frame)]
+
+
+def let_through(frames):
+    return [frame for frame in frames if passes(PROGRAMS[frame[1]], frame[2])]
+
+
+def ethernet(path: Path) -> list[files.Frame]:
+    return [frame for frame in files.read(path) if frame[1] == ETHERNET]
+
+
+def without_head(frames):
+    """IP packets as a socket gives them on a link that is no Ethernet."""
+    plain = [(ts, frame) for ts, _, frame in frames if frame[12:14] in {b"\x08\x00", b"\x86\xdd"}]
+    return [(ts, RAW_IP, frame[14:]) for ts, frame in plain]
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_the_filter_loses_nothing_that_is_read(path):
+    for frames in (ethernet(path), without_head(ethernet(path))):
+        assert observed(let_through(frames)) == observed(frames)
+
+
+def test_the_filter_keeps_most_data_out():
+    frames = [frame for path in CAPTURES for frame in ethernet(path)]
+    data = ethernet(PCAPS / "mixed-office.pcap")
+    assert len(let_through(frames)) < len(frames) * 0.6
+    assert len(let_through(data)) < len(data) * 0.5
+
+
+def segment(sport: int, dport: int, data: bytes, flags: int = 0x18) -> bytes:
+    head = struct.pack(">HHIIBBHHH", sport, dport, 1, 1, 0x50, flags, 100, 0, 0)
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 1, 0, 64, 6, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
+    return bytes(12) + b"\x08\0" + ip + head + data
+
+
+SEGMENTS = [
+    (segment(40_000, 443, b"\x16\x03\x01\x02\0\x01"), True),
+    (segment(443, 40_000, b"\x16\x03\x03\x02\0\x02"), False),  # a ServerHello
+    (segment(40_000, 443, b"\x17\x03\x03\x02\0abc"), False),
+    (segment(40_000, 443, b"\x17\x03\x99abc"), True),  # the middle of something
+    (segment(443, 40_000, b"anything"), False),
+    (segment(40_000, 443, b""), False),
+    (segment(40_000, 443, b"", 0x02), True),
+    (segment(443, 40_000, b"", 0x12), False),
+    (segment(10_000, 11_434, b"GET / HTTP/1.1"), True),
+    (segment(10_000, 61_000, b"rest of a head"), False),
+    *((segment(40_000, 443, b"\x16\x03\x01\x02\0\x01"[:size]), True) for size in range(1, 7)),  # nothing behind it
+    (segment(443, 40_000, b"\x16"), False),
+]
+
+
+@pytest.mark.parametrize(("frame", "expected"), SEGMENTS)
+def test_what_the_filter_thinks_of_a_segment(frame, expected):
+    assert passes(PROGRAMS[ETHERNET], frame) is expected
+
+
+def test_own_ports_get_everything():
+    program = compiled(ETHERNET, (61_000,))
+    if program is None:
+        pytest.skip("libpcap is not installed")
+    assert passes(instructions(program), segment(10_000, 61_000, b"rest of a head"))
+    assert not passes(instructions(program), segment(10_000, 61_001, b"rest of a head"))
+
+
+@pytest.mark.parametrize("linktype", [ETHERNET, RAW_IP])
+def test_the_program_built_in_is_the_expression(linktype):
+    program = compiled(linktype)
+    if program is None:
+        pytest.skip("libpcap is not installed")
+    frames = [frame for path in CAPTURES[:12] for frame in ethernet(path)]
+    frames += [(0.0, ETHERNET, made) for made, _ in SEGMENTS]
+    frames = frames if linktype == ETHERNET else without_head(frames)
+    fresh = instructions(program)
+    assert [passes(fresh, frame) for _, _, frame in frames] == [
+        passes(PROGRAMS[linktype], frame) for _, _, frame in frames
+    ], "run: python -m discovery.capture, and put what it prints into discovery/kernel_filter.py"
+
+
+def test_a_link_without_a_program():
+    assert built_in(9_999) is None
+
+
+@pytest.fixture
+def opened():
+    """A capture on the loopback interface."""
+    with closing(open_live("lo")) as made:
+        yield made
+
+
+@pytest.fixture
+def talk():
+    """A connection over loopback: what the client sends reaches the wire."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0],
+    ):
+        yield client
+
+
+def collect(opened: Live, wanted: int) -> list[files.Frame]:
+    found: list[files.Frame] = []
+    while len(found) < wanted and select.select([opened], [], [], 20)[0]:
+        found += opened.frames()
+    return found
+
+
+def request(host: str) -> bytes:
+    return f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+@live
+@pytest.mark.parametrize("with_libpcap", [True, False])
+def test_live_packets_become_observations_once(talk, monkeypatch, with_libpcap):
+    if not with_libpcap:
+        monkeypatch.setattr(capture, "compiled", lambda *_: None)
+    with closing(open_live("lo")) as opened:
+        assert opened.filtered
+        _one_request_is_one_observation(opened, talk, with_libpcap)
+
+
+def _one_request_is_one_observation(opened, talk, with_libpcap):
+    name = f"{os.getpid()}-{with_libpcap:d}.example"
+    talk.sendall(b"\x17\x03\x03\x00\x05noise")
+    talk.sendall(request(name))
+    talk.sendall(request(name + ".last"))
+    engine, hosts, copies = Engine(), [], 0
+    while name + ".last" not in hosts:
+        frames = collect(opened, 1)
+        assert frames
+        copies += sum(f"{name}\r".encode() in frame for _, _, frame in frames)
+        assert all(b"noise" not in frame for _, _, frame in frames)
+        hosts += [seen.host for frame in frames for seen in engine.feed(*frame)]
+    assert hosts.count(name) == copies == 1  # though loopback packets go out and come in
+    assert opened.drops() == 0
+
+
+@live
+def test_another_process_adopts_the_capture_and_needs_neither_scapy_nor_rights(opened, talk):
+    program = (
+        "import select, sys, time\n"
+        "from discovery.capture import Live\n"
+        "live = Live.adopt(int(sys.argv[1]), 1)\n"
+        "print(flush=True)\n"
+        "while select.select([live], [], [], 20)[0]:\n"
+        "    for ts, link, frame in live.frames():\n"
+        "        if sys.argv[2].encode() in frame:\n"
+        "            print(abs(time.time() - ts) < 60, link, 'scapy' in sys.modules, live.drops())\n"
+        "            raise SystemExit\n"
+    )
+    mark, number = f"adopted-{os.getpid()}.example", str(opened.fileno())
+    bounded = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    command = [*(bounded if _has("setpriv") else []), sys.executable, "-c", program, number, mark]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=[opened.fileno()]) as child:
+        child.stdout.readline()
+        talk.sendall(request(mark))
+        assert child.stdout.read() == b"True 1 False 0\n"
+
+
+def _has(program: str) -> bool:
+    return subprocess.run(["/bin/sh", "-c", f"command -v {program}"], capture_output=True).returncode == 0
+
+
+@live
+def test_whoever_inherits_the_capture_cannot_widen_it(opened):
+    with pytest.raises(PermissionError):
+        opened._socket.setsockopt(socket.SOL_SOCKET, 27, 0)  # SO_DETACH_FILTER
+
+
+def test_no_such_interface_names_those_that_exist():
+    with pytest.raises(OperatorError, match=r"nope0: no such network interface; there are: .*\blo\b"):
+        open_live("nope0")
+
+
+def test_without_the_right_one_line_says_what_to_do(monkeypatch):
+    def refuse(family, *_):
+        if family == socket.AF_PACKET:
+            raise PermissionError(1, "Operation not permitted")
+        return real(family, *_)
+
+    real = socket.socket
+    monkeypatch.setattr(capture.socket, "socket", refuse)
+    with pytest.raises(OperatorError) as caught:
+        open_live("lo")
+    assert "\n" not in str(caught.value)
+    assert "CAP_NET_RAW" in str(caught.value)
+    assert "--pcap FILE" in str(caught.value)
+
+
+def test_the_names_of_interfaces():
+    assert "lo" in capture.interfaces()
+
+
+def test_a_program_survives_packing():
+    assert kernel_filter.built_in(ETHERNET)
+    assert kernel_filter.packed(built_in(ETHERNET)) == kernel_filter.PROGRAMS[ETHERNET]

@@ -1,0 +1,123 @@
+"""Rows of a replay: their keys, names of files, hostile text, damage in the middle of a run."""
+
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.config.catalogue import load_catalogue
+from appliance.model.names import ObservationKind, Transport
+from appliance.model.observation import Observation, Sighting
+from discovery import replay
+from discovery.classify import Classifier
+from discovery.replay import Row, jsonl, row_of, shown_names, text
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+CLASSIFIER = Classifier(load_catalogue())
+KEYS = (  # as the command promises them
+    *("ts", "file", "src", "sport", "dst", "dport", "transport", "kind", "server_name", "alpn", "ja3", "ja4", "host"),
+    *("path", "user_agent", "service", "category", "confidence", "evidence"),
+)
+
+
+def sighting(**fields) -> Sighting:
+    ends = {"ts": 1.5, "src": "10.0.0.1", "sport": 40_000, "dst": "2001:db8::1", "dport": 443}
+    seen = Observation(**{**ends, "transport": Transport.TCP, "kind": ObservationKind.TLS, **fields})
+    return CLASSIFIER.sight(seen)
+
+
+def test_the_keys_and_their_order():
+    assert Row.__struct_fields__ == KEYS
+    assert list(json.loads(jsonl([sighting()], "a.pcap"))) == list(KEYS)
+
+
+def test_what_a_row_holds_and_what_is_null():
+    row = json.loads(jsonl([sighting(server_name="claude.ai", alpn=("h2", "http/1.1"), ja3="x", ja4="y")], "a.pcap"))
+    assert row == {
+        **dict.fromkeys(KEYS),
+        "ts": 1.5,
+        "file": "a.pcap",
+        "src": "10.0.0.1",
+        "sport": 40_000,
+        "dst": "2001:db8::1",
+        "dport": 443,
+        "transport": "tcp",
+        "kind": "tls",
+        "server_name": "claude.ai",
+        "alpn": "h2,http/1.1",
+        "ja3": "x",
+        "ja4": "y",
+        "service": "claude",
+        "category": "assistant",
+        "confidence": 1.0,
+        "evidence": ["sni claude.ai"],
+    }
+    assert row_of(sighting(notes=("no_sni",)), "a").evidence == ("no_sni",)
+    assert row_of(sighting(), "a").evidence is None
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["/a/x.pcap", "/b/y.pcap"], ["x.pcap", "y.pcap"]),
+        (["/a/x.pcap", "b/x.pcap", "c/y.pcap"], ["/a/x.pcap", "b/x.pcap", "y.pcap"]),
+        (["x.pcap", "x.pcap"], ["x.pcap", "x.pcap"]),
+        (["-"], ["-"]),
+    ],
+)
+def test_names_of_files(sources, names):
+    assert shown_names(sources) == names
+
+
+def test_bytes_that_are_no_text_stay_valid_json_and_visible():
+    hostile = b"\xff\xfe".decode("utf-8", "surrogateescape")
+    rows = jsonl([sighting(server_name=hostile, notes=(hostile,)), sighting(server_name="\ud800")], "\udcff.pcap")
+    first, second = map(json.loads, rows.decode("utf-8", "strict").splitlines())
+    assert (first["server_name"], first["evidence"], first["file"]) == (r"\xff\xfe", [r"\xff\xfe"], r"\xff.pcap")
+    assert second["server_name"] == r"\ud800"
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(), st.floats(allow_nan=False))
+def test_any_text_and_time_make_one_valid_line(name, path, ts):
+    made = [sighting(server_name=name, path=path, user_agent=name, ts=ts)]
+    line = jsonl(made, name)
+    assert line.count(b"\n") == 1
+    msgspec.json.decode(line, type=dict)
+    shown = text(made, name).decode("ascii" if name.isascii() and path.isascii() else "utf-8")
+    assert shown.count("\n") == 1
+    assert shown[:-1].isprintable()
+
+
+def test_a_line_of_text_is_inert():
+    shown = text([sighting(server_name="\x1b[2Jclaude\u202e.ai", ts=1e12)], "a").decode()
+    assert r"\x1b[2Jclaude\u202e.ai" in shown
+    assert replay.text_head().count(b"\n") == 1
+
+
+def test_a_replay_goes_on_after_damage_and_tells(tmp_path):
+    whole = (PCAPS / "dns-mix.pcap").read_bytes()
+    (tmp_path / "cut.pcap").write_bytes(whole[:-10])
+    (tmp_path / "text.pcap").write_text("no capture at all")
+    names = [str(tmp_path / "cut.pcap"), str(tmp_path / "text.pcap"), str(PCAPS / "openai-sdk.pcap")]
+    sink, told, parts = io.BytesIO(), [], []
+    totals = replay.replay(names, CLASSIFIER, sink, encode=jsonl, tell=told.append, advance=parts.append)
+    found = [json.loads(line) for line in sink.getvalue().splitlines()]
+    assert [row["file"] for row in found] == ["cut.pcap"] * 9 + ["openai-sdk.pcap"] * 3
+    assert (totals.damaged, totals.unread, totals.observations, sum(parts) > 0) == (1, 1, 12, True)
+    assert "cut short at byte" in told[0]
+    assert "not a capture file" in told[1]
+
+
+def test_odd_packets_are_told(tmp_path):
+    data = bytearray((PCAPS / "dns-mix.pcap").read_bytes())
+    data[24 + 16 + 14 + 20 + 8 + 12] = 0x80  # the first name begins with a label of no known kind
+    (tmp_path / "odd.pcap").write_bytes(data)
+    told, sink = [], io.BytesIO()
+    totals = replay.replay([str(tmp_path / "odd.pcap")], CLASSIFIER, sink, encode=jsonl, tell=told.append)
+    assert totals.weird == {"bad_dns": 1}
+    assert told == ["odd.pcap: odd packets: bad_dns 1"]
+    assert sink.getvalue().count(b"\n") == 9

@@ -1,0 +1,84 @@
+"""What may be written down of a text from the wire."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.model.names import ObservationKind, Transport
+from appliance.model.observation import Observation
+from discovery import written
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/models?key=AIzaSyD-secret", "/v1/models"),
+        ("/v1beta/models/gemini-2.5-pro:generateContent?key=x", "/v1beta/models/*"),
+        ("http://api.example.test/v1/chat#frag", "/v1/chat"),
+        ("/users/jo@example.org/files", "/users/*/files"),
+        ("/users/jo%40example.org", "/users/*"),
+        ("/t/sk-proj-abcdefghijklmnop/x", "/t/*/x"),
+        ("/tel/0170 1234567", "/tel/*"),
+        ("/" + "a/" * 5000, ("/" + "a/" * 5000)[: written.MAX_PATH]),
+        ("*", "*"),
+    ],
+)
+def test_a_path_keeps_the_way_and_nothing_that_means_somebody(target, kept):
+    assert written.path(target) == kept
+
+
+@pytest.mark.parametrize(
+    ("agent", "kept"),
+    [
+        ("OpenAI/Python 3.51.0", "OpenAI/Python 3.51.0"),
+        ("python-requests/2.32.3", "python-requests/2.32.3"),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; jo@example.org) AppleWebKit/537.36 Chrome/142.0.0.0",
+            "Mozilla/5.0 AppleWebKit/537.36 Chrome/142.0.0.0",
+        ),
+        ("claude-cli/1.0.3 (external, cli)", "claude-cli/1.0.3"),
+        ("langchain", "langchain"),
+        ("jo@example.org", None),
+        ("Bearer sk-proj-abcdefghijklmnopqrstuvwxyz", "Bearer"),
+        ("client/123456789", None),
+        ("x/1 " * 50, " ".join(["x/1"] * written.MAX_PRODUCTS)),
+        ("\x1b[31mred/1.0\x1b[0m", "31mred/1.0"),
+        ("", None),
+    ],
+)
+def test_of_a_user_agent_products_are_kept(agent, kept):
+    found = written.products(agent)
+    if "red" not in agent:
+        assert found == kept
+    assert found is None or "\x1b" not in found
+
+
+@given(st.text(max_size=3000), st.text(max_size=3000), st.lists(st.text(max_size=400), max_size=40))
+def test_whatever_comes_is_bounded(path, agent, words):
+    seen = Observation(
+        ts=1,
+        src="10.0.0.1",
+        sport=1,
+        dst="10.0.0.2",
+        dport=2,
+        transport=Transport.TCP,
+        kind=ObservationKind.HTTP,
+        server_name=path,
+        host=path,
+        path=path,
+        user_agent=agent,
+        method=path,
+        ja3=path,
+        ja4=path,
+        alpn=tuple(words),
+        notes=tuple(words),
+    )
+    cut = written.cut(seen)
+    assert len(cut.server_name or "") <= 255
+    assert len(cut.host or "") <= 255
+    assert len(cut.path or "") <= written.MAX_PATH
+    assert len(cut.user_agent or "") <= 6 * 100
+    assert len(cut.alpn) <= 8
+    assert len(cut.notes) <= 8
+    assert "?" not in (cut.path or "")

@@ -1,0 +1,165 @@
+"""Rows and pages as spans: nothing that the store holds can act on a terminal, and nothing is too wide."""
+
+import subprocess
+import sys
+import unicodedata
+
+import msgspec
+import pytest
+from fake_store import NOW, FakeStore, finding, party
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.model.decision import Decision, Scope
+from appliance.model.names import DecisionKind, FindingKind, Severity
+from appliance.store import finding_pages as fp
+from appliance.store.pages import DecisionSummary
+from tui.client_state import decision_lines, finding_lines, overview_lines
+from tui.client_state.names import Names
+from tui.client_state.spans import CELL, MARKS, foreign, plain
+from tui.client_state.standing import Standing
+
+HOSTILE = st.one_of(
+    st.text(max_size=40),
+    st.text(alphabet="\x1b[]31mJ\x07\x9b\u202e\u200b\u0301\u0489[red]/\\\r\n\t\x00\u4e2d\U0001f600", max_size=60),
+    st.sampled_from(("[/]", "[red]x", "\x1b]0;title\x07", "\x1b[2J", "x" * 10_000, "\u0301" * 10_000, "\ud800")),
+)
+
+
+def inert(text: str) -> bool:
+    acting = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return not any(unicodedata.category(char) in acting for char in text)
+
+
+def spans(cells):
+    return [span for line in cells for span in line]
+
+
+@given(HOSTILE)
+def test_foreign_text_is_inert_short_and_does_not_stack(text):
+    shown = foreign(text)
+    assert inert(shown)
+    assert len(shown) <= CELL
+    run = 0
+    for char in shown:
+        run = run + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        assert run <= MARKS
+
+
+@given(HOSTILE)
+@settings(max_examples=60)
+def test_findings_are_inert(text):
+    hostile = finding(1, name=text, owner=text, category=text, subject=text or "s", kind=FindingKind.NAME_DISAGREEMENT)
+    assert all(inert(span.text) for span in spans(finding_lines.row(hostile, NOW)))
+    detail = fp.FindingDetail(
+        hostile,
+        (party(text, "person"),),
+        (party(text, "host"),),
+        (fp.Evidence(1, NOW, text, text, text, text),),
+        (fp.StateChange(NOW, text, hostile.state, hostile.state, 1, text),),
+        (1, 2),
+    )
+    assert all(inert(span.text) for span in spans(finding_lines.page(detail, Names(), NOW)))
+
+
+@given(HOSTILE)
+@settings(max_examples=60)
+def test_decisions_and_the_overview_are_inert(text):
+    decision = Decision(
+        number=1, ts=NOW, author=text, role=text, decision=DecisionKind.BLOCK, service=text, route=text, reason=text,
+        scope=Scope(groups=(text,), principals=(text,)),
+    )  # fmt: skip
+    each = decision_lines.Entry(decision, undone=False, snapshot=1)
+    cells = decision_lines.row(each, Names(), NOW)
+    assert all(inert(span.text) for span in spans([*cells, *decision_lines.question(decision, Names())]))
+    standing = Standing()
+    standing.learn(
+        fp.ApplianceState(
+            phase=text,
+            stage=text,
+            proxy=text,
+            gateway=text,
+            problems=(text,),
+            sensors=(fp.SensorState(text, text, text, text),),
+            workers=(fp.WorkerState(text, ready=True),),
+        )
+    )
+    top = (fp.TopService(text, text, 1, 2, 3),)
+    overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8)
+    assert all(inert(span.text) for span in spans(overview_lines.lines(overview, standing)))
+
+
+def test_severity_is_a_letter_before_it_is_a_colour():
+    letters = [finding_lines.severity(each).text[0] for each in Severity]
+    assert len(set(letters)) == len(letters)
+    assert finding_lines.severity(Severity.CRITICAL).text == "C critical"
+
+
+def test_a_row_has_a_cell_for_every_column():
+    decision = Decision(number=1, ts=NOW, author="ann", role="analyst", decision=DecisionKind.BLOCK, service="s")
+    each = decision_lines.Entry(decision, undone=False, snapshot=1)
+    assert len(finding_lines.row(finding(1), NOW)) == len(finding_lines.COLUMNS)
+    assert len(decision_lines.row(each, Names(), NOW)) == len(decision_lines.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "undone", "stands"),
+    [
+        ({}, False, "in force"),
+        ({}, True, "undone"),
+        ({"expires": NOW - 1}, False, "expired"),
+        ({"expires": NOW + 7_201}, False, "2 hours"),
+    ],
+)
+def test_how_a_decision_stands(changes, undone, stands):
+    decision = Decision(number=1, ts=NOW, author="a", role="r", decision=DecisionKind.BLOCK, service="s", **changes)
+    cells = decision_lines.row(decision_lines.Entry(decision, undone, 1), Names(), NOW)
+    assert plain(cells).splitlines()[8] == stands
+
+
+def test_an_undo_names_the_old_one_and_changes_nothing_else():
+    old = Decision(
+        number=4, ts=NOW, author="a", role="r", decision=DecisionKind.BLOCK, service="s", scope=Scope(groups=("g",))
+    )
+    made = decision_lines.undo(old)
+    assert (made.decision, made.service, made.scope, made.undoes) == (DecisionKind.DISMISS, "s", old.scope, 4)
+    assert decision_lines.may_undo(decision_lines.Entry(old, undone=True, snapshot=1))
+    summary = DecisionSummary(4, msgspec.Raw(msgspec.json.encode(old)), 9, undone=False)
+    assert decision_lines.entry(summary) == decision_lines.Entry(old, undone=False, snapshot=9)
+
+
+async def test_the_overview_tells_what_there_is(tmp_path):
+    store = FakeStore(tmp_path)
+    standing = Standing()
+    standing.learn(msgspec.structs.replace(store.state, problems=("the disk is slow",)))
+    told = plain(overview_lines.lines(store._overview(None).head, standing))
+    for text in (
+        "C critical 1",
+        "52 exchanges, 1 refused",
+        "13 past the appliance",
+        "1 alarm",
+        "OpenAI",
+        "eth1",
+        "the disk is slow",
+    ):
+        assert text in told
+    assert "TOP SERVICES" not in plain(overview_lines.lines(None, standing))
+
+
+def test_view_models_load_no_textual():
+    names = (
+        "rows",
+        "filters",
+        "moments",
+        "form",
+        "standing",
+        "names",
+        "spans",
+        "finding_lines",
+        "decision_lines",
+        "overview_lines",
+    )
+    program = (
+        f"import sys\nfor n in {names!r}: __import__('tui.client_state.' + n)\nassert 'textual' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,85 @@
+"""The overview: findings by state and severity, the last hour, top services, workers, sensors and problems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from appliance.model.names import FindingState, Severity
+from tui.client_state.moments import count, plural
+from tui.client_state.spans import LONG, Line, Span, foreign, line
+
+if TYPE_CHECKING:
+    from appliance.store.finding_pages import ApplianceState, Overview
+    from tui.client_state.standing import Standing
+
+_BAR: Final = 30  # cells of the longest bar
+
+
+def lines(overview: Overview | None, standing: Standing) -> list[Line]:
+    """The page from top to bottom. `overview` None: the store has not told yet."""
+    told = [] if overview is None else [*_findings(overview), line(), *_traffic(overview), line(), *_top(overview)]
+    return [*told, line(), *_appliance(standing), *_problems(standing.state)]
+
+
+def _findings(overview: Overview) -> list[Line]:
+    by_severity = [(each.value, overview.by_severity.get(each.value, 0)) for each in reversed(Severity)]
+    waiting = [
+        Span(f"  {word[0].upper()} {word} {number:,}", word if number else "dim") for word, number in by_severity
+    ]
+    by_state = [(each.value, overview.by_state.get(each.value, 0)) for each in FindingState]
+    states = [Span(f"  {word} {number:,}", "" if number else "dim") for word, number in by_state]
+    return [
+        line(Span("FINDINGS THAT WAIT", "title")),
+        line(*waiting),
+        line(Span("ALL FINDINGS", "title")),
+        line(*states),
+    ]
+
+
+def _traffic(overview: Overview) -> list[Line]:
+    alarms = Span(f"  {plural(overview.alarms, 'alarm')}", "bad" if overview.alarms else "dim")
+    past = Span(f"  {count(overview.bypass)} past the appliance", "bad" if overview.bypass else "dim")
+    return [
+        line(Span("LAST HOUR", "title")),
+        line(
+            f"  {plural(overview.exchanges, 'exchange')}, {overview.refused:,} refused, {overview.redacted:,} redacted,"
+            f" {plural(overview.people, 'person', 'people')}, {plural(overview.hosts, 'host')}"
+        ),
+        line(f"  {plural(overview.observations, 'sighting')} on the wire", past, alarms),
+    ]
+
+
+def _top(overview: Overview) -> list[Line]:
+    told = [line(Span("TOP SERVICES", "title"))]
+    most = max((each.exchanges + each.bypass for each in overview.top), default=0)
+    for each in overview.top:
+        through, past = (round(_BAR * part / max(most, 1)) for part in (each.exchanges, each.bypass))
+        bar = (Span("\u2588" * through, "good"), Span("\u2592" * past, "bad"))
+        name = f"  {foreign(each.name or each.service, 28):<28} "
+        numbers = f" {count(each.exchanges)} through, {count(each.bypass)} past, {count(each.people)} people"
+        told.append(line(Span(name, "name"), *bar, numbers))
+    return told if overview.top else [*told, line(Span("  no AI service was used", "dim"))]
+
+
+def _appliance(standing: Standing) -> list[Line]:
+    state = standing.state
+    told = [
+        line(Span("APPLIANCE", "title")),
+        line("  ", standing.badge(), *standing.bar()),
+        line(f"  proxy {foreign(state.proxy) or '-'}   gateway {foreign(state.gateway) or '-'}"),
+    ]
+    for worker in state.workers:
+        ready = Span("ready", "good") if worker.ready else Span("not ready", "warning")
+        told.append(line(f"  worker {foreign(worker.name, 20)}  ", ready, f"  policy {worker.applied}"))
+    for sensor in state.sensors:
+        tone = "bad" if sensor.state == "failed" else "good" if sensor.state == "capturing" else ""
+        problem = f"  {foreign(sensor.problem, LONG)}" if sensor.problem else ""
+        name = f"  sensor {foreign(sensor.name, 20)} on {foreign(sensor.source, 40)}  "
+        told.append(line(name, Span(foreign(sensor.state, 20), tone), problem))
+    return told
+
+
+def _problems(state: ApplianceState) -> list[Line]:
+    if not state.problems:
+        return []
+    return [line(), line(Span("PROBLEMS", "title")), *(line(f"  {foreign(each, LONG)}") for each in state.problems)]
