@@ -4,8 +4,9 @@ Theory of operation. `requestheaders` decides whether a flow is an exchange at a
 `request` runs the chain of `govern` and ends in exactly one of two ways: the flow carries `CLEARED`, or it has an
 answer of ours. The open record is written before that decision leaves this file; `addons/streaming.py` writes the
 close.
-Rules: an exchange keeps the policy it began with; a verdict is never computed twice; whatever goes wrong inside
-inspection or journalling raises, and the guard around every hook closes (stage enforce) or counts and passes (observe).
+Rules: an exchange keeps the policy it began with; a verdict is never computed twice, only held against the rules of
+the other service where it redirects; whatever goes wrong inside inspection or journalling raises, and the guard around
+every hook closes (stage enforce) or counts and passes (observe).
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from addons.failclosed import CLEARED, FAULTED
 from addons.hiding import NO_DIGEST, as_told, digest_of, edited
 from addons.keys import Sender
 from addons.notices import Notices
-from addons.redirect import Asked, Move, Redirects, Stuck
+from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services
 from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Dialect, StreamReader
 from appliance.inspect.dialects.registry import by_api
@@ -164,6 +165,9 @@ class ExchangeAddon:
             self._refuse(flow, 429, RefusalReason.QUOTA, "The request quota is used up")
             return
         move = self._move(flow, exchange, verdict)
+        if isinstance(move, Move):
+            move, verdict = by_both_services(worker.policy, move, facts, verdict, worker.telemetry.clock())
+            exchange.verdict = verdict
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
         sent, redactions = edited(inspection, verdict, raw)
         edits = move.edits if isinstance(move, Move) else self._by_route(flow)

@@ -9,6 +9,7 @@ path begins with where the other service has its calls elsewhere. The answer tel
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from mitmproxy import http
 
 from addons.gateway import RETRY_STATUSES
@@ -16,7 +17,9 @@ from addons.keys import Sender
 from addons.upstream import PLAN, Target, TargetPlan
 from appliance.config.schema import RouteEntry
 from appliance.model.catalogue import Catalogue, Service
-from appliance.model.names import CredentialMode
+from appliance.model.facts import Facts, Verdict
+from appliance.model.names import CredentialMode, Disposition
+from appliance.policy.engine import Policy
 from appliance.route.held import PREFIX
 from appliance.route.native import native_path
 from appliance.route.redirection import Sends, key_missing, sends, why_not, why_not_request
@@ -101,3 +104,32 @@ class Redirects:
         there = self._catalogue.services[entry.service]
         path = native_path(service, there, asked.path)
         return Move(name, there, targets, strip, entry.credential, path if path != asked.path else None)
+
+
+def by_both_services(
+    policy: Policy, move: Move, facts: Facts, verdict: Verdict, now: float
+) -> tuple[Move | Stuck, Verdict]:
+    """The move or why it cannot be taken, and the verdict with all that is to be hidden.
+
+    A redirect is no way round the rules for where it leads: what may not go to that service does not go there, and what
+    is hidden from it is hidden.
+    """
+    service = move.service
+    if service.id == facts.service:
+        return move, verdict
+    there = policy.judge(_as_asked_of(service, move, facts), now)
+    if there.effective in (Disposition.BLOCK, Disposition.HOLD):
+        why = there.reason or "by your organisation's policy"
+        return Stuck(f"route {move.route} leads to {service.name}, which is not allowed here: {why}"), verdict
+    entities = tuple(dict.fromkeys((*verdict.entities, *there.entities)))
+    kinds = tuple(dict.fromkeys((*verdict.kinds, *there.kinds)))
+    return move, msgspec.structs.replace(verdict, entities=entities, kinds=kinds)
+
+
+def _as_asked_of(service: Service, move: Move, facts: Facts) -> Facts:
+    """The same call as if its caller had made it by that route."""
+    first = move.targets[0]
+    other = {"service": service.id, "category": service.category, "surface": service.surface}
+    return msgspec.structs.replace(
+        facts, **other, listener="gateway", route=move.route, host=first.host, port=first.port
+    )

@@ -48,6 +48,7 @@ class Live:
         self.filtered = filtered
         self._buffer = bytearray(MAX_FRAME)
         self._drops = 0
+        self.downs = 0  # how often the interface went down since the capture began
 
     @classmethod
     def adopt(cls, descriptor: int, linktype: int) -> "Live":
@@ -75,6 +76,7 @@ class Live:
         except OSError as error:
             if error.errno != errno.ENETDOWN or not self._exists():
                 raise
+            self.downs += 1
         return found
 
     def drops(self) -> int:

@@ -14,7 +14,7 @@ from discovery.text import NAME_CHARS, printable
 HANDSHAKE, CHANGE_CIPHER_SPEC = 0x16, 0x14
 CLIENT_HELLO = 1
 MAX_HELLO = 65_536 - 16
-_MAX_RECORDS = 1024  # of one hello: some cut it into records of a byte or two, to pass unseen
+_MAX_RECORDS = 640  # of one hello: some cut it into records of a byte or two, to pass unseen
 _MAX_ALPN = 32
 
 _U16 = Struct(">H").unpack_from

@@ -34,7 +34,7 @@ TELL_S: Final = 60.0  # between two notices of counters
 FULL_S: Final = 0.5  # between two tries to write into a full journal
 LAST_S: Final = 5.0  # for the watcher to tell its last
 ALARM_FILL: Final = 0.8
-_LOSSES: Final = ("missed", "held_back")
+_LOSSES: Final = ("missed", "held_back", f"weird.{report.INTERFACE_DOWN}")
 _UNTOLD: Final = "no_service"  # what everybody else does is nobody's business
 
 

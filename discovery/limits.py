@@ -17,7 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 8  # headers below each other before IP: tags, labels, tunnels
     streams: int = 4_096  # TCP beginnings that are not complete
     stream_bytes: int = 65_536  # of one beginning; also the longest ClientHello, request head and DNS message
-    stream_segments: int = 64  # of one beginning: what comes in smaller pieces is counted and let go
+    stream_segments: int = 64  # looks at one beginning, and its pieces beyond a gap: what takes more is counted, let go
     stream_seconds: float = 30.0
     held_bytes: int = 16 * 1024 * 1024  # of all beginnings together
     expected: int = 16_384  # connections whose SYN was seen, but no payload yet

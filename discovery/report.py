@@ -2,7 +2,7 @@
 
 Owns: the form, big-endian: u32 length of the rest | msgpack of a `Report`. Rules: pure; the reader believes nothing: a
 frame beyond the limit, another type, an address that is none or a text that is too long ends the conversation; the
-writer cuts texts and never fails for what they hold.
+writer cuts texts and the times that a file may claim, and never fails for what they hold.
 """
 
 import math
@@ -24,6 +24,8 @@ MAX_LIST: Final = 32  # protocols, notes
 MAX_NAMES: Final = 128  # of counters
 MAX_PORT: Final = 0xFFFF
 LATEST: Final = float(1 << 33)  # a later second is no time of a packet
+ODD_TIME: Final = "odd_time"  # noted where a capture file claims a time before 1970 or after LATEST
+INTERFACE_DOWN: Final = "interface_down"  # counted beside what is weird on the wire: for a while nothing was seen
 _LENGTH: Final = 4
 _TEXTS: Final = ("server_name", "ja3", "ja4", "method", "host", "path", "user_agent")
 
@@ -91,6 +93,8 @@ def _framed(payload: bytes) -> bytes:
 
 
 def _packed(seen: Observation) -> msgspec.Raw:
+    if not 0 <= seen.ts <= LATEST:
+        seen = msgspec.structs.replace(seen, ts=min(max(seen.ts, 0.0), LATEST), notes=(*seen.notes, ODD_TIME))
     long = {name: text[:MAX_TEXT] for name in _TEXTS if (text := getattr(seen, name)) and len(text) > MAX_TEXT}
     lists = {name: _few(values) for name in ("alpn", "notes") if (values := getattr(seen, name))}
     if long or lists:

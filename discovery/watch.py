@@ -26,7 +26,7 @@ from appliance.model.observation import Observation
 from discovery import files, privileges
 from discovery.capture import Live
 from discovery.engine import Engine
-from discovery.report import Report, Tally, frame, frames
+from discovery.report import INTERFACE_DOWN, Report, Tally, frame, frames
 
 BACKLOG_BYTES: Final = 8 << 20  # of unread reports in live mode; beyond it observations are dropped
 TURN_S: Final = 30.0  # a turn that takes longer has met a parser that does not return
@@ -37,6 +37,8 @@ FILE_TURN: Final = 4096  # packets of a file between two looks around
 
 
 class _Frames(Protocol):
+    downs: int
+
     def frames(self) -> Sequence[tuple[float, int, bytes]]: ...
 
     def drops(self) -> int: ...
@@ -115,7 +117,7 @@ class Watch:
         self._outlet, self._sock = outlet, sock
         self._engine = Engine()
         self._seen = 0
-        self._missed = 0
+        self._missed = self._downs = 0
 
     def file(self, batches: Iterable[Sequence[tuple[float, int, bytes]]]) -> str:
         """Every packet of a file; what cut it short, in words. OperatorError: it is no capture."""
@@ -157,7 +159,7 @@ class Watch:
                     return error.strerror or type(error).__name__
             now = time.monotonic()
             if now - told_at >= TALLY_S:
-                self._missed = source.drops()
+                self._missed, self._downs = source.drops(), source.downs
                 self._engine.expire(time.time())
                 if (tally := self.tally()) != told:
                     self._outlet.report(Report(tally=tally))
@@ -178,6 +180,8 @@ class Watch:
         """Sums since the start."""
         counters = self._engine.counters
         weird = {name: count for name, count in counters.weird.items() if count}
+        if self._downs:
+            weird[INTERFACE_DOWN] = self._downs
         return Tally(counters.packets, self._seen, self._missed, self._outlet.held_back, weird)
 
 

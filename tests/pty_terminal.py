@@ -60,6 +60,22 @@ class PtyTerminal:
     def type(self, keys):
         os.write(self.master, keys.encode())
 
+    def send(self, data, timeout=20.0):
+        """Many bytes, read along: a terminal takes no more than its program has taken."""
+        deadline = time.monotonic() + timeout
+        os.set_blocking(self.master, False)
+        try:
+            while data:
+                assert time.monotonic() < deadline, f"{len(data)} bytes were never taken"
+                readable, writable, _ = select.select([self.master], [self.master], [], 0.002)
+                if readable:
+                    self.seen += os.read(self.master, 65_536)
+                if writable:
+                    with contextlib.suppress(BlockingIOError):
+                        data = data[os.write(self.master, data[:2_048]) :]
+        finally:
+            os.set_blocking(self.master, True)
+
     def wait(self, timeout=20.0):
         """Its exit code; what it writes meanwhile is read."""
         self.read_until(lambda: self.process.poll() is not None, timeout)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, override
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.geometry import Size
 
 from appliance.bus.lifeline import on_parent_gone
@@ -27,6 +27,7 @@ from tui.palette import Actions
 from tui.screens.decisions import DecisionsScreen
 from tui.screens.findings import FindingsScreen
 from tui.screens.overview import OverviewScreen
+from tui.widgets.field import Field
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,6 +78,13 @@ class GnomonApp(App[int]):
     def _heard(self, _topic: str) -> None:
         for number, workers in self.desk.standing.arrived():
             self.notify(f"decision {number} applied on {workers}/{workers}", markup=False)
+
+    async def on_key(self, event: Key) -> None:
+        """What came in one burst with the key that opened a text line is text of that line, and presses no keys."""
+        field = self.focused
+        if isinstance(field, Field) and event.is_printable:
+            event.prevent_default()
+            field.post_message(Key(event.key, event.character))
 
     # leaving
 

@@ -122,4 +122,7 @@ def ahead(text: str, now: float, option: str) -> float:
 
 def when(ts: float | None) -> str:
     """A moment for people; `-` for none."""
-    return "-" if ts is None else f"{datetime.fromtimestamp(ts, UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return "-" if ts is None else f"{datetime.fromtimestamp(ts, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "?"  # no time that a calendar has: the record says so, and is shown all the same

@@ -25,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
 
     run_dir = Path(load(options.config).run_dir)
     if not all(os.isatty(fd) for fd in (0, 1, 2)) or os.environ.get("TERM", "dumb") == "dumb":
-        raise OperatorError("tui: stdin, stdout and stderr must be a terminal; `gnomon findings` prints a list instead")
+        raise OperatorError(
+            "tui: stdin, stdout and stderr must be a terminal and TERM not dumb; `gnomon findings` prints a list"
+        )
     from tui.app import run as show
 
     return show(run_dir)

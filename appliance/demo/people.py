@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.demo.places import HOSTS, JONAS, MARIA, Places
+from appliance.demo.places import HOSTS, JONAS, Places
 from appliance.demo.processes import Process, environment, module
 from appliance.model.errors import OperatorError
 
@@ -50,7 +50,7 @@ class Maria:
     """A program with the SDK that keeps running."""
 
     def __init__(self, places: Places) -> None:
-        command = module("appliance.demo.sdk_client", places.proxy_url, places.root, MARIA)
+        command = module("appliance.demo.sdk_client", places.proxy_url, places.root)
         self.process = Process("the openai SDK's program", command)
 
     def chat(self, service: str, text: str, *, stream: bool = False) -> Told:

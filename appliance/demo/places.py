@@ -17,7 +17,9 @@ APPROVED, SECOND, UNAPPROVED, WEB = "openai", "mistral", "deepseek", "deepseek_w
 HOSTS: Final = {APPROVED: "api.openai.com", SECOND: "api.mistral.ai", UNAPPROVED: "api.deepseek.com"}
 WEB_HOST: Final = "chat.deepseek.com"
 ROUTE, CREDENTIAL = "approved", "demo"
-MARIA, JONAS = "127.0.0.2", "127.0.0.3"  # addresses that the demo's people call from
+# Addresses that the demo's people call from. Hers is what a program gets that chooses none: behind a proxy httpx has no
+# way to choose.
+MARIA, JONAS = "127.0.0.1", "127.0.0.3"
 _PEOPLE: Final = ((MARIA, "maria.keller", "design"), (JONAS, "jonas.weber", "sales"))
 
 
@@ -87,7 +89,7 @@ def configuration(places: Places, ports: dict[str, int]) -> dict[str, Any]:
     routes = {service: {"service": service, "target": f"https://{host}"} for service, host in HOSTS.items()}
     del routes[UNAPPROVED]
     routes[ROUTE] = routes[APPROVED] | {"credential": f"held:{CREDENTIAL}"}
-    people = [{"network": address, "user": user, "groups": [group]} for address, user, group in _PEOPLE]
+    people = [{"network": address, "user": user, "department": department} for address, user, department in _PEOPLE]
     return {
         "listen": {"proxy": f"127.0.0.1:{places.proxy}", "gateway": f"127.0.0.1:{places.gateway}"},
         "state_dir": str(folder / "state"),

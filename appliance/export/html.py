@@ -17,16 +17,17 @@ _STYLE: Final = """
 :root{color-scheme:light dark;--line:#8886;--soft:#8882}
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;padding:1.5rem;max-width:75rem}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem;border-bottom:2px solid var(--line)}
-.wide{overflow-x:auto;margin:.75rem 0}table{border-collapse:collapse;width:100%;font-size:.9rem}
+.wide{overflow-x:auto;margin:.75rem 0}table{border-collapse:collapse;font-size:.9rem}
 caption{text-align:left;font-weight:600;padding:.25rem 0}
-th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line)}
+th,td{text-align:left;vertical-align:top;padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--line)}
 tbody th{font-weight:400}.n{text-align:right;font-variant-numeric:tabular-nums}
-td,th,dd{overflow-wrap:anywhere}dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));
+td,th,dd{overflow-wrap:break-word;max-width:24rem}dd{overflow-wrap:anywhere}thead th{white-space:nowrap}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));
 gap:.3rem 1rem}
 dl div{background:var(--soft);padding:.3rem .6rem}dt{font-size:.8rem}dd{margin:0;font-weight:600}
 .bar rect{fill:#3b74c4}.none{font-style:italic}.mark{font-weight:700}
 .s-critical,.s-high{font-weight:700;color:#b3261e}@media(prefers-color-scheme:dark){.s-critical,.s-high{color:#ff8a80}}
-@media print{body{max-width:none;padding:0;font-size:11px}section{break-inside:auto}tr{break-inside:avoid}
+@media print{body{max-width:none;padding:0;font-size:11px}table{font-size:8px}section{break-inside:auto}tr{break-inside:avoid}
 .wide{overflow:visible}}
 """
 _POLICY: Final = (
@@ -139,7 +140,7 @@ def _decisions(summary: ExportSummary) -> str:
             line.number, when(line.ts), f"{line.author} ({line.role})",
             line.decision if line.undoes is None else f"undo of {line.undoes}", line.service,
             line.surface or "every door", _scope(line), line.route, _reason(line.reason, summary.info.pseudonymised),
-            "undone" if line.undone else f"until {when(line.expires)}" if line.expires is not None else "stands",
+            _holds(line, summary.info.made),
         )
         for line in summary.decisions
     ]  # fmt: skip
@@ -155,8 +156,16 @@ def _decisions(summary: ExportSummary) -> str:
 
 
 def _scope(line: DecisionLine) -> str:
-    named = (("people", line.people), ("groups", line.groups), ("hosts", line.hosts))
-    return ", ".join(f"{count:,} {what}" for what, count in named if count) or "everyone"
+    named = (("person", "people", line.people), ("group", "groups", line.groups), ("host", "hosts", line.hosts))
+    return ", ".join(f"{count:,} {one if count == 1 else more}" for one, more, count in named if count) or "everyone"
+
+
+def _holds(line: DecisionLine, now: float) -> str:
+    if line.undone:
+        return "undone"
+    if line.expires is None:
+        return "stands"
+    return f"{'until' if line.expires > now else 'ended'} {when(line.expires)}"
 
 
 def _reason(reason: str | None, pseudonymised: bool) -> str:

@@ -1,8 +1,8 @@
 """Where the calls of a dialect stand at each service: the part of the path before the dialect's own words.
 
-Rules: pure; only a redirect to another service asks, and only what stands before the words changes: query and words stay
-byte for byte. A service that is not in the table has them below /v1, as most servers of the dialect do. Sources: the API
-references of the services, by what their clients are told to use as base URL.
+Rules: pure; only a redirect to another service asks, and only what stands before the words changes: query and words
+stay byte for byte. A service that is not in the table has them below /v1, as most servers of the dialect do. Sources:
+the API references of the services, by what their clients are told to use as base URL.
 """
 
 from collections.abc import Mapping

@@ -10,13 +10,14 @@ snapshot, and `reconcile` records it at the next start. So no decision is ever i
 import contextlib
 import grp
 import pwd
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
-from appliance.model.decision import Decision, Proposal
+from appliance.model.decision import Decision, Proposal, Scope
 from appliance.model.errors import OperatorError, PeerError
 from appliance.model.names import DecisionKind
 from appliance.policy.disk import read_current, read_snapshot, snapshot_path, write_snapshot
@@ -28,6 +29,9 @@ ADMIN: Final = "admin"
 ANALYST: Final = "analyst"
 MAX_TEXT: Final = 2_000
 MAX_SCOPE: Final = 1_000
+MAX_GROUP: Final = 256
+LATEST: Final = 4_102_444_800.0  # 2100-01-01: what is later is no time but a mistake, and no calendar shows it
+_DIGESTS: Final = {"p_": re.compile(r"p_[0-9a-z]{1,64}\Z"), "a_": re.compile(r"a_[0-9a-z]{1,64}\Z")}
 
 
 class Caller(Protocol):
@@ -171,8 +175,9 @@ class Decisions:
             raise PeerError(f"decide: a scope names at most {MAX_SCOPE} principals, groups and clients", 422)
         if proposal.decision is DecisionKind.REDIRECT and not proposal.route:
             raise PeerError("decide: a redirect needs a route", 422)
-        if proposal.expires is not None and proposal.expires <= now:
-            raise PeerError("decide: it would expire before it begins", 422)
+        _check_scope(scope)
+        if proposal.expires is not None and not now < proposal.expires <= LATEST:
+            raise PeerError("decide: it would expire before it begins, or after the year 2099", 422)
         if proposal.undoes is not None:
             _check_undo(connection, proposal.undoes)
         if (why := self._why_not(connection, proposal)) is not None:
@@ -214,6 +219,15 @@ class Decisions:
 def _stamp(proposal: Proposal, number: int, now: float, author: str, role: str) -> Decision:
     said = {name: getattr(proposal, name) for name in proposal.__struct_fields__}
     return Decision(number=number, ts=now, author=author, role=role, **said)
+
+
+def _check_scope(scope: Scope) -> None:
+    """Digests and names as facts have them: with anything else it would bind nobody, in silence."""
+    for prefix, digests in (("p_", scope.principals), ("a_", scope.clients)):
+        if not all(map(_DIGESTS[prefix].match, digests)):
+            raise PeerError(f"decide: people and addresses are named by their digests ({prefix}...)", 422)
+    if not all(group.strip() and len(group) <= MAX_GROUP for group in scope.groups):
+        raise PeerError(f"decide: a group has a name of at most {MAX_GROUP} characters", 422)
 
 
 def _check_undo(connection: Connection, number: int) -> None:

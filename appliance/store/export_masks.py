@@ -2,9 +2,11 @@
 
 Rules: text is left out unless its column stands here, so a new column never leaks; numbers stay, times are cut to whole
 seconds. Digests of persons, and whatever else could be joined with the store or another export, are keyed anew with a
-key that lives as long as the export is being made. Words that others chose (models, rules, departments) stay only
-when they are frequent, plain, and hold no known person's name or address. Hosts and services stay when the catalogue
-names them. The names of parameters are fixed: `$key` (hexadecimal text), `$public` (names of the catalogue).
+key that lives as long as the export is being made. Words that the operator chose (routes, rules, departments) stay only
+when they are frequent, plain, and hold no known person's name or address. What a client may write as it likes stays
+only in words of ours: a model's name when it is made of the words that providers use, a method when HTTP knows it.
+Hosts and services stay when the catalogue names them. The names of parameters are fixed: `$key` (hexadecimal text),
+`$public` (names of the catalogue).
 """
 
 from collections.abc import Callable
@@ -16,6 +18,21 @@ MAX_WORDS: Final = 1_000  # different values of a column of free words that are 
 REMOVED: Final = "(removed)"
 _PLAIN: Final = "[[:word:]][[:word:] ./:+&-]{0,99}"
 _ADDRESS: Final = r"(^|[^0-9])[0-9]{1,3}(\.[0-9]{1,3}){3}([^0-9]|$)|[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:"
+# Names of public models: a family, then only numbers and the words that providers add.
+_FAMILIES: Final = (
+    "chatgpt|claude|codestral|cohere|command|dall-e|deepseek|devstral|embed|gemini|gemma|gpt|grok|llama|magistral|"
+    "ministral|mistral|mixtral|moonshot|kimi|nova|o[0-9]|phi|pixtral|qwen|qwq|rerank|sonar|text-embedding|titan|tts|"
+    "whisper|glm"
+)
+_MODEL_WORDS: Final = (
+    "[0-9]{1,8}[a-z]?|[0-9]+x[0-9]+b|[vrke][0-9]+|[0-9]+(\\.[0-9]+)+b?|a[0-9]+b|ada|audio|chat|code|coder|codex|deep|"
+    "embed|embedding|english|exp|experimental|fast|flash|haiku|image|instant|instruct|it|large|latest|lite|live|maverick|"
+    "max|medium|micro|mini|multilingual|nano|nemo|oss|plus|premier|preview|pro|r|realtime|reasoner|reasoning|research|"
+    "scout|search|small|sonnet|opus|thinking|tiny|transcribe|tts|turbo|ultra|versatile|vision|vl"
+)
+_MAKERS: Final = "models|meta|meta-llama|openai|anthropic|google|mistralai|deepseek|deepseek-ai|qwen"
+_MODEL: Final = f"(({_MAKERS})[/.])?({_FAMILIES})[0-9.]{{0,4}}([-_.:]({_MODEL_WORDS})){{0,8}}"
+_METHODS: Final = "CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE"  # RFC 9110 and 5789
 _SHORT: Final = 3  # a shorter name is looked for as a whole only
 
 type Mask = Callable[["Where", str], str]  # an expression for the quoted column
@@ -70,6 +87,17 @@ def _words(where: Where, column: str) -> str:
     return f"CASE WHEN {column} IS NULL OR {column} IN ({judged}) THEN {column} ELSE '{REMOVED}' END"
 
 
+def _model(_where: Where, column: str) -> str:
+    """A public model as it is; of all others, which a client may name as it likes, only that they are the same."""
+    # RE2 matches in time linear in the text.
+    plain = f"regexp_full_match(lower({column}), '{_MODEL}') AND NOT regexp_matches({column}, '{_ADDRESS}')"
+    return f"CASE WHEN {plain} THEN {column} ELSE {key_expression('m_', column)} END"
+
+
+def _method(_where: Where, column: str) -> str:
+    return f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '{_METHODS}') THEN {column} ELSE '{REMOVED}' END"
+
+
 def _coverage(path: str, whole: str) -> Mask:
     """Of a record only how its body was covered: numbers, and reasons in words of ours. `whole` holds one `{}`."""
 
@@ -107,7 +135,9 @@ _ANYWHERE: Final[dict[str, Mask]] = {
         ),
         _kept,
     ),
-    **dict.fromkeys(("route", "method", "department", "model", "model_served", "rule"), _words),
+    **dict.fromkeys(("route", "department", "rule"), _words),
+    **dict.fromkeys(("model", "model_served"), _model),
+    "method": _method,
     **dict.fromkeys(("service", "subject", "name", "owner", "host"), _public),
     "principal": _digest,
     "client": _digest,

@@ -26,7 +26,8 @@ type Ask = Callable[[str], list[tuple[Any, ...]]]
 
 _FINDINGS: Final = f"""SELECT {", ".join(FindingLine.__struct_fields__)} FROM v_findings
   ORDER BY list_position(['critical', 'high', 'medium', 'low', 'info'], severity), last_seen DESC, id"""  # noqa: S608 - names of our record
-_DECISIONS: Final = """SELECT number, ts, author, role, decision, service, surface, route, reason, expires, undoes, undone,
+_DECISIONS: Final = """
+  SELECT number, ts, author, role, decision, service, surface, route, reason, expires, undoes, undone,
   coalesce(json_array_length(body, '$.scope.principals'), 0), coalesce(json_array_length(body, '$.scope.groups'), 0),
   coalesce(json_array_length(body, '$.scope.clients'), 0) FROM v_decisions ORDER BY number DESC"""
 _USAGE: Final = """SELECT service, count(*), count(DISTINCT principal), CAST(sum(request_bytes) AS BIGINT),

@@ -42,6 +42,7 @@ class _Sensor:
     problem: str = ""
     served: bool = False
     tries: int = 0
+    told: tuple[str, ...] = ()  # what a person was told since it captured last
 
 
 class Sensors:
@@ -127,11 +128,14 @@ class Sensors:
         """None lives."""
         return not any(sensor.plan.lives for sensor in self._all())
 
-    def ready(self, name: str) -> None:
-        """It captures."""
-        if (found := self._find(name)) is not None:
-            found.state, found.problem, found.served = "capturing", "", True
-            found.tries = found.tries if found.source.kind == "pcap" else 0
+    def ready(self, name: str) -> tuple[str, ...]:
+        """It captures; what a person was told of it before, and is over."""
+        if (found := self._find(name)) is None:
+            return ()
+        found.state, found.problem, found.served = "capturing", "", True
+        found.tries = found.tries if found.source.kind == "pcap" else 0
+        over, found.told = found.told, ()
+        return over
 
     def exited(self, name: str, status: int, words: str, *, asked: bool) -> str:
         """It is dead; what a person must know of that, empty for nothing. The plan has been told already."""
@@ -152,11 +156,18 @@ class Sensors:
         if (usage and not sensor.served) or (again and sensor.source.kind == "pcap"):
             return self._rest(sensor, "failed", told)
         sensor.state, sensor.problem = ("failed", told) if usage or again else ("starting", "")
-        return f"sensor: {sensor.problem}" if sensor.problem else ""
+        return self._tell(sensor)
 
     def _rest(self, sensor: _Sensor, state: str, problem: str) -> str:
         sensor.plan.count, sensor.state, sensor.problem = 0, state, problem
-        return f"sensor: {problem}" if problem else ""
+        return self._tell(sensor)
+
+    def _tell(self, sensor: _Sensor) -> str:
+        if not sensor.problem:
+            return ""
+        told = f"sensor: {sensor.problem}"
+        sensor.told = (*sensor.told, told) if told not in sensor.told else sensor.told
+        return told
 
     def stop(self) -> None:
         """Drain all."""

@@ -214,7 +214,8 @@ class Supervisor(Listener):
     def ready(self, name: str) -> None:
         plan = self.plan_of(name)
         plan.ready(name, time.monotonic())
-        self.sensors.ready(name)
+        over = self.sensors.ready(name)
+        self.problems = [problem for problem in self.problems if problem not in over]
         if plan is self.store:
             self._recovery.due()
         self.tell()

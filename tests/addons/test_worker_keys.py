@@ -159,6 +159,41 @@ async def test_what_is_no_call_of_the_dialect_stays(provider, tmp_path):
         assert (await client.get(f"https://{HOST}/v1/models")).headers["x-gnomon-route"] == "openai"
 
 
+ELSEWHERE = """rules:
+- id: move
+  match: {services: [groq]}
+  then: {disposition: redirect, route: openai}
+- id: no-such-model
+  match: {services: [openai], models: ['barred*']}
+  then: {disposition: block}
+  reason: too dear
+- id: no-mail
+  match: {services: [openai], labels: {kinds: [pii]}}
+  then: {disposition: redact}
+"""
+
+
+async def test_a_redirect_is_no_way_round_the_rules_of_where_it_leads(provider, tmp_path):
+    hold(tmp_path)
+    before = len(provider.arrivals())
+    settings = sections(tmp_path)
+    (tmp_path / "policy.yaml").write_text(ELSEWHERE)
+    async with worker_at(tmp_path, provider, **settings) as worker, worker.client(headers=CLIENTS) as client:
+        url = f"http://api.groq.com/openai{PATH}"
+        refused = await client.post(url, json=BODY | {"model": "barred"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "policy_redirect")
+        assert "OpenAI API, which is not allowed here: too dear" in refused.json()["error"]["message"]
+        assert len(provider.arrivals()) == before
+        moved = await client.post(url, json=BODY)
+        assert (moved.status_code, moved.headers["x-gnomon-route"]) == (200, "openai")
+        opened = worker.events("open")[-1]
+        assert (opened["redactions"], opened["verdict"]["kinds"] or opened["verdict"]["entities"] != []) == (1, True)
+    (arrival,) = provider.arrivals()[before:]
+    assert arrival["path"] == PATH  # not as the other service has it
+    assert "maria.keller" not in arrival["body"]
+    assert arrival["authorization"] == "Bearer sk-of-the-company"
+
+
 async def test_answers_of_ours_to_head_have_no_body(provider, tmp_path):
     routes = {"openai": RouteEntry(service="openai", target="https://api.openai.com:1")}
     async with worker_at(tmp_path, provider, gateway=Gateway(routes=routes)) as worker, gateway(worker) as client:

@@ -1,5 +1,6 @@
 """The kernel filter against the engine on every capture, and live packets on the loopback interface (as root)."""
 
+import errno
 import os
 import select
 import socket
@@ -215,6 +216,26 @@ def test_without_the_right_one_line_says_what_to_do(monkeypatch):
     assert "\n" not in str(caught.value)
     assert "CAP_NET_RAW" in str(caught.value)
     assert "--pcap FILE" in str(caught.value)
+
+
+class Down:
+    """A socket on an interface that went down, and is still there or not."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def recvmsg_into(self, *_):
+        raise OSError(errno.ENETDOWN, "Network is down")
+
+    def getsockname(self):
+        return (self.name, 3)
+
+
+def test_an_interface_that_goes_down_is_waited_for_and_counted():
+    opened = Live(Down("eth9"), ETHERNET)
+    assert (opened.frames(), opened.downs) == ([], 1)
+    with pytest.raises(OSError, match="down"):
+        Live(Down(""), ETHERNET).frames()
 
 
 def test_the_names_of_interfaces():

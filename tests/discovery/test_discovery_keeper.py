@@ -165,12 +165,15 @@ async def test_a_journal_that_fills_raises_one_alarm(monkeypatch):
 
 async def test_counters_are_told_when_they_grow_and_a_loss_is_a_warning():
     world = World()
-    told = [Report(tally=Tally(5, 1, 0, 0, {"bad_hello": 2})), Report(tally=Tally(9, 1, 4, 0, {"bad_hello": 2}))]
+    odd = {"bad_hello": 2}
+    told = [Report(tally=Tally(5, 1, 0, 0, odd)), Report(tally=Tally(9, 1, 4, 0, odd))]
+    told.append(Report(tally=Tally(9, 1, 4, 0, odd | {"interface_down": 1})))
     await world.say(BEGUN)
     for one, severity, detail in (
         (told[0], "info", "eth0: weird.bad_hello 2"),
         (told[0], None, None),
         (told[1], "warning", "eth0: missed 4"),
+        (told[2], "warning", "eth0: weird.interface_down 1"),
     ):
         await world.say(report.frame(one))
         await until(lambda one=one: world.keeper.tally == one.tally)

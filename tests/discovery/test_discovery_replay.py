@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.config.catalogue import load_catalogue
 from appliance.model.names import ObservationKind, Transport
 from appliance.model.observation import Observation, Sighting
-from discovery import replay
+from discovery import files, replay
 from discovery.classify import Classifier
 from discovery.replay import Row, jsonl, row_of, shown_names, text
 
@@ -110,6 +111,20 @@ def test_a_replay_goes_on_after_damage_and_tells(tmp_path):
     assert (totals.damaged, totals.unread, totals.observations, sum(parts) > 0) == (1, 1, 12, True)
     assert "cut short at byte" in told[0]
     assert "not a capture file" in told[1]
+
+
+def test_what_the_end_of_a_capture_cuts_off_is_counted(tmp_path):
+    whole = (PCAPS / "openai-sdk.pcap").read_bytes()
+    frames = list(files.read(PCAPS / "openai-sdk.pcap"))
+    first = next(number for number, (_, _, frame) in enumerate(frames) if b"\x16\x03\x01" in frame)
+    kept = whole[:24]
+    for ts, _, frame in frames[: first + 1]:
+        cut = frame[:100]
+        kept += struct.pack("<IIII", int(ts), 0, len(cut), len(frame)) + cut
+    (tmp_path / "snaplen.pcap").write_bytes(kept)
+    told, sink = [], io.BytesIO()
+    replay.replay([str(tmp_path / "snaplen.pcap")], CLASSIFIER, sink, encode=jsonl, tell=told.append)
+    assert told == ["snaplen.pcap: odd packets: stream_expired 1"]
 
 
 def test_odd_packets_are_told(tmp_path):

@@ -69,6 +69,12 @@ def test_texts_of_any_kind_are_cut_and_come_through(texts):
         assert isinstance("".join((*one.alpn, *one.notes)).encode(), bytes)
 
 
+@pytest.mark.parametrize(("claimed", "told"), [(-1.5, 0.0), (2.0**64, report.LATEST), (-(2.0**63), 0.0)])
+def test_a_time_that_a_file_may_claim_is_no_junk(claimed, told):
+    [came] = through([seen(ts=claimed, notes=("ech",))])
+    assert (came.ts, came.notes) == (told, ("ech", "odd_time"))
+
+
 def test_the_largest_observations_still_fit_into_frames():
     largest = seen(**dict.fromkeys(report._TEXTS, "\U0001f600" * 9999), alpn=("\U0001f600" * 999,) * 99)
     frames = list(report.frames([largest] * 200))

@@ -125,7 +125,7 @@ class Frames:
 
     def __init__(self, batches):
         self.readable, self.writable = os.pipe()
-        self.batches, self.lost = list(batches), 0
+        self.batches, self.lost, self.downs = list(batches), 0, 0
         os.write(self.writable, b"x")
 
     def frames(self):
@@ -160,7 +160,7 @@ def no_alarm(monkeypatch):
 def test_live_packets_are_told_until_the_reader_closes_its_end(pair, engine, no_alarm, monkeypatch):
     monkeypatch.setattr(watch, "TALLY_S", 0)
     frames = Frames([[(1.0, 1, b"x")], [(2.0, 1, b"x"), (3.0, 1, b"")]])
-    frames.lost = 5
+    frames.lost, frames.downs = 5, 2
     one, thread = live(pair, frames)
     told, tally = [], None
     for each in received(pair[1]):
@@ -171,7 +171,7 @@ def test_live_packets_are_told_until_the_reader_closes_its_end(pair, engine, no_
     pair[1].shutdown(socket.SHUT_WR)
     thread.join(20)
     assert one.fault == ""
-    assert (tally.packets, tally.missed) == (3, 5)
+    assert (tally.packets, tally.missed, tally.weird["interface_down"]) == (3, 5, 2)
     assert one._engine.expired
     frames.close()
 

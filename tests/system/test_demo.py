@@ -1,5 +1,6 @@
 """`gnomon demo --headless`: every step as expected; ended at any time it leaves nothing behind; says what it lacks."""
 
+import csv
 import os
 import shlex
 import shutil
@@ -82,6 +83,9 @@ def test_every_step_goes_as_expected_and_the_evidence_is_there(demo, tmp_path):
     assert f"{len(STEPS) + 1} of {len(STEPS) + 1} steps went as expected" in said, said + errors
     assert (code, said.count("\nok "), errors) == (0, len(STEPS) + 1, "")
     assert {path.suffix for path in out.rglob("*.*")} >= {".duckdb", ".csv", ".html"}
+    with (out / "v_exchanges.csv").open(newline="") as file:
+        who = {(row["department"], row["identity_method"]) for row in csv.DictReader(file)}
+    assert who == {("design", "address"), ("sales", "address")}  # Maria and Jonas, and nobody without a name
     assert told.left() == []
 
 

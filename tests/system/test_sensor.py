@@ -54,7 +54,8 @@ def processes(appliance):
     for name, pid in appliance.pids().items():
         if name.startswith("sensor"):
             readers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            found[name] = (pid, int(readers[0]))
+            if readers:  # else it has just died, and who records has not ended yet
+                found[name] = (pid, int(readers[0]))
     return found
 
 

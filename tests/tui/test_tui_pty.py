@@ -74,6 +74,54 @@ def test_hostile_names_resizes_and_q(terminal):
     assert b"Traceback" not in shown.seen
 
 
+@pytest.mark.parametrize("stop", [signal.SIGSTOP, None])
+def test_a_terminal_that_was_stopped_goes_on(terminal, stop):
+    shown = terminal()
+    shown.until_text("Service 2")
+    if stop:
+        os.kill(shown.process.pid, stop)
+        os.waitid(os.P_PID, shown.process.pid, os.WSTOPPED | os.WNOWAIT)
+    since = len(shown.seen)
+    os.kill(shown.process.pid, signal.SIGCONT)
+    shown.until_text("Service 2", since=since)
+    since = len(shown.seen)
+    shown.type("3")
+    shown.until_text("nothing has been decided yet", since=since)
+    shown.type("\x03")
+    assert shown.wait() == 0
+    assert shown.restored() == []
+
+
+def test_a_filter_that_comes_in_one_burst_presses_no_keys(terminal):
+    shown = terminal()
+    shown.until_text("Service 2")
+    since = len(shown.seen)
+    shown.type("/bad rap\r")  # b, a, d, r, p are keys of the page
+    shown.until_text("no finding fits the filter", since=since)
+    shown.type("q")
+    assert shown.wait() == 0
+    assert b"Cancel" not in shown.seen[since:]
+    assert shown.restored() == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\x1b[200~x\x1b[31m\rb\ra\r\x1b[201~", b"\xff\xfe\x80", b"\x1b[200~" + b"a\r\x1b[31mb" * 100_000 + b"\x1b[201~"],
+    ids=["escape in a paste", "no utf-8", "a long paste"],
+)
+def test_what_a_terminal_may_send_presses_no_keys_and_ends_nothing(terminal, sent):
+    shown = terminal()
+    shown.until_text("Service 2")
+    since = len(shown.seen)
+    shown.send(sent)
+    shown.type("3")
+    shown.until_text("nothing has been decided yet", since=since)
+    shown.type("q")
+    assert shown.wait() == 0
+    assert b"Cancel" not in shown.seen[since:]
+    assert shown.restored() == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_leave_the_terminal_as_it_was(terminal, number):
     shown = terminal()

@@ -164,7 +164,7 @@ class FindingsScreen(DecidingPage):
             hint = "sev>=high state:new way:bypass last:24h text ..."
             bar = Field(self.filter_text, placeholder=hint, id="filter", compact=True, max_length=filters.LONGEST)
             await self.query_one("#list").mount(bar, before=0)
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))  # now, not soon: keys of the same burst are on their way
 
     @on(Input.Changed, "#filter")
     def typed(self, event: Input.Changed) -> None:

@@ -230,3 +230,8 @@ def test_moments_to_come(text, moment):
 def test_no_moment_to_come(text):
     with pytest.raises(OperatorError, match="--expires"):
         analyst.ahead(text, NOW, "--expires")
+
+
+@pytest.mark.parametrize("ts", [1e308, float("inf"), float("nan"), -1e300])
+def test_a_moment_that_no_calendar_has_is_shown_all_the_same(ts):
+    assert analyst.when(ts) == "?"

@@ -5,6 +5,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,7 +149,23 @@ def test_a_cut_list_says_so():
     told = " ".join(read(page(summary(), state())).text)
     assert "The first 2 of 120 findings" in told
     assert "1 decisions, newest first" in told
-    assert "2 people, 1 hosts" in told
+    assert "2 people, 1 host" in told
+    assert "1 hosts" not in told
+
+
+@pytest.mark.parametrize(
+    ("expires", "undone", "told"),
+    [
+        (None, False, "stands"),
+        (NOW + 1, False, f"until {when(NOW + 1)}"),
+        (NOW, False, f"ended {when(NOW)}"),
+        (NOW - 9, True, "undone"),
+    ],
+)
+def test_a_decision_tells_whether_it_holds(expires, undone, told):
+    decision = msgspec.structs.replace(summary().decisions[0], expires=expires, undone=undone)
+    document = page(msgspec.structs.replace(summary(), decisions=(decision,)))
+    assert f"<td>{told}</td></tr>" in document
 
 
 def test_an_empty_summary_has_no_empty_tables():

@@ -72,6 +72,12 @@ def test_undo_is_a_new_decision(desk, connection, folder):
         ({"scope": Scope(principals=("p",) * 1001)}, "scope"),
         ({"decision": DecisionKind.REDIRECT}, "needs a route"),
         ({"expires": 5.0}, "expire before"),
+        ({"expires": 1e308}, "after the year 2099"),
+        ({"expires": float("inf")}, "after the year 2099"),
+        ({"scope": Scope(principals=("maria",))}, "digests"),
+        ({"scope": Scope(clients=("p_0123456789abcdef",))}, "digests"),
+        ({"scope": Scope(groups=(" ",))}, "group"),
+        ({"scope": Scope(groups=("g" * 257,))}, "group"),
         ({"undoes": 9}, "no decision 9"),
     ],
 )

@@ -26,7 +26,7 @@ class World:
 
     def ready(self, name):
         self.sensors.plan_of(name).ready(name, self.now)
-        self.sensors.ready(name)
+        return self.sensors.ready(name)
 
     def exit(self, name, status=0, words=""):
         asked = self.sensors.plan_of(name).exited(name, self.now)
@@ -76,8 +76,9 @@ def test_one_that_has_captured_is_tried_again_whatever_it_says():
     assert world.exit("sensor0", 2, "eth0: the interface is down") == "sensor: eth0: the interface is down"
     assert world.states() == [("eth0", "failed", "eth0: the interface is down")]
     assert world.act() == [Start("sensor0")]
-    world.ready("sensor0")
+    assert world.ready("sensor0") == ("sensor: eth0: the interface is down",), "it is over, and told anew the next time"
     assert world.states() == [("eth0", "capturing", "")]
+    assert world.ready("sensor0") == ()
     assert world.sensors.restarts == 2
 
 
