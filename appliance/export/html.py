@@ -27,7 +27,8 @@ gap:.3rem 1rem}
 dl div{background:var(--soft);padding:.3rem .6rem}dt{font-size:.8rem}dd{margin:0;font-weight:600}
 .bar rect{fill:#3b74c4}.none{font-style:italic}.mark{font-weight:700}
 .s-critical,.s-high{font-weight:700;color:#b3261e}@media(prefers-color-scheme:dark){.s-critical,.s-high{color:#ff8a80}}
-@media print{body{max-width:none;padding:0;font-size:11px}table{font-size:8px}section{break-inside:auto}tr{break-inside:avoid}
+@media print{body{max-width:none;padding:0;font-size:11px}table{font-size:8px}
+section{break-inside:auto}tr{break-inside:avoid}
 .wide{overflow:visible}}
 """
 _POLICY: Final = (

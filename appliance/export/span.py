@@ -39,5 +39,5 @@ def span(since: str, until: str | None, now: float) -> tuple[float, float | None
         return begin, None
     end = moment(until, now, "--until")
     if end <= begin:
-        raise OperatorError(f"--until {until}: does not lie after --since {since}")
+        raise OperatorError(f"--until {until}: lies before --since {since}")
     return begin, end
