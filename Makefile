@@ -12,7 +12,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(TOOLS)/bin/python
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help setup up test lint unit system bench soak docs clean system-packages
+.PHONY: help setup up test lint unit system conformance bench soak docs clean system-packages
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,10 +47,13 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/codespell --skip '*/kernel_filter.py' appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
-	@$(BIN)/pytest -q -n 2 -m "not system"
+	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"
 
 system: setup ## Tests with real processes
-	@$(BIN)/pytest -q -m system
+	@$(BIN)/pytest -q -m "system and not conformance"
+
+conformance: setup system-packages ## Further variants with real terminals, sensors and servers
+	@$(BIN)/pytest -q -m conformance
 
 bench: setup ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md

@@ -89,6 +89,7 @@ def test_every_step_goes_as_expected_and_the_evidence_is_there(demo, tmp_path):
     assert told.left() == []
 
 
+@pytest.mark.conformance
 def test_ended_in_the_middle_it_leaves_nothing(demo):
     told = demo("--headless")
     assert told.process.stdout.readline().startswith("starting")
@@ -141,6 +142,7 @@ def test_on_screen_it_shows_what_is_found_and_ends_with_the_person(on_screen):
     assert left(folder) == []
 
 
+@pytest.mark.conformance
 def test_on_screen_and_ended_from_outside_the_terminal_is_as_it_was(on_screen):
     screen, number, folder = on_screen
     os.kill(number, signal.SIGTERM)

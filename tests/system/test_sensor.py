@@ -221,6 +221,7 @@ def test_a_capture_file_becomes_observations_once(appliance):
     assert len(seen(appliance)) == before, "a file that was read is not read again in this run"
 
 
+@pytest.mark.conformance
 def test_flags_name_sources_for_one_run(appliance):
     command = [*appliance.before, "--interface", "nope0", "--pcap", str(PCAP)]
     appliance.before = ["sh", "-c", 'exec "$@" ' + " ".join(command), "sh"]

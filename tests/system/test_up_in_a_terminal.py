@@ -77,6 +77,7 @@ def test_the_appliance_outlives_its_terminal(up):
     assert shown.wait(60) == 0
 
 
+@pytest.mark.conformance
 def test_an_upgrade_keeps_the_terminal(up):
     shown = up()
     shown.until_text("no finding yet", 60)
@@ -96,6 +97,7 @@ def test_an_upgrade_keeps_the_terminal(up):
     assert shown.restored() == []
 
 
+@pytest.mark.conformance
 def test_plain_lines_when_asked(up):
     shown = up("--plain")
     shown.until_text("w0 is ready", 60)

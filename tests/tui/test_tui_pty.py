@@ -140,6 +140,7 @@ def test_a_terminal_that_goes_away_ends_it(terminal):
     assert shown.process.wait(20) == 128 + signal.SIGHUP
 
 
+@pytest.mark.conformance
 def test_a_tiny_terminal_from_the_start(terminal):
     shown = terminal(rows=1, columns=1)
     shown.read_until(lambda: b"\x1b[?2004h" in shown.seen)
@@ -148,6 +149,7 @@ def test_a_tiny_terminal_from_the_start(terminal):
     assert shown.restored() == []
 
 
+@pytest.mark.conformance
 def test_without_colour(terminal):
     shown = terminal(env={"NO_COLOR": "1", "COLORTERM": "truecolor"})
     shown.until_text("Service 2")
