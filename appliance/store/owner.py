@@ -131,6 +131,8 @@ def open_beside(folder: Path, memory_limit: str = BESIDE_MEMORY) -> Connection:
             "python_enable_replacements": "false",
             "memory_limit": memory_limit,
             "threads": "1",
+            # Text files written on threads of their own lock up for good when COPY is interrupted or the disk is full.
+            "async_threads": "0",
             "temp_directory": str(folder / "tmp"),
         },
     )

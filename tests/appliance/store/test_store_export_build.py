@@ -347,6 +347,8 @@ def test_nothing_else_can_be_read_and_no_setting_changed(stored):
 def test_the_instance_beside_reaches_its_folder_only(tmp_path):
     (tmp_path / "mine").mkdir()
     with contextlib.closing(open_beside(tmp_path / "mine")) as beside:
+        settings = "SELECT current_setting('async_threads'), current_setting('threads')"
+        assert beside.execute(settings).fetchall() == [(0, 1)]  # an interrupted COPY waits for its threads for ever
         beside.execute(f"COPY (SELECT 1 AS a) TO '{tmp_path}/mine/a.csv'")
         for statement in (
             f"COPY (SELECT 1) TO '{tmp_path}/a.csv'",
