@@ -12,7 +12,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(TOOLS)/bin/python
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help setup up test lint unit system conformance bench soak docs clean system-packages
+.PHONY: fuzz help setup up test lint unit system conformance bench soak docs clean system-packages
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -52,11 +52,19 @@ unit: setup ## Tests inside one process
 system: setup ## Tests with real processes
 	@$(BIN)/pytest -q -m "system and not conformance"
 
-conformance: setup system-packages ## Further variants with real terminals, sensors and servers
+# SDKs of providers live in environments of their own: tests/conformance/*/uv.lock.
+.cache/conformance/%/.synced: tests/conformance/%/uv.lock $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/conformance/$* $(UV) sync --locked --quiet --project tests/conformance/$*
+	@touch $@
+
+conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced ## Further variants with real SDKs, terminals, sensors and servers
 	@$(BIN)/pytest -q -m conformance
 
 bench: setup ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
+
+fuzz: setup ## Mutate bodies and streams, 1,000,000 times; no parser may fail, be slow or grow
+	@$(BIN)/python tests/fuzz/run.py --cases 1000000 --seed 1
 
 soak: setup ## Kill processes under load, 100 rounds; no record may be lost
 	@$(BIN)/python tests/system/kill_rounds.py --rounds 100 --seed 1
@@ -65,11 +73,12 @@ docs: setup ## Write the reference pages from the code
 	@$(BIN)/python -m appliance.config.reference > docs/reference/config.md
 	@$(BIN)/python -m appliance.cli.reference > docs/reference/cli.md
 	@$(BIN)/python -m appliance.cli.vocabulary > docs/reference/vocabulary.md
+	@$(BIN)/python tests/addons/failures_page.py > docs/reference/failures.md
 
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:
 	@mkdir -p .cache
-	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux; do \
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools; do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

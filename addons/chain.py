@@ -6,28 +6,38 @@ egress checks names, the portal answers for our own pages, exchange judges; on t
 the record.
 """
 
+import contextlib
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from mitmproxy import connection, http
 
 from addons.acknowledged import Acknowledgements
+from addons.analysing import Analyser, AnalysingAddon
+from addons.answer_events import EventsAnswer
+from addons.conversing import ConversingAddon
 from addons.egress import EgressAddon
+from addons.endings import FAULT
 from addons.exchange import ExchangeAddon
 from addons.failclosed import Guard
+from addons.faults import fault_of
 from addons.follow import FollowAddon
 from addons.gateway import GatewayAddon
 from addons.identity import IdentityAddon
 from addons.keys import Sender
 from addons.notices import Notices
+from addons.ongoing import exchange_of
 from addons.portal import PortalAddon
-from addons.refusals import RefusalsAddon, stranger
+from addons.refusals import RefusalsAddon, stranger, turned_away
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
 from addons.telemetry import Telemetry
 from addons.tls import TlsAddon, listener_context
 from addons.upstream import cancel_stream
+from addons.websocket import WebsocketAddon
 from addons.worker import Worker
 from appliance.ca.files import load_intermediate
 from appliance.ca.leaf_cache import LeafCache
@@ -36,9 +46,11 @@ from appliance.config.credentials import Keys, load_keys
 from appliance.config.schema import Config
 from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
+from appliance.confine import privileges
 from appliance.identity.assemble import make_identification
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.inspection import Inspector, Limits
+from appliance.inspect.stream.watching import Watching
 from appliance.journal.writer import Journal
 from appliance.ledger import Ledger
 from appliance.model.catalogue import Catalogue
@@ -65,7 +77,8 @@ class Faults:
         self._telemetry.counts["faults"] += 1
         try:
             self._telemetry.notice("alarm", "guard_fault", f"{where}: {type(error).__name__}")
-        except Exception:  # noqa: BLE001 - the journal itself may be what failed; the guard closes all the same
+        except BaseException as again:  # noqa: BLE001 - the journal may be what failed; the guard closes all the same
+            fault_of(again)
             self._telemetry.counts["faults_untold"] = self._telemetry.counts.get("faults_untold", 0) + 1
 
 
@@ -92,31 +105,39 @@ def build_chain(config: Config, name: str) -> list[object]:
     journal = Journal(state / "journal", name, time.time_ns(), max_bytes=config.journal.max_bytes)
     telemetry = Telemetry(name, journal, pseudonyms, config.journal.sync_ms)
     identity = _identity(config, telemetry)
+    detectors = Detectors.load(tables_folder(state))
+    inspector = Inspector(detectors, _limits(config))
     worker = Worker(
         config,
         telemetry,
         catalogue,
         compiler(_first_snapshot(state)),
-        _inspector(config),
+        inspector,
+        Watching(detectors),
         Ledger(state / "ledger" / "counters.map", make=False),
         derive(site_key, b"gnomon-keyprint"),
         identity.principal,
     )
-    guard = Guard(Faults(telemetry), lambda: worker.stage, _cut)
+    guard = Guard(Faults(telemetry), lambda: worker.stage, _cut, partial(turned_away, worker))
     streaming = StreamingAddon(worker, guard)
+    guard.forsaken = streaming.forsaken
     sender = Sender(_keys(config, telemetry))
     acknowledgements = _acknowledgements(config, worker, site_key)
+    exchanges = ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender))
     addons = [
         identity,
         GatewayAddon(worker, sender),
         EgressAddon(worker, Interception(config.egress.intercept, config.egress.never, catalogue)),
         _tls(config, worker),
         PortalAddon(worker, acknowledgements),
-        ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender)),
+        exchanges,
+        ConversingAddon(worker, exchanges.request),
         streaming,
+        WebsocketAddon(worker, guard),
         RefusalsAddon(worker, identity.of_client),
         FollowAddon(worker, compiler, streaming, lambda: journal.fill),
         ShippingAddon(worker, journal),
+        AnalysingAddon(worker, _analyser(config, state)),
     ]
     return [guard.wrap(addon) for addon in addons]
 
@@ -155,16 +176,20 @@ def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:
     return IdentityAddon(make_identification(config.identity, threads), report)
 
 
-def _inspector(config: Config) -> Inspector:
+def _analyser(config: Config, state: Path) -> Analyser:
+    user = privileges.user_ids(config.sensor.user) if os.geteuid() == 0 else None
+    return Analyser(tables_folder(state), _limits(config), user, config.inspect.analyse_s)
+
+
+def _limits(config: Config) -> Limits:
     inspect = config.inspect
-    detectors = Detectors.load(tables_folder(Path(config.state_dir)))
-    limits = Limits(
+    return Limits(
         max_body=inspect.max_decoded_bytes,
         max_ratio=inspect.max_ratio,
         max_text=inspect.max_text_chars,
         max_scanned=inspect.max_text_chars,
+        max_time_s=inspect.max_time_s,
     )
-    return Inspector(detectors, limits)
 
 
 def _tls(config: Config, worker: Worker) -> TlsAddon:
@@ -179,5 +204,14 @@ def _tls(config: Config, worker: Worker) -> TlsAddon:
     return TlsAddon(leaves, unservable=unservable, ca_bundle=bundle, listener=listener)
 
 
-def _cut(flow: http.HTTPFlow) -> None:
-    cancel_stream(flow, b"", "fault")
+def _cut(flow: http.HTTPFlow) -> bytes:
+    """A fault ends the flow; where a dialect can say so in a stream, these are its words.
+
+    They go out with the piece at hand: when the flow is cancelled, its end may have come.
+    """
+    exchange, words = exchange_of(flow), b""
+    if exchange is not None and isinstance(exchange.answer, EventsAnswer):
+        with contextlib.suppress(Exception):  # its reader may be what failed
+            words = exchange.answer.torn_words(FAULT)
+    cancel_stream(flow, b"", FAULT)
+    return words

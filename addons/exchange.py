@@ -13,59 +13,42 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+import msgspec
 from mitmproxy import http
 
+from addons.analysing import wants
 from addons.answers import refuse
 from addons.failclosed import CLEARED, FAULTED
-from addons.hiding import NO_DIGEST, as_told, digest_of, edited
+from addons.faults import fault_of
+from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited, mirrors
 from addons.keys import Sender
 from addons.notices import Notices
+from addons.ongoing import EXCHANGE, Exchange
 from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services
+from addons.upstream import RELAYS, UNREAD
+from addons.websocket import is_upgrade
 from addons.worker import ROUTE, Worker
-from appliance.inspect.dialects import Dialect, StreamReader
+from appliance.inspect.dialects import Call
+from appliance.inspect.dialects.asking_usage import asks_usage
 from appliance.inspect.dialects.registry import by_api
-from appliance.inspect.inspection import Inspection
+from appliance.inspect.inspection import Edited, Inspection
 from appliance.journal.tail import JournalFull
-from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage
 from appliance.model.event import ExchangeClosed, ExchangeOpened
-from appliance.model.facts import Facts, Principal, Verdict
+from appliance.model.facts import Facts, Verdict
 from appliance.model.names import CredentialMode, Disposition, Outcome, RefusalReason, Stage
+from appliance.route.bodyheaders import after_edit, mirrored
+from appliance.route.credentials import is_credential_parameter
 from appliance.route.held import PREFIX
+from appliance.route.native import native_path
+from appliance.route.signed import signature_breaks, signature_covers_target
 
-EXCHANGE = "gnomon.exchange"
 IN_THREAD_BYTES = 64 * 1024  # larger bodies are scanned beside the loop, so that small ones are not held up
 READABLE = frozenset({None, "duplicate_key"})  # problems with which a body was still read whole
 FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDACT, Disposition.PSEUDONYMISE})
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What the worker knows about one exchange while it runs. Times are `time.perf_counter` seconds."""
-
-    id: str
-    service: Service
-    principal: Principal
-    stage: Stage
-    started: float
-    host: str
-    dialect: Dialect | None = None
-    facts: Facts | None = None
-    verdict: Verdict | None = None
-    reservation: Reservation | None = None
-    stream: bool = False
-    opened: bool = False
-    closed: bool = False
-    first_byte: float | None = None
-    response_bytes: int = 0
-    reader: StreamReader | None = None
-    kept: bytearray = field(default_factory=bytearray)
-    kept_all: bool = True
-    cut: str = ""  # why the appliance ended it: drain or policy
-    moved: str = ""  # the route that a redirect sent it to
 
 
 class ExchangeAddon:
@@ -82,17 +65,23 @@ class ExchangeAddon:
         if flow.response or flow.error or not flow.live:
             return
         worker = self._worker
+        if worker.listener(flow) == "gateway" and ROUTE not in flow.metadata:  # a hook before has failed
+            self._refuse(flow, 503, RefusalReason.INTERNAL_FAULT, "The gateway could not find a route")
+            return
         service = worker.service_of(flow)
         if service is None:
             flow.request.stream = True
-            flow.metadata[CLEARED] = True
+            flow.metadata[CLEARED] = flow.metadata[UNREAD] = True
             return
-        if _is_websocket(flow) and worker.stage is Stage.ENFORCE:
-            self._refuse(flow, 403, RefusalReason.WEBSOCKET, "WebSocket traffic to AI services cannot be inspected yet")
+        if _is_websocket(flow) and not is_upgrade(flow.request) and worker.stage is Stage.ENFORCE:
+            self._refuse(flow, 403, RefusalReason.WEBSOCKET, "This WebSocket cannot be inspected in the form asked for")
             return
-        if worker.stage is Stage.ENFORCE:
-            flow.request.headers.pop("upgrade", None)  # e.g. h2c: what would follow could not be read
-        flow.request.headers["accept-encoding"] = "identity"
+        if not is_upgrade(flow.request):  # e.g. h2c: what would follow could not be read
+            flow.metadata[UNREAD] = worker.stage is Stage.OBSERVE
+            if worker.stage is Stage.ENFORCE:
+                flow.request.headers.pop("upgrade", None)
+        if not _signs_coding(flow.request):
+            flow.request.headers["accept-encoding"] = "identity"
         self._begin(flow, service)
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -100,23 +89,25 @@ class ExchangeAddon:
         if flow.response or flow.error:
             return None
         exchange = flow.metadata.get(EXCHANGE) or self._begun_late(flow)
-        if exchange is None:
+        if exchange is None or exchange.opened:
             return None
-        raw = flow.request.raw_content or b""
-        if len(raw) > IN_THREAD_BYTES:
-            return self._govern_later(flow, exchange, raw)
+        raw, request = flow.request.raw_content or b"", flow.request
+        exchange.call = Call(request.method, request.path, request.headers.get("content-type", ""))
         try:
+            if len(raw) > IN_THREAD_BYTES or self._elsewhere(flow, exchange, raw):
+                return self._govern_later(flow, exchange, raw)
             self.govern(flow, exchange, raw, self._inspect(flow, exchange, raw))
-        except Exception:
+        except BaseException as error:
+            fault_of(error)
             self._witness(flow, exchange, raw)
             raise
         return None
 
     async def _govern_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
         try:
-            inspection = await asyncio.to_thread(self._inspect, flow, exchange, raw)
-            self.govern(flow, exchange, raw, inspection)
-        except Exception:
+            self.govern(flow, exchange, raw, await self._inspect_beside(flow, exchange, raw))
+        except BaseException as error:
+            fault_of(error)
             self._witness(flow, exchange, raw)
             raise
 
@@ -138,24 +129,22 @@ class ExchangeAddon:
         return exchange
 
     def _witness(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
-        """A fault has ended the chain: say what was turned away, or open the record of what passes unjudged."""
-        if exchange.opened:
+        """A fault has ended the chain: open the record of what passes unjudged. What is closed the guard records."""
+        if exchange.opened or self._worker.stage is Stage.ENFORCE:
             return
-        worker, request = self._worker, flow.request
-        if exchange.stage is Stage.ENFORCE:
-            worker.telemetry.refused(
-                RefusalReason.INTERNAL_FAULT, exchange.principal, exchange.host, request.port, detail="not inspected"
-            )
-            return
-        facts = worker.bare_facts(flow, exchange.service, exchange.principal, len(raw))
+        facts = self._worker.bare_facts(flow, exchange.service, exchange.principal, len(raw))
         verdict = Verdict(Disposition.OBSERVE, Disposition.OBSERVE, Stage.OBSERVE, reason="inspection failed")
         self._open(exchange, facts, verdict, raw, raw, 0, ())
 
     def govern(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> None:
         """Judge, reserve, journal, edit what was inspected: in this order, each once."""
-        worker = self._worker
+        worker, path = self._worker, flow.request.path
         exchange.dialect, exchange.stream = by_api(inspection.api), inspection.stream
-        if inspection.problem not in READABLE and exchange.stage is Stage.ENFORCE:
+        exchange.declared = frozenset(inspection.view.tools_declared)
+        inspection = inspection.of_target(path, worker.inspector.target(path, is_credential_parameter))
+        exchange.asked_chars = inspection.chars
+        unread = inspection.problem not in READABLE and RELAYS not in flow.metadata  # of an upgrade there is no body
+        if unread and exchange.stage is Stage.ENFORCE:
             self._refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}")
             return
         facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
@@ -167,13 +156,17 @@ class ExchangeAddon:
         move = self._move(flow, exchange, verdict)
         if isinstance(move, Move):
             move, verdict = by_both_services(worker.policy, move, facts, verdict, worker.telemetry.clock())
-            exchange.verdict = verdict
+        try:
+            sent = self._edited(flow, exchange, inspection, verdict, move)
+        except CannotHide as fault:
+            move, sent = None, Edited(raw)
+            verdict = _blocked(verdict, fault)
+        exchange.verdict = verdict
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
-        sent, redactions = edited(inspection, verdict, raw)
-        edits = move.edits if isinstance(move, Move) else self._by_route(flow)
+        edits = (*(move.edits if isinstance(move, Move) else self._by_route(flow)), *sent.edits)
         try:
             told = as_told(facts, inspection, verdict)
-            self._open(exchange, told, verdict, raw, sent if forwards else None, redactions, edits)
+            self._open(exchange, told, verdict, raw, sent.body if forwards else None, sent.redactions, edits)
         except JournalFull:
             if exchange.stage is not Stage.ENFORCE:
                 raise  # counted as a fault, and passed
@@ -182,10 +175,12 @@ class ExchangeAddon:
         if not forwards:
             self._turn_away(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
             return
-        if isinstance(move, Move):
-            move.apply(flow, self._sender)
-            exchange.moved = move.route
-        self._forward(flow, raw, sent)
+        self._lead(flow, exchange, move, sent.target)
+        exchange.drop_usage = bool(sent.edits)
+        if sent.redactions:
+            fields = mirrored(flow.request.headers.fields, dict(mirrors(inspection, verdict)))
+            flow.request.headers = http.Headers(fields)
+        self._forward(flow, exchange, raw, sent.body)
         worker.running[exchange.id] = flow
 
     def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | Stuck | None:
@@ -203,6 +198,17 @@ class ExchangeAddon:
         own = self._worker.config.gateway.routes[came_by].credential
         return move if own == CredentialMode.CLIENT.value else replace(move, strip=True)  # not another route's key
 
+    def _lead(self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None, target: str | None) -> None:
+        """Send the flow where it goes; `target`: path and query without what is hidden of them."""
+        if target is not None:
+            flow.request.path = target
+        if not isinstance(move, Move):
+            return
+        if target is not None and move.path is not None:
+            move = replace(move, path=native_path(exchange.service, move.service, target))
+        move.apply(flow, self._sender)
+        exchange.moved = move.route
+
     def _by_route(self, flow: http.HTTPFlow) -> tuple[str, ...]:
         """What the gateway has changed on the way here, in the words of the open record."""
         route = flow.metadata.get(ROUTE)
@@ -210,15 +216,21 @@ class ExchangeAddon:
         return ("credentials_stripped", credential) if credential.startswith(PREFIX) else ()
 
     def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
-        request = flow.request
-        return self._worker.inspector.request(
-            request.method,
-            request.path.partition("?")[0],
-            exchange.service.dialect,
-            request.headers.get("content-type", ""),
-            request.headers.get("content-encoding"),
-            raw,
-        )
+        coding = flow.request.headers.get("content-encoding")
+        return self._worker.inspector.request(exchange.call, coding, raw, exchange.service.dialect)
+
+    def _elsewhere(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> bool:
+        """Whether the analyser is to read a body."""
+        coding = flow.request.headers.get("content-encoding")
+        return self._worker.analyse is not None and wants(exchange.call.content_type, coding, raw)
+
+    async def _inspect_beside(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
+        """The same off the loop: in the analyser what is large or needs a parser of documents, else on a thread."""
+        analyse = self._worker.analyse
+        if analyse is None or not self._elsewhere(flow, exchange, raw):
+            return await asyncio.to_thread(self._inspect, flow, exchange, raw)
+        coding = flow.request.headers.get("content-encoding")
+        return await analyse(exchange.call, coding, raw, exchange.service.dialect)
 
     def _open(
         self,
@@ -247,9 +259,30 @@ class ExchangeAddon:
         self._worker.telemetry.opened(event, exchange.principal)
         exchange.opened = True
 
+    def _edited(
+        self,
+        flow: http.HTTPFlow,
+        exchange: Exchange,
+        inspection: Inspection,
+        verdict: Verdict,
+        move: Move | Stuck | None,
+    ) -> Edited:
+        """The body as it goes on. CannotHide: it must not."""
+        request, service = flow.request, move.service if isinstance(move, Move) else exchange.service
+        stripped, usage = isinstance(move, Move) and move.strip, asks_usage(service.id)
+        head = tuple(request.headers.items(multi=True)), request.path.partition("?")[2]
+        signed, target_signed = (
+            not stripped and covers(*head) for covers in (signature_breaks, signature_covers_target)
+        )
+        return edited(inspection, verdict, inspection.raw, usage=usage, signed=signed, target_signed=target_signed)
+
     @staticmethod
-    def _forward(flow: http.HTTPFlow, raw: bytes, sent: bytes) -> None:
+    def _forward(flow: http.HTTPFlow, exchange: Exchange, raw: bytes, sent: bytes) -> None:
+        if exchange.guards_answer:  # a part of an answer could not be read
+            for name in ("range", "if-range"):
+                flow.request.headers.pop(name, None)
         if sent is not raw:
+            flow.request.headers = http.Headers(after_edit(flow.request.headers.fields, sent))
             flow.request.raw_content = sent
             if "transfer-encoding" not in flow.request.headers:
                 flow.request.headers["content-length"] = str(len(sent))
@@ -286,6 +319,20 @@ class ExchangeAddon:
         if exchange is not None:
             worker.settle(exchange.reservation, used=False)
         refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
+
+
+def _blocked(verdict: Verdict, fault: CannotHide) -> Verdict:
+    """The verdict where what has to be hidden cannot be."""
+    reason = f"{fault.word}: {fault}"
+    return msgspec.structs.replace(
+        verdict, disposition=Disposition.BLOCK, effective=Disposition.BLOCK, reason=reason, route=None
+    )
+
+
+def _signs_coding(request: http.Request) -> bool:
+    """The client has signed its Accept-Encoding, so that it cannot be changed."""
+    signed = request.headers.get("authorization", "").lower().partition("signedheaders=")[2].partition(",")[0]
+    return "accept-encoding" in signed.split(";")
 
 
 def _is_websocket(flow: http.HTTPFlow) -> bool:

@@ -6,7 +6,7 @@ hooks, each of which catches everything, counts it, journals a notice (best effo
 fault) and then closes what the hook was about:
 
     a flow on its way up       503 to the client, nothing upstream
-    a flow on its way down     the stream is cut
+    a flow on its way down     the stream is cut; an answer that is held is replaced by 503
     a tunnel or TLS handshake  closed
     a connection to upstream   not opened
 
@@ -23,13 +23,18 @@ from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, server_hooks
 
 from addons.answers import refuse
+from addons.faults import fault_of
+from addons.upstream import UNREAD, Close, Relay, Sent
 from appliance.model.names import Stage
 
 CLEARED = "gnomon.cleared"  # flow.metadata: this flow may be dialled
 FAULTED = "gnomon.faulted"  # flow.metadata: it passes in stage observe although a hook of ours failed
+HELD = "gnomon.held"  # flow.metadata: its answer waits to be judged, and goes nowhere before
 CUT = "gnomon.cut"  # flow.metadata: the response stream was cut
 FAULT_MESSAGE = "The gateway could not inspect this request, so it was not forwarded. Tell your administrator."
 
+LAST = frozenset({"response", "error"})  # one of them is the last hook of a flow
+FAULT_CODE = 1011  # of a WebSocket's close (RFC 6455 7.4.1): something unexpected at this end
 Chunks = bytes | Iterable[bytes]
 StreamCallable = Callable[[bytes], Chunks]
 Hook = Callable[..., Awaitable[None] | None]
@@ -43,12 +48,25 @@ class FaultLog(Protocol):
 
 
 class Guard:
-    """Wraps addons and stream callables. `stage` is asked at each fault, because it can change while running."""
+    """Wraps addons and stream callables.
 
-    def __init__(self, log: FaultLog, stage: Callable[[], Stage], cut: Callable[[http.HTTPFlow], None]) -> None:
+    `stage` is asked at each fault, because it can change while running. `cut` ends a flow and gives the last words of
+    a stream, where there are any. So that it is on record, `turned_away` is told of a request that a fault has closed,
+    and `forsaken` (set by who closes records) of a flow whose last hook failed.
+    """
+
+    def __init__(
+        self,
+        log: FaultLog,
+        stage: Callable[[], Stage],
+        cut: Callable[[http.HTTPFlow], bytes],
+        turned_away: Callable[[http.HTTPFlow], None] = lambda _flow: None,
+    ) -> None:
         self._log = log
         self._stage = stage
         self._cut = cut
+        self.forsaken: Callable[[http.HTTPFlow], None] = lambda _flow: None
+        self._turned_away = turned_away
 
     def wrap(self, addon: object) -> object:
         """An object with the same hooks as `addon`, none of which lets an exception out."""
@@ -61,23 +79,79 @@ class Guard:
             hooks["farewell"] = self._last_words(f"{type(addon).__name__}.farewell", farewell)
         return type(f"Guarded{type(addon).__name__}", (), {name: staticmethod(hook) for name, hook in hooks.items()})()
 
-    def stream(self, flow: http.HTTPFlow, where: str, function: StreamCallable) -> StreamCallable:
-        """A stream callable that never raises and never returns `b""` before the end (see mitmproxy's chunking)."""
+    def stream(
+        self, flow: http.HTTPFlow, where: str, function: StreamCallable, *, closes: bool = False
+    ) -> StreamCallable:
+        """A stream callable that never raises and never returns `b""` before the end (see mitmproxy's chunking).
+
+        `closes`: a fault closes in whatever stage the site is by now, because the exchange began in enforce.
+        """
 
         def guarded(chunk: bytes) -> Chunks:
             if CUT in flow.metadata:
                 return []
             try:
                 return function(chunk)
-            except Exception as error:  # noqa: BLE001 - the one place that may not let anything through
-                self._log.fault(where, error)
-                if self._stage() is Stage.OBSERVE:
+            except BaseException as error:  # noqa: BLE001 - the one place that may not let anything through
+                self._log.fault(where, fault_of(error))
+                if self._stage() is Stage.OBSERVE and not closes:
                     return chunk or []
                 flow.metadata[CUT] = "fault"
-                self._cut(flow)
-                return []
+                words = self._cut(flow)
+                return [words] if words else []
 
         return guarded
+
+    def relay(
+        self,
+        where: str,
+        function: Relay,
+        unread: Callable[[int], None],
+        closes: Callable[[], bool] = lambda: False,
+    ) -> Relay:
+        """A relay of a WebSocket that never raises: a fault closes the socket.
+
+        In stage observe the message goes on as it is, unless `closes`: something may have to be hidden all the same.
+        `unread` hears of its size in either.
+        """
+
+        def failed(error: BaseException, message: bytes) -> Sent:
+            self._told_unread(where, error, message, unread)
+            return [message] if self._stage() is Stage.OBSERVE and not closes() else Close(FAULT_CODE)
+
+        def guarded(message: bytes, is_text: bool) -> Sent | Awaitable[Sent]:
+            try:
+                sent = function(message, is_text)
+            except BaseException as error:  # noqa: BLE001 - see `stream`
+                return failed(error, message)
+            return sent if isinstance(sent, (list, Close)) else later(message, sent)
+
+        async def later(message: bytes, sent: Awaitable[Sent]) -> Sent:
+            try:
+                return await sent
+            except BaseException as error:  # noqa: BLE001 - see `stream`
+                return failed(error, message)
+
+        return guarded
+
+    def telling[Told](self, where: str, function: Callable[[str], Told], otherwise: Told) -> Callable[[str], Told]:
+        """A function of a word that never raises; `otherwise` where it failed."""
+
+        def guarded(word: str) -> Told:
+            try:
+                return function(word)
+            except BaseException as error:  # noqa: BLE001 - see `stream`
+                self._log.fault(where, fault_of(error))
+                return otherwise
+
+        return guarded
+
+    def _told_unread(self, where: str, error: BaseException, message: bytes, unread: Callable[[int], None]) -> None:
+        self._log.fault(where, fault_of(error))
+        try:
+            unread(len(message))
+        except BaseException as again:  # noqa: BLE001 - the account has a hole; the notice says so
+            self._log.fault(where, fault_of(again))
 
     def _last_words(
         self, where: str, function: Callable[[http.HTTPFlow, str], bytes]
@@ -85,8 +159,8 @@ class Guard:
         def guarded(flow: http.HTTPFlow, reason: str) -> bytes:
             try:
                 return function(flow, reason)
-            except Exception as error:  # noqa: BLE001 - the stream ends all the same, without words
-                self._log.fault(where, error)
+            except BaseException as error:  # noqa: BLE001 - the stream ends all the same, without words
+                self._log.fault(where, fault_of(error))
                 return b""
 
         return guarded
@@ -98,7 +172,7 @@ class Guard:
         def guarded(*subject: Any) -> Awaitable[None] | None:
             try:
                 rest = function(*subject)
-            except Exception as error:  # noqa: BLE001 - see the module's theory
+            except BaseException as error:  # noqa: BLE001 - see the module's theory
                 self._fault(where, name, subject, error)
                 return None
             return None if rest is None else self._rest(where, name, subject, rest)
@@ -108,20 +182,31 @@ class Guard:
     async def _rest(self, where: str, name: str, subject: tuple[Any, ...], rest: Awaitable[None]) -> None:
         try:
             await rest
-        except Exception as error:  # noqa: BLE001 - see the module's theory
+        except BaseException as error:  # noqa: BLE001 - see the module's theory
             self._fault(where, name, subject, error)
 
-    def _fault(self, where: str, name: str, subject: tuple[Any, ...], error: Exception) -> None:
-        self._log.fault(where, error)
+    def _fault(self, where: str, name: str, subject: tuple[Any, ...], error: BaseException) -> None:
+        self._log.fault(where, fault_of(error))
         close = HOOKS[name]
         if close is not None:
             close(self, subject[0])
+        if name in LAST:
+            self._tell(where, self.forsaken, subject[0])
+        elif close is Guard._close_request and self._stage() is Stage.ENFORCE:
+            self._tell(where, self._turned_away, subject[0])
+
+    def _tell(self, where: str, told: Callable[[http.HTTPFlow], None], flow: http.HTTPFlow) -> None:
+        try:
+            told(flow)
+        except BaseException as error:  # noqa: BLE001 - its record is missing; the notices say so
+            self._log.fault(where, fault_of(error))
 
     def _close_request(self, flow: http.HTTPFlow) -> None:
         if self._stage() is Stage.OBSERVE:
-            flow.metadata[CLEARED] = flow.metadata[FAULTED] = True
+            flow.metadata[CLEARED] = flow.metadata[FAULTED] = flow.metadata[UNREAD] = True
             return
         flow.metadata.pop(CLEARED, None)
+        flow.metadata[CUT] = "fault"
         refuse(flow, 503, "gateway_fault", FAULT_MESSAGE)
 
     def _close_response(self, flow: http.HTTPFlow) -> None:
@@ -132,6 +217,12 @@ class Guard:
         flow.metadata[CUT] = "fault"
         refuse(flow, 503, "gateway_fault", FAULT_MESSAGE)
         self._cut(flow)
+
+    def _close_held(self, flow: http.HTTPFlow) -> None:
+        """An answer that nobody has judged; one that was not held has gone already."""
+        if flow.metadata.pop(HELD, None):
+            flow.metadata[CUT] = "fault"
+            refuse(flow, 503, "gateway_fault", FAULT_MESSAGE)
 
     def _close_layer(self, nextlayer: layer.NextLayer) -> None:
         if self._stage() is Stage.ENFORCE:
@@ -184,8 +275,9 @@ HOOKS: dict[str, Callable[[Guard, Any], None] | None] = {
     "tls_failed_server": None,
     "requestheaders": Guard._close_request,  # noqa: SLF001
     "request": Guard._close_request,  # noqa: SLF001
+    "request_silent": Guard._close_request,  # noqa: SLF001
     "responseheaders": Guard._close_response,  # noqa: SLF001
-    "response": None,
+    "response": Guard._close_held,  # noqa: SLF001
     "error": None,
     "websocket_start": None,
     "websocket_message": None,

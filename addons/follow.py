@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mitmproxy import http
 
-from addons.exchange import EXCHANGE, Exchange
+from addons.faults import fault_of
+from addons.ongoing import EXCHANGE, Exchange
 from addons.streaming import StreamingAddon
 from addons.upstream import cancel_stream
 from addons.worker import Worker
@@ -17,7 +18,7 @@ from appliance.bus.control import Health
 from appliance.bus.link import ControlLink
 from appliance.bus.tasks import spawn
 from appliance.model.errors import OperatorError
-from appliance.model.names import Disposition
+from appliance.model.names import Disposition, Stage
 from appliance.policy.disk import read_snapshot
 from appliance.policy.engine import Policy
 from appliance.policy.snapshot import PolicySnapshot
@@ -59,8 +60,9 @@ class FollowAddon:
             return
         try:
             policy = self._compile(read_snapshot(self._folder, version))
-        except OperatorError as error:
-            worker.telemetry.notice("alarm", "policy_refused", f"snapshot {version}: {error}")
+        except BaseException as error:  # noqa: BLE001 - the link must live, or no later policy would come
+            told = str(error) if isinstance(error, OperatorError) else type(fault_of(error)).__name__
+            worker.telemetry.notice("alarm", "policy_refused", f"snapshot {version}: {told}")
             return
         worker.adopt(policy)
         told = f"snapshot {version}, stage {policy.stage}, {self._end_blocked()} exchanges ended"
@@ -73,7 +75,7 @@ class FollowAddon:
         for flow in list(self._worker.running.values()):
             exchange = flow.metadata.get(EXCHANGE)
             if isinstance(exchange, Exchange) and self._blocked(exchange):
-                self._end(flow)
+                cancel_stream(flow, self._words(flow), CUT_BY_POLICY)
                 ended += 1
         return ended
 
@@ -81,10 +83,22 @@ class FollowAddon:
         worker = self._worker
         if exchange.facts is None:
             return False
-        return worker.judge(exchange.facts, exchange.service).effective is Disposition.BLOCK
+        try:
+            return worker.judge(exchange.facts, exchange.service).effective is Disposition.BLOCK
+        except BaseException as error:  # noqa: BLE001 - the others are to be judged all the same
+            self._told(error)
+            return worker.stage is Stage.ENFORCE
 
-    def _end(self, flow: http.HTTPFlow) -> None:
-        cancel_stream(flow, self._streaming.farewell(flow, CUT_BY_POLICY), CUT_BY_POLICY)
+    def _words(self, flow: http.HTTPFlow) -> bytes:
+        try:
+            return self._streaming.farewell(flow, CUT_BY_POLICY)
+        except BaseException as error:  # noqa: BLE001 - it ends all the same, without words
+            self._told(error)
+            return b""
+
+    def _told(self, error: BaseException) -> None:
+        detail = f"FollowAddon.on_snapshot: {type(fault_of(error)).__name__}"
+        self._worker.telemetry.notice("alarm", "guard_fault", detail)
 
     def _health(self) -> Health:
         worker = self._worker

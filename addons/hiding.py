@@ -9,21 +9,50 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.inspect.inspection import Inspection
+from appliance.inspect.inspection import Edited, Inspection
+from appliance.inspect.redact import NotEditable
 from appliance.model.detection import Detection
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Disposition
+from appliance.model.names import Disposition, Stage
 
 NO_DIGEST = hashlib.sha256(b"").hexdigest()
+SIGNED = "the request is signed (AWS Signature Version 4), and hiding what it holds would break the signature"
+
 _MAX_MODEL = 128
 
 
-def edited(inspection: Inspection, verdict: Verdict, raw: bytes) -> tuple[bytes, int]:
-    """The body as it goes on, and how much was hidden in it; the same object where nothing is."""
+class CannotHide(Exception):  # noqa: N818 - says what holds, and the caller blocks
+    """What policy wants hidden cannot be without breaking what goes on. `word` is for records."""
+
+    def __init__(self, word: str, message: str) -> None:
+        super().__init__(message)
+        self.word = word
+
+
+def edited(
+    inspection: Inspection, verdict: Verdict, raw: bytes, *, usage: bool, signed: bool, target_signed: bool = False
+) -> Edited:
+    """The body as it goes on, how much was hidden in it, and other edits; the same object where nothing was done.
+
+    `usage`: ask for usage where that can be. `signed`, `target_signed`: a signature of the client's covers the body,
+    or path and query. CannotHide: it must not go on.
+    """
     hides = verdict.entities or verdict.kinds
-    if not hides or verdict.effective.strictness <= Disposition.OBSERVE.strictness:
-        return raw, 0
-    return inspection.redacted(_chooser(verdict))
+    if verdict.stage is not Stage.ENFORCE:
+        return Edited(raw)
+    acts = hides and verdict.effective.strictness > Disposition.OBSERVE.strictness
+    try:
+        sent = inspection.edited(_chooser(verdict) if acts else None, include_usage=usage and not signed)
+    except NotEditable as fault:
+        raise CannotHide("not_editable", str(fault)) from None
+    if (signed and sent.body is not raw) or (target_signed and sent.target is not None):
+        raise CannotHide("signed_body", SIGNED)
+    return sent
+
+
+def mirrors(inspection: Inspection, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """Texts of the body that were edited, and what they became: headers that repeat them are edited alike."""
+    return inspection.hidden_texts(_chooser(verdict))
 
 
 def as_told(facts: Facts, inspection: Inspection, verdict: Verdict) -> Facts:

@@ -1,40 +1,39 @@
-"""The way down: answers stream through unbroken, are metered as they pass, and end in a close record.
+"""The way down: answers on their way to the client, and the close record at their end.
 
-Theory of operation. A response of an exchange is never held: `responseheaders` sets a tee that returns each chunk as it
-came and feeds the dialect's reader (SSE) or a bounded buffer (other bodies) for usage and the model served. mitmproxy
-calls `response` when everything was sent, or `error` when something broke; whichever comes first closes the exchange,
-once. Rules: bytes are not changed here; the buffer is bounded; what was not scanned is said in the coverage.
+Theory of operation. `responseheaders` has answer_ways.py choose how an answer is followed. mitmproxy calls `response`
+when everything has come, or `error` when something broke; whichever is first closes the exchange, once. An answer that
+was held is judged in `response`: edited in place, replaced by a refusal, or let go as it came.
+Rules: a held answer carries HELD until it has been judged, and the guard lets none out that still does; what goes to
+the client and what is recorded come from one reading; the record is written even where reading failed.
 """
 
+import asyncio
 import time
-from typing import NamedTuple
+from collections.abc import Awaitable
 
 from mitmproxy import http
 
+from addons.answer_events import EventsAnswer
+from addons.answer_ways import DIGESTS, SWITCHING, Ways
+from addons.answer_whole import IN_THREAD_BYTES, TOO_LARGE, HeldAnswer, PassingAnswer, told
 from addons.answers import refuse
-from addons.exchange import EXCHANGE, Exchange
-from addons.failclosed import CUT, Guard, StreamCallable
+from addons.closing import record_close
+from addons.endings import FAULT, RULE, UNREADABLE, ending_of
+from addons.failclosed import CUT, HELD, Guard
+from addons.ongoing import Account, Exchange, exchange_of, unread
 from addons.redirect import ROUTE_HEADER
-from addons.upstream import attempts_of, unquoted
+from addons.upstream import FAILURE, RELAYS, FailureKind, unquoted
 from addons.worker import Worker
+from appliance.inspect.inspection import ResponseInspection
+from appliance.inspect.redact import NotEditable
 from appliance.model.detection import Coverage
-from appliance.model.event import ExchangeClosed, Usage
 from appliance.model.names import Outcome
 
-KEEP_BYTES = 1024 * 1024  # of a plain answer, to read its usage; larger ones are metered by size only
-NOT_SCANNED = "not_scanned"
 SERVER_ERROR = 500
-CUT_OUTCOMES = {"drain": Outcome.DRAINED, "policy": Outcome.BLOCKED}
-ENDED_BY_POLICY = "Your organisation has just blocked this service; the request was ended"
-ENDED_BY_DRAIN = "The gateway is restarting; try again"
-
-
-class Told(NamedTuple):
-    """What an answer told when it ended."""
-
-    model: str | None
-    usage: Usage | None
-    coverage: Coverage
+REASON_CHARS = 200
+FRAMES = ("content-length", "transfer-encoding")
+BROKEN_OFF = "the connection ended before the stream"
+UNREAD_SWITCH = "protocol switched: what followed was not read"
 
 
 class StreamingAddon:
@@ -42,146 +41,242 @@ class StreamingAddon:
 
     def __init__(self, worker: Worker, guard: Guard) -> None:
         self._worker = worker
-        self._guard = guard
+        self._ways = Ways(worker, guard)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Set the tee; strip what would lead clients around the proxy."""
+        """Choose how the answer is followed; strip what would lead clients around the proxy."""
         if flow.response is None:
             return
         flow.response.headers.pop("alt-svc", None)
-        exchange = _exchange(flow)
+        exchange = exchange_of(flow)
         if exchange is None:
             if flow.response.raw_content is None:
                 flow.response.stream = True
             return
-        if exchange.closed:
+        if exchange.closed or CUT in flow.metadata:  # the answer is one of ours
             return
         _tell_route(flow.response, exchange)
         exchange.first_byte = time.perf_counter()
-        if exchange.dialect and "event-stream" in flow.response.headers.get("content-type", ""):
-            exchange.reader = exchange.dialect.stream()
-        flow.response.stream = self._guard.stream(flow, "StreamingAddon.tee", _tee(exchange))
+        exchange.framed = any(name in flow.response.headers for name in FRAMES)
+        self._ways.follow(flow, flow.response, exchange)
 
-    def response(self, flow: http.HTTPFlow) -> None:
-        """Everything was sent."""
-        exchange = _exchange(flow)
-        if exchange is not None and flow.response is not None:
-            outcome = Outcome.UPSTREAM_ERROR if flow.response.status_code >= SERVER_ERROR else Outcome.COMPLETED
-            outcome = CUT_OUTCOMES.get(exchange.cut, outcome)
-            if flow.metadata.get(CUT) == "fault":
-                outcome = Outcome.FAILED_CLOSED
-            self._close(flow, exchange, outcome, exchange.cut)
+    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Everything has come; of an answer that is not held, everything was sent."""
+        exchange = exchange_of(flow)
+        if exchange is None or flow.response is None or (flow.websocket is not None and RELAYS in flow.metadata):
+            return None
+        if flow.metadata.get(HELD):
+            return self._judge(flow, exchange)
+        outcome = Outcome.UPSTREAM_ERROR if flow.response.status_code >= SERVER_ERROR else Outcome.COMPLETED
+        if flow.metadata.get(CUT) == "fault":
+            outcome, exchange.cut = Outcome.FAILED_CLOSED, exchange.cut or FAULT
+        elif exchange.cut:
+            outcome = ending_of(exchange.cut).outcome
+        elif outcome is Outcome.COMPLETED and _broken_off(flow.response, exchange):
+            outcome = Outcome.UPSTREAM_ABORT
+        reason = _reason(exchange) or _switched(flow.response)
+        if outcome is Outcome.UPSTREAM_ABORT:
+            reason = BROKEN_OFF
+        return self.finish(flow, exchange, outcome, reason)
 
-    def error(self, flow: http.HTTPFlow) -> None:
+    def error(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Something broke; who left first decides the outcome."""
-        exchange = _exchange(flow)
+        exchange = exchange_of(flow)
         if exchange is None or flow.error is None:
-            return
-        if exchange.cut in CUT_OUTCOMES:
-            outcome = CUT_OUTCOMES[exchange.cut]
-        elif flow.metadata.get(CUT) == "fault":
-            outcome = Outcome.FAILED_CLOSED
-        elif not flow.client_conn.connected or "client" in flow.error.msg.lower():
-            outcome = Outcome.CLIENT_ABORT
-        else:
-            outcome = Outcome.UPSTREAM_ABORT if exchange.first_byte else Outcome.UPSTREAM_ERROR
-        self._close(flow, exchange, outcome, unquoted(flow.error.msg)[:200])
-        if exchange.first_byte is None and flow.response is not None:
+            return None
+        failure = flow.metadata.get(FAILURE)
+        if flow.metadata.pop(HELD, None) and not exchange.cut and failure and failure.kind is FailureKind.CANCELLED:
+            exchange.cut, exchange.cut_detail = UNREADABLE, TOO_LARGE  # the seam lets go of what is too large to hold
+        if flow.metadata.get(CUT) == "fault":
+            exchange.cut = exchange.cut or FAULT
+        if not exchange.answering and flow.response is not None and FAILURE in flow.metadata:
             self._words(flow, exchange)
+        reason = _reason(exchange) or unquoted(flow.error.msg)[:REASON_CHARS]
+        return self.finish(flow, exchange, _broken(flow, exchange), reason)
 
-    @staticmethod
-    def _words(flow: http.HTTPFlow, exchange: Exchange) -> None:
-        """Put the answer that the seam is about to give into the dialect's form."""
-        assert flow.response  # noqa: S101 - the caller has looked
-        if exchange.cut == "policy":
-            refuse(flow, 403, "policy_block", ENDED_BY_POLICY, dialect=exchange.dialect)
-        elif exchange.cut == "drain":
-            refuse(flow, 503, "drain", ENDED_BY_DRAIN, dialect=exchange.dialect, extra={"retry-after": "1"})
-        _tell_route(flow.response, exchange)
+    def forsaken(self, flow: http.HTTPFlow) -> None:
+        """A hook at the end of a flow has failed: what can be said without it."""
+        exchange = exchange_of(flow)
+        if exchange is None or exchange.closed or (flow.websocket is not None and RELAYS in flow.metadata):
+            return
+        outcome = Outcome.FAILED_CLOSED if CUT in flow.metadata else Outcome.COMPLETED
+        if flow.error is not None:
+            outcome = _broken(flow, exchange)
+        self.finish(flow, exchange, outcome, FAULT, unread(exchange.answer.taken if exchange.answer else 0))
 
     def farewell(self, flow: http.HTTPFlow, reason: str) -> bytes:
         """Last bytes of a stream that the appliance ends: the dialect's own form, where it can be placed."""
-        exchange = _exchange(flow)
+        exchange = exchange_of(flow)
         if exchange is None:
             return b""
         exchange.cut = reason
-        if exchange.dialect is None or exchange.reader is None:
-            return b""
-        # An event that was cut is ended first, so that its reader sees damage and not a whole answer.
-        return (b"" if exchange.reader.at_boundary else b"\n\n") + exchange.dialect.stream_end(reason)
+        answer = exchange.answer
+        return answer.last_words(reason) if isinstance(answer, EventsAnswer) else b""  # others end where they are
 
-    def _close(self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str) -> None:
+    def finish(
+        self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str, account: Account | None = None
+    ) -> Awaitable[None] | None:
+        """Record and settle, once. `account`: of the answer, where it has been given already."""
         self._worker.running.pop(exchange.id, None)
         if exchange.closed:
-            return
-        if not exchange.opened:  # a fault came between reservation and record
-            exchange.closed = True
-            self._worker.settle(exchange.reservation, used=False)
-            return
+            return None
         exchange.closed = True
-        self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
-        told = self._told(exchange)
-        self._worker.telemetry.closed(
-            ExchangeClosed(
-                exchange=exchange.id,
-                ts=self._worker.telemetry.clock(),
-                outcome=outcome,
-                status=flow.response.status_code if flow.response else 0,
-                response_bytes=exchange.response_bytes,
-                first_byte_ms=_milliseconds(exchange.started, exchange.first_byte),
-                duration_ms=_milliseconds(exchange.started, time.perf_counter()) or 0.0,
-                model_served=told.model,
-                usage=told.usage,
-                coverage=told.coverage,
-                attempts=attempts_of(flow),
-                reason=reason,
-            )
-        )
+        if not exchange.opened:  # a fault came between reservation and record
+            self._worker.settle(exchange.reservation, used=False)
+            return None
+        if account is None and isinstance(exchange.answer, PassingAnswer) and exchange.answer.reads_late:
+            return self._later(flow, exchange, outcome, reason)
+        self._record(flow, exchange, outcome, reason, account)
+        return None
 
-    @staticmethod
-    def _told(exchange: Exchange) -> Told:
-        """Model served, usage and coverage, as far as the answer told them."""
-        size = exchange.response_bytes
-        if exchange.reader is not None:
-            view = exchange.reader.result()
-            text = min(view.text_bytes, size)
-            return Told(view.model, view.usage, Coverage(size, size - text, 0, {NOT_SCANNED: text} if text else {}))
-        coverage = Coverage(size, text_unscanned={NOT_SCANNED: size} if size else {})
-        if exchange.dialect is None or not exchange.kept_all:
-            return Told(None, None, coverage)
-        return Told(*exchange.dialect.told(bytes(exchange.kept)), coverage)
+    async def _later(self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str) -> None:
+        """Much is to be read: beside the loop, so that other streams go on."""
+        assert exchange.answer  # noqa: S101 - the caller has looked
+        try:
+            account = await asyncio.to_thread(exchange.answer.account)
+        except BaseException:
+            self._record(flow, exchange, outcome, reason, unread(exchange.answer.taken))
+            raise
+        self._record(flow, exchange, outcome, reason, account)
+
+    def _record(
+        self, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str, account: Account | None
+    ) -> None:
+        def read() -> Account:
+            return account or (exchange.answer.account() if exchange.answer else Account(coverage=Coverage(0)))
+
+        try:
+            record_close(self._worker, flow, exchange, outcome, reason, read)
+        finally:
+            self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
+
+    def _judge(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
+        """A held answer: read, and let go only as policy allows."""
+        assert flow.response  # noqa: S101 - the caller has looked
+        raw = flow.response.raw_content or b""
+        if exchange.cut:
+            if exchange.answer is not None:
+                exchange.answer.taken = len(raw)
+            self._replace(flow, exchange, unread(len(raw), exchange.cut))
+            return None
+        if len(raw) > IN_THREAD_BYTES:
+            return self._judge_later(flow, exchange, raw)
+        try:
+            self._release(flow, exchange, self._read(flow.response, exchange, raw))
+        except BaseException:
+            self._failed(flow, exchange, raw)
+            raise
+        return None
+
+    async def _judge_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+        assert flow.response  # noqa: S101 - the caller has looked
+        try:
+            self._release(flow, exchange, await asyncio.to_thread(self._read, flow.response, exchange, raw))
+        except BaseException:
+            self._failed(flow, exchange, raw)
+            raise
+
+    def _read(self, response: http.Response, exchange: Exchange, raw: bytes) -> ResponseInspection:
+        headers = response.headers
+        content_type, coding = headers.get("content-type", ""), headers.get("content-encoding")
+        return self._worker.inspector.response(exchange.api, exchange.call, content_type, coding, raw)
+
+    def _failed(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+        """The guard replaces the answer; here it is recorded."""
+        if not exchange.closed:
+            if exchange.answer:
+                exchange.answer.taken = len(raw)
+            self.finish(flow, exchange, Outcome.FAILED_CLOSED, FAULT, unread(len(raw)))
+
+    def _release(self, flow: http.HTTPFlow, exchange: Exchange, inspection: ResponseInspection) -> None:
+        """What was held goes on edited, or is replaced."""
+        assert flow.response  # noqa: S101 - it has been held
+        assert isinstance(exchange.answer, HeldAnswer)  # noqa: S101 - likewise
+        exchange.answer.taken = len(inspection.raw)
+        redactions, edits = 0, tuple[str, ...]()
+        ending = inspection.ended_by(exchange.ends)
+        if exchange.cut:
+            pass  # it was ended while it was read
+        elif inspection.problem:
+            exchange.cut, exchange.cut_detail = UNREADABLE, inspection.problem
+        elif ending is not None:
+            exchange.cut, exchange.cut_detail = RULE, ending.rule
+        else:
+            try:
+                edited = inspection.edited(exchange.hides)
+            except NotEditable as fault:
+                exchange.cut, exchange.cut_detail = RULE, str(fault)
+            else:
+                redactions, edits = edited.redactions, edited.edits
+                _put(flow.response, edited.body, inspection.raw)
+        account = told(inspection, redactions, edits)
+        if exchange.cut:
+            self._replace(flow, exchange, account)
+            return
+        failed = flow.response.status_code >= SERVER_ERROR
+        self.finish(flow, exchange, Outcome.UPSTREAM_ERROR if failed else Outcome.COMPLETED, "", account)
+        flow.metadata.pop(HELD, None)  # only now: an answer that cannot be recorded is not let go
+
+    def _replace(self, flow: http.HTTPFlow, exchange: Exchange, account: Account) -> None:
+        """The client gets a refusal instead of what was held."""
+        self._words(flow, exchange)
+        flow.metadata.pop(HELD, None)
+        self.finish(flow, exchange, ending_of(exchange.cut).outcome, _reason(exchange), account)
+
+    def _words(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Put the answer that the client gets instead into the dialect's form."""
+        if exchange.cut:
+            ending = ending_of(exchange.cut)
+            message = ending.message
+            if exchange.cut == RULE:
+                message = self._worker.policy.rule_reason(exchange.cut_detail) or message
+            extra = {"x-gnomon-reference": exchange.id}
+            if ending.status == 503:  # noqa: PLR2004 - it may be tried again
+                extra["retry-after"] = "1"
+            refuse(flow, ending.status, ending.code, message, dialect=exchange.dialect, extra=extra)
+        assert flow.response  # noqa: S101 - there is one now
+        _tell_route(flow.response, exchange)
 
 
-def _exchange(flow: http.HTTPFlow) -> Exchange | None:
-    found = flow.metadata.get(EXCHANGE)
-    return found if isinstance(found, Exchange) else None
+def _put(response: http.Response, body: bytes, raw: bytes) -> None:
+    """An edited body, and a head that fits it."""
+    if body is raw:
+        return
+    response.raw_content = body
+    for name in DIGESTS:
+        response.headers.pop(name, None)
+    if "transfer-encoding" not in response.headers:
+        response.headers["content-length"] = str(len(body))
+
+
+def _broken(flow: http.HTTPFlow, exchange: Exchange) -> Outcome:
+    """Who ended it."""
+    if exchange.cut:
+        return ending_of(exchange.cut).outcome
+    if not flow.client_conn.connected or (flow.error and "client" in flow.error.msg.lower()):
+        return Outcome.CLIENT_ABORT
+    return Outcome.UPSTREAM_ABORT if exchange.first_byte else Outcome.UPSTREAM_ERROR
+
+
+def _reason(exchange: Exchange) -> str:
+    """Why the appliance ended it; empty: it did not."""
+    told = f"{exchange.cut}: {exchange.cut_detail}" if exchange.cut_detail else exchange.cut
+    return told[:REASON_CHARS]
+
+
+def _switched(response: http.Response) -> str:
+    """Of a protocol that was switched and that nobody answers for (stage observe): what follows is not read."""
+    return UNREAD_SWITCH if response.status_code == SWITCHING else ""
+
+
+def _broken_off(response: http.Response, exchange: Exchange) -> bool:
+    """Only the end of the connection has told the end of the stream, and by the stream itself it was not over."""
+    if response.http_version.startswith("HTTP/2") or not isinstance(exchange.answer, EventsAnswer):
+        return False
+    return not exchange.framed and exchange.answer.unfinished
 
 
 def _tell_route(response: http.Response, exchange: Exchange) -> None:
     response.headers.pop(ROUTE_HEADER, None)
     if exchange.moved:
         response.headers[ROUTE_HEADER] = exchange.moved
-
-
-def _milliseconds(since: float, until: float | None) -> float | None:
-    return None if until is None else round((until - since) * 1000, 3)
-
-
-def _tee(exchange: Exchange) -> StreamCallable:
-    reader = exchange.reader
-
-    def tee(chunk: bytes) -> bytes | list[bytes]:
-        if not chunk or exchange.cut:  # its last words have been chosen
-            return []
-        exchange.response_bytes += len(chunk)
-        if reader is not None:
-            reader.feed(chunk)
-        elif exchange.kept_all:
-            if len(exchange.kept) + len(chunk) <= KEEP_BYTES:
-                exchange.kept += chunk
-            else:
-                exchange.kept_all = False
-                exchange.kept.clear()
-        return chunk
-
-    return tee

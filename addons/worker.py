@@ -5,13 +5,15 @@ except the policy, which `adopt` swaps in one assignment.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mitmproxy import http
 
 from addons.telemetry import Telemetry
 from appliance.config.schema import Config
+from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection, Inspector
+from appliance.inspect.stream.watch import Watcher
 from appliance.ledger import Denied, Ledger, Reservation
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.detection import Coverage
@@ -19,6 +21,10 @@ from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
 from appliance.policy.engine import Policy
 from appliance.route.credentials import caller_key, fingerprint
+
+MAX_TOOLS, MAX_SERVERS = 128, 64
+MAX_TOKENS = 2**31 - 1
+type Analyse = Callable[[Call, str | None, bytes, str | None], Awaitable[Inspection]]
 
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
 ROUTE = "gnomon.route"  # flow.metadata: name of the gateway route
@@ -35,6 +41,7 @@ class Worker:
         catalogue: Catalogue,
         policy: Policy,
         inspector: Inspector,
+        watcher: Watcher,
         ledger: Ledger,
         fingerprint_key: bytes,
         identify: Callable[[http.HTTPFlow], Principal],
@@ -44,6 +51,8 @@ class Worker:
         self.catalogue = catalogue
         self.policy = policy
         self.inspector = inspector
+        self.watcher = watcher  # what the texts of streamed answers go through
+        self.analyse: Analyse | None = None  # reads large bodies and documents in another process; None: on a thread
         self.ledger = ledger
         self._fingerprint_key = fingerprint_key
         self._identify = identify
@@ -81,10 +90,10 @@ class Worker:
     def facts(
         self, flow: http.HTTPFlow, service: Service, principal: Principal, inspection: Inspection, size: int
     ) -> Facts:
-        """The typed facts of one exchange. Raises what a detector raises: path and user agent are scanned as well."""
-        request, pseudonyms = flow.request, self.telemetry.pseudonyms
-        name, version = self.inspector.heads.product(request.headers.get("user-agent", ""))
-        seed = inspection.view.conversation_seed
+        """The typed facts of one exchange. Raises what a detector raises: names and heads are scanned as well."""
+        request, pseudonyms, view = flow.request, self.telemetry.pseudonyms, inspection.view
+        heads = self.inspector.heads
+        name, version = heads.product(request.headers.get("user-agent", ""))
         return Facts(
             principal=pseudonyms.person(principal.name),
             client=pseudonyms.address(principal.address),
@@ -100,9 +109,9 @@ class Worker:
             host=self.named_host(flow),
             port=request.port,
             method=request.method[:16],
-            path=self.inspector.heads.path(request.path)[:512],
+            path=heads.path(request.path, inspection.model)[:512],
             api=inspection.api,
-            model=inspection.model[:128] if inspection.model else None,
+            model=self._model(inspection),
             stream=inspection.stream,
             request_bytes=size,
             labels=inspection.labels,
@@ -113,8 +122,27 @@ class Worker:
             client_name=name,
             client_version=version,
             key_fingerprint=self._key_fingerprint(request),
-            conversation=pseudonyms.conversation(f"{principal.name}|{service.id}|{seed}") if seed else None,
+            conversation=self._conversation(principal, service, inspection),
+            max_tokens=view.max_tokens if view.max_tokens and 0 < view.max_tokens <= MAX_TOKENS else None,
+            tools_declared=tuple(map(heads.word, view.tools_declared[:MAX_TOOLS])),
+            hosted_mcp=tuple(heads.word(host, 255) for host in view.hosted_mcp[:MAX_SERVERS]),
+            uploads=inspection.uploads,
         )
+
+    def _model(self, inspection: Inspection) -> str | None:
+        """As asked for. What stood in a body is hidden as policy says (hiding.as_told), what stood in a path here."""
+        model = inspection.model
+        if not model:
+            return None
+        if any(segment.text == model for segment in inspection.segments):
+            return model.encode("utf-8", "replace").decode()[:128]
+        return self.inspector.heads.model(model)
+
+    def _conversation(self, principal: Principal, service: Service, inspection: Inspection) -> str | None:
+        """A digest of the protocol's own id, else of what opens the conversation."""
+        view = inspection.view
+        told = f"id|{view.conversation}" if view.conversation else view.conversation_seed
+        return self.telemetry.pseudonyms.conversation(f"{principal.name}|{service.id}|{told}") if told else None
 
     def _key_fingerprint(self, request: http.Request) -> str | None:
         secret = caller_key(request.headers.fields)

@@ -30,11 +30,12 @@ from appliance.bus.ownflows import OwnFlows
 from appliance.config.catalogue import load_catalogue
 from appliance.config.effective import read_effective
 from appliance.config.site_key import load_site_key
+from appliance.confine import privileges
 from appliance.journal.ship import ShipThread
 from appliance.journal.writer import Journal
 from appliance.model.errors import OperatorError
 from appliance.model.pseudonym import Pseudonyms
-from discovery import box, privileges, progress
+from discovery import box, progress
 from discovery.aggregate import Aggregate
 from discovery.box import Box
 from discovery.classify import Classifier

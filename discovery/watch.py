@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from appliance.confine import privileges
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.model.observation import Observation
-from discovery import files, privileges
+from discovery import files
 from discovery.capture import Live
 from discovery.engine import Engine
 from discovery.report import INTERFACE_DOWN, Report, Tally, frame, frames

@@ -30,17 +30,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "certifi": ("addons/tls.py",),
     "cryptography": ("addons/tls.py", "appliance/ca/", "appliance/standin/certificates.py", "discovery/quic.py"),
     "duckdb": ("appliance/store/owner.py",),
+    "wsproto": ("addons/upstream/websocket.py", "addons/upstream/switched.py", "appliance/standin/websocket.py"),
     "yaml": ("appliance/config/yaml_source.py",),
     "argon2": ("appliance/identity/htpasswd.py",),
     "bcrypt": ("appliance/identity/htpasswd.py",),
-    "brotli": ("appliance/inspect/content.py",),
-    "zstandard": ("appliance/inspect/content.py",),
+    "brotli": ("appliance/inspect/content.py", "appliance/inspect/unpacking.py"),
+    "zstandard": ("appliance/inspect/content.py", "appliance/inspect/unpacking.py"),
     "hyperscan": ("appliance/inspect/detect/hyperscan.py",),
     "phonenumbers": ("appliance/inspect/detect/phones.py",),
     "tldextract": ("appliance/inspect/detect/presidio.py",),
     "presidio_analyzer": ("appliance/inspect/detect/presidio.py",),
     "spacy": ("appliance/inspect/detect/english.py",),
-    "regex": tuple(f"appliance/inspect/detect/{name}.py" for name in ("pii", "presidio", "unlike")),
+    "pypdf": ("appliance/inspect/documents_pdf.py",),
+    "regex": tuple(f"appliance/inspect/detect/{name}.py" for name in ("pii", "presidio", "unlike", "viable_nfa")),
     "scapy": ("discovery/capture.py",),
     "dpkt": ("discovery/",),
     "textual": ("tui/",),
@@ -97,6 +99,8 @@ LOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("duckdb", "textual", "scapy", "dpkt", "spacy", "thinc", "numpy", "presidio_analyzer", "tornado", "urwid"),
     ),
 }
+# Imported when the first body needs it, and by the analyser only.
+LATE = {"appliance.inspect.documents_pdf"}
 
 
 def sources() -> list[Path]:
@@ -187,6 +191,7 @@ def modules(patterns: tuple[str, ...]) -> list[str]:
         package = pattern.removesuffix(".*")
         folder = ROOT.joinpath(*package.split("."))
         files = sorted(path.stem for path in folder.glob("*.py") if path.stem not in {"__init__", "__main__"})
+        files = [name for name in files if f"{package}.{name}" not in LATE]
         assert files, package
         names += [package, *(f"{package}.{name}" for name in files)]
     return names

@@ -30,16 +30,25 @@ THIS = Path(__file__).name  # holds the words that it looks for
 # Source file -> the test file that runs it through the interface of its package.
 THROUGH = {
     "addons/answers.py": "tests/addons/test_worker_governs.py",
+    "addons/conversing.py": "tests/addons/test_conversing.py",
     "addons/hiding.py": "tests/addons/test_worker_governs.py",
     "addons/notices.py": "tests/addons/test_portal.py",
+    "addons/socket_calls.py": "tests/addons/test_websocket.py",
     "addons/upstream/__init__.py": "tests/addons/test_upstream.py",
+    "addons/upstream/conversing.py": "tests/addons/test_upstream_h2.py",
     "addons/upstream/handler.py": "tests/addons/test_upstream.py",
     "addons/upstream/hooks.py": "tests/addons/test_upstream.py",
     "addons/upstream/layers.py": "tests/addons/test_upstream.py",
     "addons/upstream/master.py": "tests/addons/test_upstream.py",
     "addons/upstream/stream.py": "tests/addons/test_upstream.py",
     "addons/upstream/strict.py": "tests/system/test_hostile_clients.py",
+    "addons/upstream/switched.py": "tests/addons/test_upstream_websocket.py",
+    "addons/upstream/websocket.py": "tests/addons/test_upstream_websocket.py",
     "addons/upstream/wire.py": "tests/addons/test_upstream.py",
+    "addons/websocket.py": "tests/addons/test_websocket.py",
+    "appliance/analyse/jobs.py": "tests/addons/test_analysing.py",
+    "appliance/analyse/samples.py": "tests/addons/test_analysing.py",
+    "appliance/analyse/process.py": "tests/addons/test_analysing.py",
     "appliance/bus/connection.py": "tests/appliance/bus/test_bus_sockets.py",
     "appliance/cli/__init__.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/ca.py": "tests/appliance/cli/test_cli_main.py",
@@ -59,11 +68,19 @@ THROUGH = {
     "appliance/demo/sdk_client.py": "tests/system/test_demo.py",
     "appliance/export/fetch.py": "tests/appliance/cli/test_cli_export.py",
     "appliance/inspect/detect/context.py": "tests/appliance/inspect/detect/test_detect_equality.py",
+    "appliance/inspect/detect/families.py": "tests/appliance/inspect/detect/test_viable.py",
+    "appliance/inspect/detect/growing.py": "tests/appliance/inspect/detect/test_viable.py",
     "appliance/inspect/detect/lean.py": "tests/appliance/inspect/detect/test_detect_english.py",
     "appliance/inspect/detect/pii.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/detect/prefilter.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/detect/unlike.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/dialects/__init__.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
+    "appliance/inspect/dialects/anthropic_words.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
+    "appliance/inspect/dialects/bedrock_words.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
+    "appliance/inspect/dialects/chatgpt_web_events.py": "tests/appliance/inspect/dialects/test_inspect_chatgpt_web.py",
+    "appliance/inspect/dialects/cohere_words.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
+    "appliance/inspect/dialects/openai_request.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
+    "appliance/inspect/dialects/openai_responses_events.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
     "appliance/inspect/dialects/openai_stream.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
     "appliance/inspect/dialects/openai_words.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
     "appliance/inspect/escapes.py": "tests/appliance/inspect/test_inspect_redact.py",
@@ -75,6 +92,7 @@ THROUGH = {
     "appliance/policy/decisions.py": "tests/appliance/policy/test_policy_engine.py",
     "appliance/policy/explain.py": "tests/appliance/policy/test_policy_engine.py",
     "appliance/policy/matching.py": "tests/appliance/policy/test_policy_engine.py",
+    "appliance/standin/websocket.py": "tests/system/test_websocket_live.py",
     "appliance/store/connection.py": "tests/appliance/store/test_store_owner.py",
     "appliance/store/wal.py": "tests/appliance/store/test_store_owner.py",
     "appliance/store/writer.py": "tests/appliance/store/test_store_service.py",
@@ -88,11 +106,16 @@ THROUGH = {
     "tui/terminal.py": "tests/tui/test_tui_pty.py",
 }
 UNTESTED = {
+    "appliance/bench/box.py": "the appliance that is measured",
+    "appliance/bench/fanout.py": "a measurement: `make bench` runs it",
+    "appliance/bench/stream.py": "the same",
+    "appliance/bench/streaming.py": "the provider and the clients of that measurement",
     "appliance/bench/gateway.py": "a measurement: `make bench` runs it",
     "appliance/bench/load.py": "the client of that measurement",
 }
 # Packages whose tests lie elsewhere than in the folder of the same name.
 FOLDERS_ELSEWHERE = {
+    "appliance/analyse": "tests/addons/test_analysing.py",
     "addons/upstream": "tests/addons",
     "appliance/bench": "run by `make bench`",
     "appliance/model": "tests/test_model.py",
@@ -135,11 +158,10 @@ def name_of(path: Path) -> str:
 
 
 def texts() -> list[tuple[str, str]]:
-    """Every text file of the project but the lock file, which must name its index, and this one."""
-    skipped = {ROOT / "uv.lock", Path(__file__)}
+    """Every text file of the project but the lock files, which must name their index, and this one."""
     found = []
     for path in files():
-        if path not in skipped:
+        if path.name not in {"uv.lock", THIS}:
             try:
                 found.append((name_of(path), path.read_text()))
             except UnicodeDecodeError:
@@ -235,8 +257,9 @@ def test_every_package_has_its_folder_of_tests() -> None:
 
 def test_every_folder_of_tests_has_its_package() -> None:
     ours = [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name != "__pycache__"]
-    beside = {"system", "data", "conformance", "property", "snapshot"}
+    beside = {"system", "data", "conformance", "property", "snapshot", "fuzz"}
     strays = [path for path in ours if path.relative_to(ROOT / "tests").parts[0] not in beside]
+    strays = [path for path in strays if "fixtures" not in path.parts]
     assert [name_of(path) for path in strays if not (ROOT / path.relative_to(ROOT / "tests")).is_dir()] == []
 
 

@@ -1,18 +1,25 @@
 """A whole worker inside the test's own loop: the real chain, real sockets, a TLS stand-in as its own process."""
 
 import asyncio
+import functools
 import json
 import socket
 import ssl
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import httpx
 from tests_support import HOST, Provider
 
+from addons import chain as composition
 from addons.chain import build_chain
 from addons.launch import Worker
+from appliance.config import catalogue
 from appliance.config.schema import Config, Egress, Listen
+from appliance.inspect.detect.detectors import Detectors
+from appliance.inspect.stream.watching import Watching
 from appliance.ledger import Ledger
 from appliance.model.names import Stage
 from appliance.supervisor import policy
@@ -46,6 +53,18 @@ def listening() -> socket.socket:
     return made
 
 
+_DETECTORS = SimpleNamespace(load=functools.cache(Detectors.load))
+_WATCHING = functools.cache(Watching)
+_CATALOGUE = functools.cache(catalogue.load_catalogue)
+
+
+def _chain(config: Config) -> list[object]:
+    """A worker's chain. What is made of the release alone is made once for all workers of a test run."""
+    shared = {"Detectors": _DETECTORS, "Watching": _WATCHING, "load_catalogue": _CATALOGUE}
+    with mock.patch.multiple(composition, **shared):
+        return build_chain(config, "w0")
+
+
 @asynccontextmanager
 async def worker_at(folder: Path, provider: Provider, stage: Stage = Stage.ENFORCE, started=None, **sections):
     """Run a worker; `started` is called once its chain is made."""
@@ -56,9 +75,10 @@ async def worker_at(folder: Path, provider: Provider, stage: Stage = Stage.ENFOR
     for name in (config.state_dir, config.run_dir):
         Path(name).mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_authority(config)
-    policy.ensure(config, stage)
+    with mock.patch.object(catalogue, "load_catalogue", _CATALOGUE):
+        policy.ensure(config, stage)
     Ledger(counter_file(config), claim=False).close()
-    chain = build_chain(config, "w0")
+    chain = _chain(config)
     if started is not None:
         started()
     sockets = {"proxy": listening(), "gateway": listening()}

@@ -10,6 +10,9 @@ every class that is overridden or relied on, and fails loudly after an upgrade):
     handler.py  the connection handler: dials through dial.py, runs hooks that nobody implements for free, closes a
                 connection whose layer crashed instead of leaving it to hang, lets a drain finish
     wire.py     HTTP/1 and HTTP/2 ends: bounded heads and buffers, trailers, one upstream stream can be abandoned
+    switched.py what a stream becomes after a 101
+    websocket.py  a WebSocket whose messages somebody answers for
+    conversing.py, grpc.py  a streamed request whose client waits, and how gRPC is told of an end
     stream.py   one request and its answer: the next target before the first byte, the dial lock, cancelling
     layers.py   the layer that owns the streams of a connection, and what `next_layer` may put on a connection
     master.py   a master with the few addons needed and a hook table instead of a search through every addon
@@ -29,6 +32,8 @@ from addons.upstream.plan import (
     FAILURE,
     LISTENER,
     PLAN,
+    RELAYS,
+    UNREAD,
     Failure,
     FailureKind,
     Target,
@@ -37,6 +42,7 @@ from addons.upstream.plan import (
 )
 from addons.upstream.stream import cancel_stream
 from addons.upstream.strict import unquoted
+from addons.upstream.websocket import Close, Relay, Relays, Sent
 
 __all__ = [
     "CLEARED",
@@ -44,6 +50,9 @@ __all__ = [
     "FAILURE",
     "LISTENER",
     "PLAN",
+    "RELAYS",
+    "UNREAD",
+    "Close",
     "DialError",
     "Dialler",
     "Failure",
@@ -54,6 +63,9 @@ __all__ = [
     "PrivateAddressRefused",
     "Refusal",
     "RefusedHook",
+    "Relay",
+    "Relays",
+    "Sent",
     "Target",
     "TargetPlan",
     "TunnelClosed",

@@ -23,12 +23,14 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
+from addons.faults import fault_of
 from addons.upstream.dial import Connection as Dialled
 from addons.upstream.dial import DialError, Dialler, PrivateAddressRefused
 from addons.upstream.hooks import Refusal, RefusedHook, TunnelClosed, TunnelClosedHook
 from addons.upstream.layers import govern
 from addons.upstream.plan import DialMessage, FailureKind
 from addons.upstream.settings import GovernedProxy, SeamSettings
+from addons.upstream.websocket import RelayHook
 from appliance.model.names import RefusalReason
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class GovernedHandler(ProxyConnectionHandler):
         self._begun: dict[commands.StartHook, Coroutine[Any, Any, None]] = {}
         self._unsent: dict[Connection, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._relaying: set[asyncio.Task[None]] = set()
         self.max_conns: collections.defaultdict[Address, asyncio.Semaphore] = collections.defaultdict(
             lambda: asyncio.Semaphore(settings.max_upstream_connections)
         )
@@ -135,8 +138,8 @@ class GovernedHandler(ProxyConnectionHandler):
                     for command in self.entry.handle_event(pending.popleft()):
                         self._execute(command, pending)
                 self._flush()
-            except Exception as error:  # noqa: BLE001 - a crashed layer must close, never hang or pass
-                self._crashed(error)
+            except BaseException as error:  # noqa: BLE001 - a crashed layer must close, never hang or pass
+                self._crashed(fault_of(error))
         if self.draining and self.served and self.idle:
             self.close()
 
@@ -180,6 +183,11 @@ class GovernedHandler(ProxyConnectionHandler):
         return rest is None
 
     def _start_hook(self, hook: commands.StartHook, pending: collections.deque[events.Event]) -> None:
+        if isinstance(hook, RelayHook):
+            task = self._spawn(self._finish_hook(hook, hook.run()))
+            self._relaying.add(task)
+            task.add_done_callback(self._relaying.discard)
+            return
         rest = self._begun.pop(hook, None) or self.master.addons.start(hook)
         if hook.name == "next_layer":
             govern(hook.args()[0])
@@ -221,6 +229,8 @@ class GovernedHandler(ProxyConnectionHandler):
                 message = DialMessage("connection cancelled", FailureKind.CONNECT)
                 await self._not_opened(command, data, message)
                 raise
+            except BaseException as error:  # noqa: BLE001 - a dial that nobody hears of again would hang its flow
+                await self._dial_failed(command, data, fault_of(error))
             else:
                 await self._serve(command, data, dialled)
 
@@ -232,6 +242,16 @@ class GovernedHandler(ProxyConnectionHandler):
             await self.handle_hook(
                 RefusedHook(Refusal(reason, self.client, self.settings.listener, host, port, detail))
             )
+
+    async def _dial_failed(
+        self, command: commands.OpenConnection, data: server_hooks.ServerConnectionHookData, error: BaseException
+    ) -> None:
+        address: Address = data.server.address or ("", 0)
+        detail, listener = f"dialling failed ({type(error).__name__})", self.settings.listener
+        await self.handle_hook(
+            RefusedHook(Refusal(RefusalReason.INTERNAL_FAULT, self.client, listener, *address[:2], detail))
+        )
+        await self._not_opened(command, data, DialMessage(f"{address[0]} cannot be reached", FailureKind.CONNECT))
 
     async def _not_opened(
         self, command: commands.OpenConnection, data: server_hooks.ServerConnectionHookData, message: DialMessage
@@ -260,18 +280,21 @@ class GovernedHandler(ProxyConnectionHandler):
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
 
     async def drain_writers(self) -> None:
-        """As mitmproxy, without the way there where every buffer is empty."""
+        """As mitmproxy, without the way there where buffers are empty. A relay that needs time stops the reading."""
+        while self._relaying:
+            await asyncio.wait(self._relaying)
         writers = [io.writer for io in self.transports.values() if isinstance(io.writer, asyncio.StreamWriter)]
         if any(writer.transport.get_write_buffer_size() for writer in writers):
             await super().drain_writers()  # type: ignore[no-untyped-call]
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio_utils.create_task(work, name="connection event", keep_ref=False)
         if not task.done():
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return task
 
-    def _crashed(self, error: Exception) -> None:
+    def _crashed(self, error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)[-3:]
         self._unsent.clear()
         place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
@@ -280,5 +303,5 @@ class GovernedHandler(ProxyConnectionHandler):
 
     def log(self, _message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         """Nothing: mitmproxy's texts quote what peers sent. Crashes of a connection task are told by type."""
-        if level >= logging.ERROR and isinstance(exc_info, tuple) and isinstance(exc_info[1], Exception):
+        if level >= logging.ERROR and isinstance(exc_info, tuple) and isinstance(exc_info[1], BaseException):
             self._crashed(exc_info[1])

@@ -21,6 +21,7 @@ from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy import layer, server_hooks
 
+from addons.faults import fault_of
 from addons.upstream.layers import RefusingLayer
 from appliance.model.names import RefusalReason
 
@@ -72,8 +73,8 @@ class LeanAddons(addonmanager.AddonManager):
                 result = function(*arguments)
             except exceptions.AddonHalt:
                 return None
-            except Exception as error:  # noqa: BLE001 - see the module's theory
-                close(hook, error)
+            except BaseException as error:  # noqa: BLE001 - see the module's theory
+                close(hook, fault_of(error))
                 continue
             if result is not None and inspect.isawaitable(result):
                 return self._rest(hook, result, functions[index + 1 :])
@@ -88,8 +89,8 @@ class LeanAddons(addonmanager.AddonManager):
                     await result
         except exceptions.AddonHalt:
             return
-        except Exception as error:  # noqa: BLE001 - see the module's theory
-            close(hook, error)
+        except BaseException as error:  # noqa: BLE001 - see the module's theory
+            close(hook, fault_of(error))
 
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Run a hook of the master itself."""
@@ -143,7 +144,7 @@ class LeanMaster(Master):
         await super().running()
 
 
-def close(hook: hooks.Hook, error: Exception) -> None:
+def close(hook: hooks.Hook, error: BaseException) -> None:
     """Close what a failed hook was about, and say so without quoting anything."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     LOG.error("hook %s failed, closed: %s at %s:%s", hook.name, type(error).__name__, frame.name, frame.lineno)

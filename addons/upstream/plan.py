@@ -19,6 +19,8 @@ CLEARED = "gnomon.cleared"  # flow.metadata: judged; without it nothing is diall
 DIAL_FIRST = "gnomon.dial_first"  # flow.metadata of a CONNECT: connect to its address before it is answered
 LISTENER = "gnomon.listener"  # flow.metadata: "proxy" or "gateway", set before the first hook
 FAILURE = "gnomon.failure"  # flow.metadata: a Failure, set before the `error` hook
+RELAYS = "gnomon.relays"  # flow.metadata of an upgrade: who answers for the WebSocket's messages (websocket.Relays)
+UNREAD = "gnomon.unread"  # flow.metadata of an upgrade: what follows may pass as bytes that nobody reads
 STREAM = "gnomon.stream"  # flow.metadata: weak reference to the stream, for cancel_stream
 
 

@@ -3,7 +3,7 @@
 Rules: set once per listener; never changed while a connection lives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mitmproxy.proxy.context import Context
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HEAD_BYTES = 64 * 1024
 DEFAULT_BODY_BYTES = 32 * 1024 * 1024
+CALL_SILENCE_S = 1.0  # after which a call whose client waits in its request is asked about; see conversing.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class SeamSettings:
     max_upstream_connections: int = 1000
     idle_timeout_s: float = 600.0
     guarded: bool = True
+    call_silence_s: float = field(default_factory=lambda: CALL_SILENCE_S)
     tls: bool = False  # clients speak TLS to the listener itself
 
 

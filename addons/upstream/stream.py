@@ -17,14 +17,12 @@ from typing import Any
 
 from mitmproxy import flow as mitm_flow
 from mitmproxy import http
-from mitmproxy.net.http.http1 import expected_http_body_size
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
     HttpLayer,
-    HttpStream,
     SendHttp,
     validate_request,
 )
@@ -39,9 +37,12 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
+    ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
+from addons.upstream.conversing import ConversingStream
+from addons.upstream.grpc import last_trailers
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import (
     CLEARED,
@@ -58,23 +59,13 @@ from addons.upstream.plan import (
     error_response,
 )
 from addons.upstream.settings import settings_of, top_of
-from addons.upstream.strict import objection_to, unquoted
+from addons.upstream.strict import declared_size, names_a_host, objection_to, unquoted
+from addons.upstream.switched import SWITCHING, CancelTicket, objection_to_switch
 from appliance.model.event import Attempt
 from appliance.model.names import RefusalReason
 
-SWITCHING = 101
 
-
-class CancelTicket(commands.RequestWakeup):
-    """A pending command whose completion ends its stream."""
-
-    def __init__(self, final: bytes, reason: str) -> None:
-        super().__init__(0)
-        self.final = final
-        self.reason = reason
-
-
-class GovernedStream(HttpStream):
+class GovernedStream(ConversingStream):
     """One stream of a client connection."""
 
     _targets: deque[Target]
@@ -95,6 +86,9 @@ class GovernedStream(HttpStream):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Wakeup) and isinstance(event.command, CancelTicket):
             yield from self._cancelled(event.command)
+        elif isinstance(event, ResponseTrailers):
+            event.trailers.pop("alt-svc", None)
+            yield from super()._handle_event(event)
         elif isinstance(event, RequestTrailers):
             pass  # nothing inspects them, so nothing of them goes on (RFC 9110 6.5.1 allows it)
         else:
@@ -122,9 +116,10 @@ class GovernedStream(HttpStream):
     def _invalid_answer(self) -> layer.CommandGenerator[bool]:
         """As mitmproxy; and nobody changes the protocol who was not asked to: what follows could not be read."""
         assert self.flow.response  # noqa: S101 - its head has come
-        if self.flow.response.status_code == SWITCHING and "upgrade" not in self.flow.request.headers:
+        objection = objection_to_switch(self.flow) if self.flow.response.status_code == SWITCHING else ""
+        if objection:
             yield self._abandon("cancelled")
-            yield from self._fail(FailureKind.CONNECT, "The provider changed the protocol without being asked.")
+            yield from self._fail(FailureKind.CONNECT, objection)
             return True
         return (yield from super().check_invalid(False))
 
@@ -161,7 +156,7 @@ class GovernedStream(HttpStream):
             return False
         if self.client_state == self.state_wait_for_request_headers:
             return False  # an addon may still decide to stream it
-        if max(len(self.request_body_buf), _declared_size(self.flow.request)) <= limit:
+        if max(len(self.request_body_buf), declared_size(self.flow.request)) <= limit:
             return False
         message = f"the request body is larger than {limit} bytes"
         yield self._refused(RefusalReason.BODY_TOO_LARGE, message)
@@ -227,7 +222,7 @@ class GovernedStream(HttpStream):
 
     def _objection(self) -> tuple[RefusalReason, str] | None:
         request = self.flow.request
-        if self._settings.listener == "gateway" and _names_a_host(request):
+        if self._settings.listener == "gateway" and names_a_host(request):
             return RefusalReason.MALFORMED_REQUEST, "the gateway is not a proxy: the client may not name a host"
         if validate_request(self.mode, request, validate_inbound_headers=False):
             return RefusalReason.MALFORMED_REQUEST, "request line not acceptable"
@@ -344,6 +339,10 @@ class GovernedStream(HttpStream):
         self.client_state = self.server_state = self.state_errored
         if ticket.final:
             yield SendHttp(ResponseData(self.stream_id, ticket.final), self.context.client)
+        assert self.flow.response  # noqa: S101 - it is being streamed
+        trailers = last_trailers(self.flow.response, ticket.reason)
+        if trailers is not None:
+            yield SendHttp(ResponseTrailers(self.stream_id, trailers), self.context.client)
         yield self._end_of_answer()
         self.flow.error = mitm_flow.Error(ticket.reason)
         yield HttpErrorHook(self.flow)
@@ -382,15 +381,3 @@ def cancel_stream(flow: http.HTTPFlow, final: bytes = b"", reason: str = "cancel
     handler = top_of(stream.context).handler
     asyncio.get_running_loop().call_soon(lambda: handler.deliver(events.Wakeup(stream.ticket(final, reason))))
     return True
-
-
-def _names_a_host(request: http.Request) -> bool:
-    """CONNECT, or an absolute form; over HTTP/2 every request carries an authority, and it plays no part."""
-    return request.method == "CONNECT" or (not request.is_http2 and bool(request.data.scheme or request.data.authority))
-
-
-def _declared_size(request: http.Request) -> int:
-    try:
-        return expected_http_body_size(request) or 0
-    except ValueError:
-        return 0

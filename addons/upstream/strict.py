@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from mitmproxy import http
+from mitmproxy.net.http.http1 import expected_http_body_size
 
 from appliance.model.names import RefusalReason
 
@@ -74,3 +75,16 @@ def unquoted(message: str) -> str:
     """The part of a library's message that is its own: what it quotes may hold a credential."""
     own = _QUOTED.split(message, maxsplit=1)[0].strip(" :")
     return "".join(character if character.isprintable() else "?" for character in own)
+
+
+def names_a_host(request: http.Request) -> bool:
+    """CONNECT, or an absolute form; over HTTP/2 every request carries an authority, and it plays no part."""
+    return request.method == "CONNECT" or (not request.is_http2 and bool(request.data.scheme or request.data.authority))
+
+
+def declared_size(request: http.Request) -> int:
+    """Bytes of the body as the head says; 0 where it does not."""
+    try:
+        return expected_http_body_size(request) or 0
+    except ValueError:
+        return 0

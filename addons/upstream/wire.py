@@ -1,8 +1,9 @@
 """The HTTP/1 and HTTP/2 ends of a connection, bounded, and with upstream streams that can be abandoned one by one.
 
 Rules: a request head larger than `max_head_bytes` is refused with 431, what cannot be parsed with 400, and both are
-told as `refused` before they are answered; nothing piles up while a client sends ahead; HTTP/1 trailers are read and
-dropped (RFC 9110 6.5.1 allows it; mitmproxy raises and hangs); an abandoned upstream stream never speaks again.
+told as `refused` before they are answered; nothing piles up while a client sends ahead; HTTP/1 trailers are read and,
+but for those of an answer to an HTTP/2 client, dropped (RFC 9110 6.5.1 allows it; mitmproxy raises and hangs); interim
+answers are swallowed on both protocols; an abandoned upstream stream never speaks again.
 """
 
 import re
@@ -12,6 +13,7 @@ import h2.events
 from h11 import EndOfMessage, RemoteProtocolError
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.http import Headers
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -36,11 +38,22 @@ from addons.upstream.strict import objection_to_lines, unquoted
 from appliance.model.names import RefusalReason
 
 BLANK_LINE = re.compile(rb"\n\r?\n")
+INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+MAX_INTERIM = 32  # of one answer; more are taken for the answer itself, and fail
+# Fields that frame, route or name what has been sent already, and the one that would lead clients around the proxy.
+NO_TRAILERS = frozenset(
+    b"""
+    transfer-encoding content-length content-encoding content-type content-range trailer te host connection keep-alive
+    proxy-connection upgrade alt-svc set-cookie authorization proxy-authenticate www-authenticate
+""".split()
+)
 MAX_CHUNK_OVERHEAD = 64 * 1024  # chunk header line, or all trailers together
 
 
 class PlainChunkedReader(ChunkedReader):
-    """h11's reader of chunked bodies without trailers, and with a bound on what is not body."""
+    """h11's reader of chunked bodies with trailers put aside, and with a bound on what is not body."""
+
+    trailers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __call__(self, buf: ReceiveBuffer) -> Any:
         """The next event, or None until more bytes come."""
@@ -50,6 +63,7 @@ class PlainChunkedReader(ChunkedReader):
         if event is None and self._bytes_in_chunk == 0 and not self._reading_trailer and b"\n" in bytes(buf):
             raise RemoteProtocolError("a chunk header that does not end in CRLF")
         if isinstance(event, EndOfMessage) and event.headers:
+            self.trailers = tuple(field for field in event.headers if field[0] not in NO_TRAILERS)
             return EndOfMessage()
         return event
 
@@ -167,6 +181,7 @@ class GovernedHttp1Client(_Http1Bounds, Http1Client):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._max_head = settings_of(context).max_head_bytes
+        self._interim = 0
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self.abandoned:
@@ -185,8 +200,31 @@ class GovernedHttp1Client(_Http1Bounds, Http1Client):
             self.abandoned = True
         yield from super().send(event)
 
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """As mitmproxy; trailers go on to an HTTP/2 client, which may wait for them (gRPC)."""
+        reader, for_http2 = self.body_reader, self.request is not None and self.request.is_http2
+        for command in super().read_body(event):
+            if (
+                isinstance(command, ReceiveHttp)
+                and isinstance(command.event, ResponseEndOfMessage)
+                and for_http2
+                and isinstance(reader, PlainChunkedReader)
+                and reader.trailers
+            ):
+                yield ReceiveHttp(ResponseTrailers(command.event.stream_id, Headers(reader.trailers)))
+            yield command
+
+    def _swallow_interim(self) -> None:
+        """Interim answers (100, 102, 103) are not for the client; mitmproxy takes them for the answer."""
+        while self._interim < MAX_INTERIM and INTERIM.match(bytes(self.buf)):
+            if self.buf.maybe_extract_lines() is None:
+                return
+            self._interim += 1
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """As mitmproxy, within bounds."""
+        if isinstance(event, events.DataReceived) and self.stream_id is not None:
+            self._swallow_interim()
         if (
             isinstance(event, events.DataReceived)
             and self.stream_id is not None

@@ -25,6 +25,8 @@ PROSE = (
 )
 WORDS = PROSE.split()
 BODY_BYTES = 2048
+LARGE_BYTES = 1 << 20
+LARGE_PER_S = 30  # more than any machine gets through one after the other
 MAIL_EVERY = 10
 LEAST_BODIES = 200
 TIMEOUT_S = 30.0
@@ -32,25 +34,38 @@ LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Result(msgspec.Struct):
-    """What one run measured; latencies in milliseconds."""
+    """What one run measured; latencies in milliseconds. `large`: bodies of 1 MB that went beside them."""
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    large: int = 0
 
 
-def bodies(count: int, seed: int) -> list[bytes]:
-    """`count` unique chat requests of about 2 kB of prose; one in ten holds an e-mail address and a phone number."""
+def bodies(count: int, seed: int, size: int = BODY_BYTES) -> list[bytes]:
+    """`count` unique chat requests of about `size` bytes of prose; one in ten holds a mail address and a number."""
     source = random.Random(seed)  # noqa: S311 - text for a load, not a secret
-    return [_body(source, number) for number in range(count)]
+    return [_body(source, number, size) for number in range(count)]
 
 
-def _body(source: random.Random, number: int) -> bytes:
+def large_bodies(count: int, seed: int) -> list[bytes]:
+    """`count` requests of about 1 MB whose paragraphs stand in another order each, so that no two windows are alike."""
+    source = random.Random(seed)  # noqa: S311 - text for a load, not a secret
+    paragraphs = [" ".join(source.choices(WORDS, k=300)).capitalize() + ". " for _ in range(LARGE_BYTES // 1750)]
+    made = []
+    for number in range(count):
+        source.shuffle(paragraphs)
+        messages = [{"role": "user", "content": f"Note {number}. " + "".join(paragraphs)}]
+        made.append(json.dumps({"model": "stand-in", "messages": messages}).encode())
+    return made
+
+
+def _body(source: random.Random, number: int, size: int) -> bytes:
     text = "Note. "
     if number % MAIL_EVERY == 0:
         text += f"Reply to user{number}@corp-mail.com or call +49 30 9018{number % 1000:03d} today. "
-    while len(text) < BODY_BYTES - 160:
+    while len(text) < size - 160:
         text += " ".join(source.choices(WORDS, k=12)).capitalize() + ". "
     messages = [{"role": "system", "content": "You are terse."}, {"role": "user", "content": text}]
     return json.dumps({"model": "stand-in", "messages": messages, "temperature": 0.2}).encode()
@@ -138,16 +153,24 @@ def run(options: argparse.Namespace) -> Result:
     """All workers side by side; threads with blocking sockets cost the load core the least."""
     context = ssl.create_default_context(cafile=options.ca)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a peer's certificates may predate what 3.13 asks for
-    work: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    for body in bodies(options.bodies, options.seed):
-        work.put(body)
+    work = _queue(bodies(options.bodies, options.seed, options.size))
+    beside = _queue(large_bodies(int(options.seconds * LARGE_PER_S), options.seed) if options.beside_large else [])
     began = time.perf_counter()
     options.until = began + options.seconds
-    with ThreadPoolExecutor(options.concurrency) as threads:
+    with ThreadPoolExecutor(options.concurrency + 1) as threads:
+        large = threads.submit(worker, options, context, beside) if options.beside_large else None
         running = [threads.submit(worker, options, context, work) for _ in range(options.concurrency)]
         took = sorted(one for thread in running for one in thread.result())
-    seconds = time.perf_counter() - began
-    return Result(len(took), seconds, took[len(took) // 2], took[int(len(took) * 0.99)])
+        seconds = time.perf_counter() - began
+        count = len(large.result()) if large else 0
+    return Result(len(took), seconds, took[len(took) // 2], took[int(len(took) * 0.99)], count)
+
+
+def _queue(made: list[bytes]) -> queue.SimpleQueue[bytes]:
+    work: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    for body in made:
+        work.put(body)
+    return work
 
 
 def main() -> None:
@@ -158,8 +181,10 @@ def main() -> None:
     parser.add_argument("--sni", default="api.openai.com")
     parser.add_argument("--ca", required=True)
     parser.add_argument("--new", action="store_true", help="a new TLS connection for each request")
+    parser.add_argument("--beside-large", action="store_true", help="one further client sends bodies of 1 MB")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--bodies", type=int, default=LEAST_BODIES)
+    parser.add_argument("--size", type=int, default=BODY_BYTES, help="bytes of a body")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     sys.stdout.buffer.write(msgspec.json.encode(run(parser.parse_args())) + b"\n")

@@ -18,6 +18,8 @@ from appliance.cli.progress import progress
 
 REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
+    "stream": "appliance.bench.stream:run",
+    "fanout": "appliance.bench.fanout:run",
     "store": "appliance.store.bench:run",
     "replay": "discovery.bench:run",
 }

@@ -213,7 +213,7 @@ def _as_text(proposal: Proposal, preview: Preview, since: str, seen: ApplianceSt
         ("would change", f"{preview.changed} of {preview.exchanges} exchanges ({since})"),
         ("reaches", f"{preview.people} people, {preview.hosts} hosts"),
         ("were then", effects),
-        ("cannot touch", f"{preview.past} sightings past the appliance, by {preview.past_hosts} hosts"),
+        ("cannot touch", f"sightings past the appliance: {preview.past}, by hosts: {preview.past_hosts}"),
         ("ends now", f"{preview.running} exchanges under way"),
     ]
     told = [table(("PREVIEW", ""), rows)]

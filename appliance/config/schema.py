@@ -170,6 +170,8 @@ class InspectConfig(Section, frozen=True):
     max_text_chars: int = 2_000_000  # code points scanned per body; of what is longer, the beginning only
     max_decoded_bytes: int = 64 * MIB  # a body that decompresses to more is treated as a bomb and refused
     max_ratio: int = 200  # highest ratio of decoded to encoded bytes
+    analyse_s: float = 20  # what the process that reads large bodies and documents may take for one before it is ended
+    max_time_s: float = 10  # for all texts of one body; what is left then counts as unscanned, out_of_time
 
 
 class SensorConfig(Section, frozen=True):
@@ -177,7 +179,7 @@ class SensorConfig(Section, frozen=True):
 
     interfaces: tuple[str, ...] = ()  # network interfaces to watch, e.g. a mirrored port; needs CAP_NET_RAW
     captures: tuple[str, ...] = ()  # capture files (pcap, pcapng) to read once at start
-    user: str = "nobody"  # whom the process that parses packets becomes when started as root
+    user: str = "nobody"  # whom processes that parse packets, documents and large bodies become when started as root
     suppression_s: float = 300  # repeated sightings of one client, service and kind become one record in this time
 
 

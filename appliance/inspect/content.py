@@ -48,7 +48,7 @@ class _ContentFault(Exception):  # noqa: N818 - internal signal, always turned i
 
 def decode_body(raw: bytes, encoding_header: str | None, *, max_bytes: int, max_ratio: int) -> Decoded:
     """Undo every coding of `encoding_header`; never more than `max_bytes`, nor `max_ratio` times the wire bytes."""
-    encodings = _encodings(encoding_header) if encoding_header else ()
+    encodings = encodings_of(encoding_header) if encoding_header else ()
     if not encodings or not raw:
         return Decoded(raw, encodings, "too_large" if len(raw) > max_bytes else None)
     try:
@@ -66,7 +66,8 @@ def encode_body(data: bytes, encodings: tuple[str, ...]) -> bytes:
     return data
 
 
-def _encodings(header: str) -> tuple[str, ...]:
+def encodings_of(header: str) -> tuple[str, ...]:
+    """The codings that a Content-Encoding header names, in its order, `identity` left out."""
     names = (name.strip().lower() for name in header.split(","))
     return tuple(_ALIASES.get(name, name) for name in names if name not in {"", "identity"})
 

@@ -5,43 +5,44 @@ Rules: a detector that fails raises through here, so that the adapter fails clos
 works on what was scanned and on nothing else; nothing here decides: policy does, with labels and coverage.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from appliance.inspect.content import Decoded, decode_body, encode_body
-from appliance.inspect.coverage import all_opaque, measure
-from appliance.inspect.dialects import Dialect
+from appliance.inspect.coverage import all_opaque
+from appliance.inspect.dialects import Call, Dialect
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.heads import Heads
 from appliance.inspect.jsonspans import MalformedBody
-from appliance.inspect.numbers import NUMBER, SURE
 from appliance.inspect.overlap import cover
-from appliance.inspect.redact import byte_of, redact, redact_text
-from appliance.inspect.view import RequestView, ResponseView, Syntax
-from appliance.inspect.walker import opaque_view, walk
-from appliance.inspect.windows import Scanner, scan_whole
-from appliance.model.detection import Coverage, Detection, Label, Segment
-from appliance.model.event import Usage
+from appliance.inspect.redact import redact, redact_text
+from appliance.inspect.scanning import Findings, Limits, Scanned, labels_of, merged, scan_view
+from appliance.inspect.target import Spot, inspect_target, target_without
+from appliance.inspect.uploads import uploads_of
+from appliance.inspect.view import RequestView, ResponseView
+from appliance.inspect.walker import is_like_json, opaque_view, walk
+from appliance.inspect.windows import Scanner
+from appliance.model.detection import Coverage, Detection, Label, Segment, Selector
+from appliance.model.facts import Upload
 
-Findings = tuple[tuple[Detection, ...], ...]
+__all__ = ["Edited", "Inspection", "Inspector", "Limits", "ResponseInspection", "chosen_by", "labels_of"]
 
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of inspection. Bytes for the body, code points for text."""
-
-    max_body: int = 32 * 1024 * 1024
-    max_ratio: int = 200
-    max_text: int = 1024 * 1024  # one segment
-    max_scanned: int = 4 * 1024 * 1024  # all segments of a body together
+_NULL = b"null"
+Chooser = Callable[[Detection], bool]
 
 
 class Edited(msgspec.Struct, frozen=True):
-    """A body as it goes upstream. `edits`: declared edits beside redaction that were made."""
+    """A body as it goes upstream. `edits`: declared edits beside redaction that were made.
+
+    `target`: path and query, where they were edited too.
+    """
 
     body: bytes
     redactions: int = 0
     edits: tuple[str, ...] = ()
+    target: str | None = None
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     coverage: Coverage
     detector_version: str
     problem: str | None = None
+    uploads: tuple[Upload, ...] = ()
+    chars: int = 0  # code points of all texts
+    target: str = ""
+    spots: tuple[Spot, ...] = ()  # what was found in `target`
 
     @property
     def api(self) -> str | None:
@@ -87,7 +92,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         """The client itself asked for the usage chunk."""
         return self.view.include_usage
 
-    def edited(self, chosen: Callable[[Detection], bool] | None, *, include_usage: bool = False) -> Edited:
+    def edited(self, chosen: Chooser | None, *, include_usage: bool = False) -> Edited:
         """The body with the chosen detections replaced and usage asked for, in its own content coding.
 
         `chosen` None: no redaction. A body without edits comes back as it came, bit by bit. ValueError when a detection
@@ -96,73 +101,92 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         body, count = self._redact(chosen) if chosen else (self.body, 0)
         edits: tuple[str, ...] = ()
         dialect = by_api(self.api)
-        if include_usage and dialect and self.stream and not self.include_usage:
-            asked = dialect.add_include_usage(body)
-            edits = ("include_usage",) if asked is not body else ()
+        if include_usage and dialect and self.stream and not self.include_usage and not self.problem:
+            asked = dialect.ask_usage(body)
+            edits = ("include_usage",) if asked != body else ()
             body = asked
-        if not count and not edits:
-            return Edited(self.raw)
-        return Edited(encode_body(body, self.encodings), count, edits)
+        target, spots = target_without(self.target, self.spots, chosen) if chosen else ("", 0)
+        sent = encode_body(body, self.encodings) if count or edits else self.raw
+        return Edited(sent, count + spots, edits, target if spots else None)
 
-    def redacted(self, chosen: Callable[[Detection], bool]) -> tuple[bytes, int]:
+    def of_target(self, target: str, spots: tuple[Spot, ...]) -> "Inspection":
+        """With what was found in the request's target: its labels are the request's."""
+        if not spots:
+            return self
+        labels = merged(self.labels, labels_of(spot.found for spot in spots))
+        return msgspec.structs.replace(self, target=target, spots=spots, labels=labels)
+
+    def redacted(self, chosen: Chooser) -> tuple[bytes, int]:
         """The body in its own content coding with the chosen detections replaced, and how many replacements."""
         edited = self.edited(chosen)
         return edited.body, edited.redactions
 
-    def model_without(self, chosen: Callable[[Detection], bool]) -> str | None:
+    def model_without(self, chosen: Chooser) -> str | None:
         """The model as asked for, with the chosen detections replaced: what may be written down."""
         for segment, found in zip(self.segments, self.detections, strict=True):
             if found and segment.text == self.model:
                 return redact_text(segment.text, cover(tuple(filter(chosen, found))))
         return self.model
 
-    def _redact(self, chosen: Callable[[Detection], bool]) -> tuple[bytes, int]:
-        # Chosen first, resolved second: a finding that stays must not shield a shorter one that has to go.
-        picked = [cover(tuple(filter(chosen, found))) if found else () for found in self.detections]
-        return redact(self.body, self.view.syntax, self.segments, picked)
+    def hidden_texts(self, chosen: Chooser) -> tuple[tuple[str, str], ...]:
+        """Whole texts that redaction changes, and what they become: for headers that repeat them."""
+        pairs = zip(self.segments, picked(self.detections, chosen), strict=True)
+        return tuple((segment.text, redact_text(segment.text, found)) for segment, found in pairs if found)
+
+    def _redact(self, chosen: Chooser) -> tuple[bytes, int]:
+        return redact(self.body, self.view.syntax, self.segments, picked(self.detections, chosen))
 
 
 class ResponseInspection(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer in one piece. `labels` and `detections` are empty where it was not scanned."""
+    """An answer in one piece. `labels` and `detections` are empty where it was not scanned.
+
+    `problem`: it could not be read, as in Inspection; then its body is as it came, and opaque.
+    """
 
     view: ResponseView
+    raw: bytes
     body: bytes
+    encodings: tuple[str, ...]
     coverage: Coverage
     detections: Findings = ()
     labels: tuple[Label, ...] = ()
     problem: str | None = None
 
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens as the provider told them."""
-        return self.view.usage
+    def ended_by(self, selectors: tuple[Selector, ...]) -> Selector | None:
+        """The first of `selectors` that means something that was found."""
+        found = [one for found in self.detections for one in found]
+        return next((selector for selector in selectors if any(map(selector.takes, found))), None)
 
-    @property
-    def model_served(self) -> str | None:
-        """The model that answered."""
-        return self.view.model
+    def edited(self, hides: tuple[Selector, ...]) -> Edited:
+        """The answer in its own content coding without what `hides` mean; as `Inspection.edited`.
+
+        What repeats hidden text in pieces becomes null: `logprobs_removed` among the edits.
+        """
+        places = picked(self.detections, chosen_by(hides))
+        if not any(places):
+            return Edited(self.raw)
+        emptied = _without(self.body, self.view.repeats)
+        body, count = redact(emptied, self.view.syntax, self.view.segments, places)
+        return Edited(
+            encode_body(body, self.encodings), count, ("logprobs_removed",) if emptied is not self.body else ()
+        )
 
 
 class Inspector:
     """Puts content decoding, dialects, detectors and coverage together; one for the life of a worker."""
 
-    def __init__(self, detectors: Scanner, limits: Limits | None = None) -> None:
+    def __init__(
+        self, detectors: Scanner, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._detectors = detectors
         self._limits = limits or Limits()
+        self._clock = clock
         self.heads = Heads(detectors)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        service_dialect: str | None,
-        content_type: str,
-        content_encoding: str | None,
-        raw: bytes,
-    ) -> Inspection:
+    def request(self, call: Call, content_encoding: str | None, raw: bytes, service_dialect: str | None) -> Inspection:
         """Inspect a request body. Raises only what a detector raises."""
         decoded = self._decode(raw, content_encoding)
-        view = self._read(choose(method, path, service_dialect), decoded, content_type)
+        view = self._read(choose(call.method, call.path, service_dialect), decoded, call)
         detections, coverage = self._scan(view, decoded.data)
         return Inspection(
             view=view,
@@ -174,107 +198,114 @@ class Inspector:
             coverage=coverage,
             detector_version=self._detectors.version,
             problem=view.problem,
+            uploads=uploads_of(decoded.data, view, detections),
+            chars=sum(len(segment.text) for segment in view.segments),
         )
 
+    def target(self, target: str, is_credential: Callable[[str], bool]) -> tuple[Spot, ...]:
+        """Inspect a request's path and query; see `inspect_target`. Raises only what a detector raises."""
+        return inspect_target(self._detectors, target, is_credential)
+
     def response(
-        self, api: str | None, content_type: str, content_encoding: str | None, raw: bytes, *, scan: bool = False
+        self,
+        api: str | None,
+        call: Call,
+        content_type: str,
+        content_encoding: str | None,
+        raw: bytes,
+        *,
+        skip: str | None = None,
     ) -> ResponseInspection:
-        """Inspect an answer in one piece; `api` is that of the request. Raises only what a detector raises."""
+        """Inspect an answer in one piece. `api`, `call`: its request's. Raises only what a detector raises.
+
+        `skip`: it is read, but nothing is scanned, for this reason.
+        """
         decoded = self._decode(raw, content_encoding)
-        view, problem = self._read_response(by_api(api), decoded, content_type)
-        if problem:
-            return ResponseInspection(
-                view=view, body=decoded.data, coverage=all_opaque(len(decoded.data), problem), problem=problem
-            )
-        detections, coverage = self._scan(view, decoded.data, None if scan else "not_scanned")
+        view, problem = self._read_response(by_api(api), decoded, call, content_type)
+        scanned = self._scan(view, decoded.data, skip) if not problem else None
         return ResponseInspection(
-            view=view, body=decoded.data, coverage=coverage, detections=detections, labels=labels_of(detections)
+            view=view,
+            raw=raw,
+            body=decoded.data,
+            encodings=decoded.encodings,
+            coverage=scanned.coverage if scanned else all_opaque(len(decoded.data), problem or ""),
+            detections=scanned.detections if scanned else (),
+            labels=labels_of(scanned.detections) if scanned else (),
+            problem=problem,
         )
 
     def _decode(self, raw: bytes, content_encoding: str | None) -> Decoded:
         limits = self._limits
         return decode_body(raw, content_encoding, max_bytes=limits.max_body, max_ratio=limits.max_ratio)
 
-    def _read(self, dialect: Dialect | None, decoded: Decoded, content_type: str) -> RequestView:
+    def _read(self, dialect: Dialect | None, decoded: Decoded, call: Call) -> RequestView:
         problem = decoded.problem
         if problem is None:
             try:
-                return dialect.request(decoded.data) if dialect else walk(decoded.data, content_type)
+                return _request_view(dialect, decoded.data, call)
             except MalformedBody as fault:
                 problem = fault.word
         unread = opaque_view(decoded.data, problem)
         return msgspec.structs.replace(unread, api=dialect.api if dialect else None, problem=problem)
 
+    @staticmethod
     def _read_response(
-        self, dialect: Dialect | None, decoded: Decoded, content_type: str
+        dialect: Dialect | None, decoded: Decoded, call: Call, content_type: str
     ) -> tuple[ResponseView, str | None]:
+        """The dialect's reading, else the walker's, else as plain text: an error of a gateway in between is any."""
         if decoded.problem:
             return ResponseView(), decoded.problem
+        word = None
         try:
             if dialect and decoded.data:
-                return dialect.response(decoded.data, content_type), None
-            return _as_response(walk(decoded.data, content_type)), None
+                return dialect.response(decoded.data, call, content_type), None
         except MalformedBody as fault:
-            return ResponseView(), fault.word
+            word = fault.word
+        for kind in (content_type, "text/plain"):
+            try:
+                return _as_response(walk(decoded.data, kind)), None
+            except MalformedBody as fault:
+                word = word or fault.word
+        return ResponseView(), word
 
-    def _scan(
-        self, view: RequestView | ResponseView, body: bytes, skip: str | None = None
-    ) -> tuple[Findings, Coverage]:
-        findings: list[tuple[Detection, ...]] = []
-        counted: list[tuple[Segment, str | None]] = []
-        for segment, share in zip(view.segments, self._shares(view.segments, skip), strict=True):
-            counted += _counted(body, view.syntax, segment, share, skip)
-            found = scan_whole(self._detectors, segment.text[:share]) if share else ()
-            findings.append(tuple(one for one in found if one.score >= SURE) if segment.channel == NUMBER else found)
-        scanned_by = () if skip else self._detectors.classes
-        return tuple(findings), measure(len(body), counted, view.opaque, scanned_by)
-
-    def _shares(self, segments: tuple[Segment, ...], skip: str | None) -> list[int]:
-        """How many leading code points of each text are scanned: whole texts first, then beginnings while room lasts.
-
-        So one huge text does not take the room of the small ones behind it.
-        """
-        most, room = self._limits.max_text, 0 if skip else self._limits.max_scanned
-        shares: list[int] = []
-        for segment in segments:
-            size = len(segment.text)
-            shares.append(size if size <= min(most, room) else 0)
-            room -= shares[-1]
-        for number, segment in enumerate(segments):
-            if not room:
-                break
-            if not shares[number]:
-                shares[number] = min(len(segment.text), most, room)
-                room -= shares[number]
-        return shares
+    def _scan(self, view: RequestView | ResponseView, body: bytes, skip: str | None = None) -> Scanned:
+        return scan_view(self._detectors, self._limits, self._clock, view, body, skip)
 
 
-def _counted(
-    body: bytes, syntax: Syntax, segment: Segment, share: int, skip: str | None
-) -> list[tuple[Segment, str | None]]:
-    """A text, cut in two for `measure` where only its beginning was scanned."""
-    if share == len(segment.text):
-        return [(segment, skip)]
-    reason = skip or "too_large"
-    if not share:
-        return [(segment, reason)]
-    cut = byte_of(body, syntax, segment, share)
-    return [
-        (msgspec.structs.replace(segment, end=cut), None),
-        (msgspec.structs.replace(segment, start=cut), reason),
-    ]
+def _request_view(dialect: Dialect | None, body: bytes, call: Call) -> RequestView:
+    """The dialect's reading; the walker's of what no server of the dialect would read either: a path is not enough."""
+    try:
+        if dialect is not None:
+            return dialect.request(body, call)
+    except MalformedBody as fault:
+        if fault.word != "wrong_shape" and (fault.word != "malformed_json" or is_like_json(body)):
+            raise
+    return walk(body, call.content_type)
 
 
-def labels_of(detections: Findings) -> tuple[Label, ...]:
-    """Detections summed to labels: one for each entity and kind, in the order of their names."""
-    sums: dict[tuple[str, str], Label] = {}
-    for found in detections:
-        for one in found:
-            key = (one.entity, one.kind.value)
-            old = sums.get(key)
-            count, score = (old.count + 1, max(old.score, one.score)) if old else (1, one.score)
-            sums[key] = Label(one.entity, one.kind, count, score)
-    return tuple(sums[key] for key in sorted(sums))
+def picked(detections: Findings, chosen: Chooser) -> list[tuple[Detection, ...]]:
+    """What is to be replaced, along the segments.
+
+    Chosen first, resolved second: a finding that stays must not shield a shorter one that has to go.
+    """
+    return [cover(tuple(filter(chosen, found))) if found else () for found in detections]
+
+
+def _without(body: bytes, repeats: tuple[tuple[int, int], ...]) -> bytes:
+    """Null where repeats stood, and blanks, so that every other place stays what it was."""
+    if not repeats:
+        return body
+    emptied = bytearray(body)
+    for start, end in repeats:
+        if end - start >= len(_NULL):
+            emptied[start:end] = _NULL.ljust(end - start)
+    return bytes(emptied)
+
+
+def chosen_by(selectors: Iterable[Selector]) -> Chooser:
+    """Whether any of the selectors means a detection."""
+    wanted = tuple(selectors)
+    return lambda found: any(selector.takes(found) for selector in wanted)
 
 
 def _as_response(view: RequestView) -> ResponseView:

@@ -110,7 +110,7 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= 40 else float(digits)  # noqa: PLR2004 - far beyond any 128-bit number
 
 
-def _walk(
+def _walk(  # noqa: C901, PLR0912 - one loop over all tokens, whose cost is that of reading a body
     data: bytes, offset: int, prefix: str, known: Mapping[bytes, str], room: int
 ) -> tuple[list[StringSpan], bool]:
     found: list[StringSpan] = []
@@ -121,28 +121,32 @@ def _walk(
     for token in _TOKEN.finditer(data):
         group = token.lastindex
         if group == 1:  # a string value
-            place = pointer if index < 0 else _member(here, str(index))
-            found.append(_span(token, place, offset, is_key=False))
+            found.append(_span(token, pointer if index < 0 else _member(here, str(index)), offset, is_key=False))
         elif group == 2:  # noqa: PLR2004 - a key
             raw = token[1]
             name = known.get(raw)
             pointer = _member(here, unescape(raw.decode()) if name is None else name)
             if name is None:
                 found.append(_span(token, pointer, offset, is_key=True))
-            duplicates = duplicates or (pointer in seen and len(pointer) < MAX_POINTER)
+            if pointer in seen:
+                duplicates = duplicates or len(pointer) < MAX_POINTER
             seen.add(pointer)
         else:
             mark = token[3]
             if mark == b",":
-                index += index >= 0
-            elif mark in b"{[":
-                place = pointer if index < 0 else _member(here, str(index))
+                if index >= 0:
+                    index += 1
+                continue
+            if mark in b"{[":
+                if index >= 0:
+                    pointer = _member(here, str(index))
                 stack.append((here, index))
-                here, index, pointer = place, 0 if mark == b"[" else -1, place
+                here, index = pointer, 0 if mark == b"[" else -1
+                if len(stack) > MAX_DEPTH:
+                    raise MalformedBody("too_deep", f"JSON body is nested deeper than {MAX_DEPTH}")
             else:
                 here, index = stack.pop()
-        if len(stack) > MAX_DEPTH:
-            raise MalformedBody("too_deep", f"JSON body is nested deeper than {MAX_DEPTH}")
+            continue
         if len(found) + len(seen) > room:
             raise MalformedBody("too_many_strings", f"JSON body holds more than {room} strings")
     return found, duplicates

@@ -6,6 +6,7 @@ the bounds of machine integers are structure; a body without any costs one searc
 """
 
 import re
+from collections.abc import Iterator
 
 from appliance.inspect.jsonspans import MalformedBody
 from appliance.model.detection import Segment
@@ -34,19 +35,34 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(-?+[0-9][0-9.eE+-]{7,}+)', r
 
 def long_numbers(data: bytes) -> list[Segment]:
     """The long numbers outside strings, in the order of their places; MalformedBody when there are too many."""
-    if _RUN not in data.translate(_AS_RUNS):
-        return []
-    if _LIKELY.search(data) is None and _FIRST.match(data) is None:
+    runs = data.translate(_AS_RUNS)
+    if _RUN not in runs:
         return []
     found: list[Segment] = []
-    for token in _TOKEN.finditer(data):
-        raw = token[1]
-        if raw is None or not _is_identifier(raw):
+    for start, end in _stepping(data) if b"\\" in data else _counting(data, runs):
+        raw = data[start:end]
+        if not _is_identifier(raw):
             continue
-        found.append(Segment("unknown", NUMBER, raw.decode(), "", token.start(), token.end()))
+        found.append(Segment("unknown", NUMBER, raw.decode(), "", start, end))
         if len(found) > MAX_NUMBERS:
             raise MalformedBody("too_many_numbers", f"JSON body holds more than {MAX_NUMBERS} long numbers")
     return found
+
+
+def _stepping(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where long numbers stand outside strings, whatever these hold."""
+    if _LIKELY.search(data) is not None or _FIRST.match(data) is not None:
+        yield from (token.span() for token in _TOKEN.finditer(data) if token[1] is not None)
+
+
+def _counting(data: bytes, runs: bytes) -> Iterator[tuple[int, int]]:
+    """The same where no string has an escape: what has an even number of quotes before it stands outside them."""
+    at = quotes = end = 0
+    while end >= 0 and (start := runs.find(_RUN, end)) >= 0:
+        quotes += data.count(b'"', at, start)
+        at, end = start, runs.find(b" ", start)
+        if not quotes % 2:
+            yield start, end if end >= 0 else len(data)
 
 
 def _is_identifier(raw: bytes) -> bool:

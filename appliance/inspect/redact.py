@@ -2,27 +2,25 @@
 
 Rules: only the bytes of the chosen spans change, so that a provider's prompt cache keeps hitting and nobody's
 formatting is rewritten; a span that cannot be mapped back to its bytes raises instead of being left standing; the
-placeholder is escaped for where it stands; a number goes as a whole, for its rest would be no number any more.
+placeholder is escaped for where it stands; a number goes as a whole, for its rest would be no number any more; what was
+drawn out of a document or a compressed message has no bytes of its own and raises NotEditable.
 """
 
 from collections.abc import Sequence
 
-from appliance.inspect.escapes import (
-    form_escaped,
-    form_offsets,
-    form_text,
-    json_escaped,
-    json_offsets,
-    plain_offsets,
-    raw_offsets,
-)
-from appliance.inspect.jsonspans import unescape
+from appliance.inspect.escapes import json_escaped
 from appliance.inspect.numbers import NUMBER
 from appliance.inspect.view import Syntax
+from appliance.inspect.writing import Layers, byte_offsets, layers_of, read_through, written
 from appliance.model.detection import Detection, Segment
 
 Edit = tuple[int, int, bytes]
 """Start and end in the body, and the bytes that come there instead."""
+_TWICE: Layers = (Syntax.JSON, Syntax.JSON)
+
+
+class NotEditable(ValueError):  # noqa: N818 - said of a finding: it is not editable
+    """Something that was to be hidden stands where it cannot be edited; the message says so to a person."""
 
 
 def placeholder(detection: Detection) -> str:
@@ -36,7 +34,8 @@ def redact(
     """The body with every chosen detection replaced, and how many there were.
 
     `chosen` goes along `segments`; within one segment detections must not overlap (see overlap.resolve). ValueError
-    when a detection leaves its segment, overlaps another, or its bytes cannot be found again.
+    when a detection leaves its segment, overlaps another, or its bytes cannot be found again; NotEditable when its
+    segment was drawn out of a file.
     """
     edits: list[Edit] = []
     for segment, detections in zip(segments, chosen, strict=True):
@@ -56,9 +55,14 @@ def redact_text(text: str, detections: Sequence[Detection]) -> str:
 
 
 def byte_of(body: bytes, syntax: Syntax, segment: Segment, at: int) -> int:
-    """Where in the body code point `at` of a segment's text begins. ValueError when it cannot be placed."""
-    places, _ = _places(body[segment.start : segment.end].decode(), syntax, segment, [at])
-    return segment.start + places[0]
+    """Where in the body code point `at` of a segment's text begins; for a fixed text, where its span does.
+
+    ValueError when it cannot be placed.
+    """
+    if segment.fixed:
+        return segment.start
+    raw = body[segment.start : segment.end].decode()
+    return segment.start + byte_offsets(raw, _layers(raw, syntax, segment), [at])[0]
 
 
 def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
@@ -78,12 +82,16 @@ def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
 
 def _edits(body: bytes, syntax: Syntax, segment: Segment, detections: Sequence[Detection]) -> list[Edit]:
     ordered = _ordered(len(segment.text), detections)
+    if segment.fixed:
+        raise NotEditable(f"{ordered[0].entity} was found in a file or a packed message, which cannot be edited")
     if segment.channel == NUMBER:
         return [_number_edit(body, segment, ordered)]
     targets = [place for detection in ordered for place in (detection.start, detection.end)]
-    places, depth = _places(body[segment.start : segment.end].decode(), syntax, segment, targets)
+    raw = body[segment.start : segment.end].decode()
+    layers = _layers(raw, syntax, segment)
+    places = byte_offsets(raw, layers, targets)
     return [
-        (segment.start + places[2 * n], segment.start + places[2 * n + 1], _written(placeholder(found), syntax, depth))
+        (segment.start + places[2 * n], segment.start + places[2 * n + 1], written(placeholder(found), layers).encode())
         for n, found in enumerate(ordered)
     ]
 
@@ -105,29 +113,18 @@ def _ordered(length: int, detections: Sequence[Detection]) -> list[Detection]:
     return ordered
 
 
-def _places(raw: str, syntax: Syntax, segment: Segment, targets: list[int]) -> tuple[list[int], int]:
-    """Byte offsets into the segment's span, and how many times text is escaped there."""
-    if syntax is Syntax.FORM:
-        _agree(form_text(raw), segment)
-        return form_offsets(raw, targets), 1
-    if syntax is Syntax.TEXT:
-        _agree(raw, segment)
-        return plain_offsets(raw, targets), 0
-    once = unescape(raw)
-    if once == segment.text:
-        return json_offsets(raw, targets), 1
-    _agree(unescape(once), segment)  # JSON inside a JSON string: see nested.py
-    return json_offsets(raw, raw_offsets(once, targets)), 2
+def _layers(raw: str, syntax: Syntax, segment: Segment) -> Layers:
+    """How the segment's text is written in its span, proved by reading it again."""
+    if segment.syntax:
+        layers = layers_of(segment.syntax)
+    elif syntax is Syntax.JSON and read_through(raw, (syntax,)) != segment.text:
+        layers = _TWICE  # JSON inside a JSON string: see nested.py
+    else:
+        layers = (syntax,)
+    _agree(read_through(raw, layers), segment)
+    return layers
 
 
 def _agree(text: str, segment: Segment) -> None:
     if text != segment.text:
         raise ValueError(f"segment {segment.pointer} does not stand where its span says")
-
-
-def _written(text: str, syntax: Syntax, depth: int) -> bytes:
-    if syntax is Syntax.FORM:
-        return form_escaped(text).encode()
-    for _ in range(depth):
-        text = json_escaped(text)
-    return text.encode()

@@ -28,13 +28,26 @@ class Opaque(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """A file inside a body: bytes `start` to `end` of the decoded body, its media type as told or as it shows.
+
+    `base64`: those bytes are the inside of a JSON string that holds the file as base64, bare or in a data URL.
+    """
+
+    start: int
+    end: int
+    media_type: str
+    base64: bool = False
+
+
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """A request as policy and detectors need it.
 
     `api` None: no dialect knew it. `tools_declared`: names of declared functions. `include_usage`: the client itself
     asked for the usage chunk of a stream. `conversation_seed`: hex digest of what opens the conversation (first system
-    and first user text), None when there is neither. `problem`: something a strict reader would refuse although
-    everything was read, e.g. `duplicate_key`.
+    and first user text), None when there is neither. `conversation`: the protocol's own id of the conversation.
+    `hosted_mcp`: hosts of tool servers that the provider is asked to call. `parts`: the files of the body. `problem`:
+    something a strict reader would refuse although everything was read, e.g. `duplicate_key`.
     """
 
     api: str | None = None
@@ -47,11 +60,18 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     tools_declared: tuple[str, ...] = ()
     include_usage: bool = False
     conversation_seed: str | None = None
+    conversation: str | None = None
+    hosted_mcp: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     problem: str | None = None
 
 
 class ResponseView(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that came in one piece. `finish`: the reasons of all choices, in order. `error`: an error body."""
+    """An answer that came in one piece. `finish`: the reasons of all choices, in order. `error`: an error body.
+
+    `repeats`: spans of JSON values that repeat text in pieces (logprobs); no segment lies in one, and where something
+    is hidden each becomes null.
+    """
 
     api: str | None = None
     syntax: Syntax = Syntax.JSON
@@ -61,6 +81,8 @@ class ResponseView(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     error: bool = False
+    tools_called: tuple[str, ...] = ()
+    repeats: tuple[tuple[int, int], ...] = ()
 
 
 class StreamView(msgspec.Struct, frozen=True, kw_only=True):

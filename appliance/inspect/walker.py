@@ -1,58 +1,101 @@
-"""Any body bound for an AI host that no dialect knows: JSON of any shape, lines of JSON, forms, text.
+"""Any body bound for an AI host that no dialect knows: JSON, lines of it, forms, multipart, documents, protobuf, text.
 
 Rules: what a body says it is decides only after what it is: JSON is read as JSON under any content type, because an
-escape would hide text from a reader of plain text; what cannot be read is opaque with a reason, in whole; the view has
-the same shape as a dialect's.
+escape would hide text from a reader of plain text; what cannot be read is opaque with a reason; a part of a multipart
+body is read as a body of its own; the view has the same shape as a dialect's.
 """
 
 import re
 
+import msgspec
+
+from appliance.inspect.attachments import read_file
 from appliance.inspect.content import charset, media_type
+from appliance.inspect.documents import may_hold_document
 from appliance.inspect.escapes import form_text
+from appliance.inspect.frames import is_binary_call, read_call
 from appliance.inspect.jsonspans import MAX_STRINGS, Document, MalformedBody, StringSpan, parse
-from appliance.inspect.media import data_url
-from appliance.inspect.segments import Place, gather
-from appliance.inspect.view import Opaque, RequestView, Syntax
+from appliance.inspect.multipart_view import MAX_NESTED, read_multipart
+from appliance.inspect.nested import split
+from appliance.inspect.plaintext import BOM, CHARSETS
+from appliance.inspect.segments import MAX_TEXTS, Place, drawn, gather, gather_strings, known_names, with_numbers
+from appliance.inspect.view import Opaque, Part, RequestView, Syntax
 from appliance.model.detection import Segment
 
-_BOM = b"\xef\xbb\xbf"
 _JSON_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"})
-_TEXT_TYPES = frozenset({"", "application/xml", "application/yaml", "application/x-yaml", "application/javascript"})
-_TEXT_TYPES |= {"application/graphql", "application/sql", "application/octet-stream"}
-_KINDS = {"image": "image", "audio": "audio", "video": "video", "font": "binary", "multipart": "multipart"}
+_PLAIN = frozenset({"", "application/octet-stream", "application/xml", "application/yaml", "application/javascript"})
+# The keys of batches, fine-tuning rows and embeddings; in such a file they are most of its strings.
+_ROW_KEYS = known_names(
+    "custom_id method url body model messages role content type text input prompt completion max_tokens temperature "
+    "tools tool_calls function name description arguments parameters properties required weight id"
+)
 _LIKE_JSON = re.compile(rb"(?:\xef\xbb\xbf)?+[ \t\r\n]*+[{\[\"]")  # however many blanks stand before it
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LINE = re.compile(rb"[^\n]*+(?:\n|\Z)")
 _FIELD = re.compile(rb"([^&=]*+)(?:=([^&]*+))?+")
-_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 def walk(body: bytes, content_type: str) -> RequestView:
-    """Read a decoded body. MalformedBody when it says that it is JSON and is not."""
+    """Read a decoded body. MalformedBody when it says that it is JSON and is not, or could be read in two ways."""
+    return _walk(body, content_type, MAX_NESTED)
+
+
+def needs_process(body: bytes) -> bool:
+    """Whether reading `body` may cost far more than its size tells, so that it belongs in a process of its own."""
+    return may_hold_document(body)
+
+
+def _walk(body: bytes, content_type: str, depth: int) -> RequestView:
     kind = media_type(content_type)
     if not body:
         return RequestView()
     if kind in _JSON_LINES:
         return _json_lines(body)
-    if _is_json(kind):
+    if _is_json(kind) and not is_binary_call(kind):
         return _json(body)
-    if _LIKE_JSON.match(body):
+    if is_like_json(body):
         try:
             return _json(body)
-        except MalformedBody:
-            pass  # it never said that it was JSON
-    return _other(body, kind, charset(content_type))
+        except MalformedBody as fault:
+            if fault.word != "malformed_json" and _is_valid(body):
+                raise  # too much of it
+    return _other(body, content_type, depth)
 
 
-def _other(body: bytes, kind: str, encoding: str) -> RequestView:
-    family = kind.partition("/")[0]
-    if family in _KINDS:
-        return opaque_view(body, _KINDS[family])
+def _other(body: bytes, content_type: str, depth: int) -> RequestView:
+    kind = media_type(content_type)
+    if kind.startswith("multipart/"):
+        return read_multipart(body, content_type, _part, depth) if depth else opaque_view(body, "multipart")
     if kind == "application/x-www-form-urlencoded":
-        return _form(body, encoding)
-    if family == "text" or kind in _TEXT_TYPES or kind.endswith("+xml"):
-        return _text(body, encoding)
-    return opaque_view(body, "binary")
+        return _form(body, charset(content_type))
+    if is_binary_call(kind):
+        return read_call(body, kind)
+    return _file(body, content_type)
+
+
+def _part(data: bytes, content_type: str, depth: int) -> RequestView:
+    """A part of a multipart body: one that is not what it says is opaque, and what it shows is scanned all the same."""
+    try:
+        return _walk(data, content_type, depth - 1)
+    except MalformedBody as fault:
+        if fault.word not in {"malformed_json", "malformed_multipart"}:
+            raise
+        content = read_file(data, media_type(content_type))._replace(reason=fault.word)
+        taken = drawn(content, Segment("unknown", "content", "", "", 0, len(data)))
+        return RequestView(syntax=Syntax.TEXT, segments=taken.segments, opaque=taken.opaque)
+
+
+def _file(body: bytes, content_type: str) -> RequestView:
+    """Text, a document, or bytes of some kind."""
+    kind = media_type(content_type)
+    content = read_file(body, kind, charset(content_type))
+    place = Segment("unknown", "content", content.text or "", "", content.start if content.plain else 0, len(body))
+    if content.plain:
+        parts = () if kind.startswith("text/") or kind in _PLAIN else (Part(0, len(body), kind),)
+        return RequestView(syntax=Syntax.TEXT, segments=(place,) if content.text else (), parts=parts)
+    taken = drawn(content, place)
+    return RequestView(
+        syntax=Syntax.TEXT, segments=taken.segments, opaque=taken.opaque, parts=(Part(0, len(body), kind),)
+    )
 
 
 def opaque_view(body: bytes, reason: str) -> RequestView:
@@ -60,8 +103,24 @@ def opaque_view(body: bytes, reason: str) -> RequestView:
     return RequestView(syntax=Syntax.TEXT, opaque=(Opaque(0, len(body), reason),) if body else ())
 
 
+def is_like_json(body: bytes) -> bool:
+    """Whether `body` begins as JSON with strings in it does."""
+    return _LIKE_JSON.match(body) is not None
+
+
 def _is_json(kind: str) -> bool:
     return kind in {"application/json", "text/json"} or kind.endswith("+json")
+
+
+def _is_valid(body: bytes) -> bool:
+    """Whether `body` is JSON, told without making anything of it."""
+    try:
+        msgspec.json.decode(body.removeprefix(BOM), type=msgspec.Raw)
+    except RecursionError:
+        return True
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _json(body: bytes) -> RequestView:
@@ -71,26 +130,41 @@ def _json(body: bytes) -> RequestView:
         if fault.word == "malformed_json" and b"\n" in body.strip():
             return _json_lines(body)
         raise
-    return _view(body, (document,))
+    files: list[Part] = []
+    segments, opaque = gather(body, document.strings, _place, files)
+    return _view(document.value, segments, opaque, files, document.duplicate_keys)
 
 
 def _json_lines(body: bytes) -> RequestView:
-    documents: list[Document] = []
-    room = MAX_STRINGS
+    """Lines of JSON, each read and let go before the next: such a file is the largest body of JSON that there is."""
+    segments: list[Segment] = []
+    opaque: list[Opaque] = []
+    files: list[Part] = []
+    values: list[object] = []  # the first only
+    duplicates = False
+    room = MAX_TEXTS
     for number, line in enumerate(_LINE.finditer(body)):
-        if line[0].strip(b" \t\r\n"):
-            documents.append(parse(line[0], offset=line.start(), prefix=f"/{number}", room=room))
-            room -= len(documents[-1].strings)
         room -= 1
+        if line[0].strip(b" \t\r\n"):
+            document = _row(line, number, max(min(room, MAX_STRINGS), 0))
+            values = values or [document.value]
+            duplicates = duplicates or document.duplicate_keys
+            texts, blind = gather_strings(body, document.strings, _place, files)
+            room -= len(texts) + len(blind)
+            segments += texts
+            opaque += blind
         if room < 0:
-            raise MalformedBody("too_many_strings", f"body holds more than {MAX_STRINGS} lines and strings")
-    return _view(body, tuple(documents))
+            raise MalformedBody("too_many_strings", f"body holds more than {MAX_TEXTS} lines and strings")
+    return _view(values[0] if values else None, with_numbers(body, tuple(segments)), tuple(opaque), files, duplicates)
 
 
-def _view(body: bytes, documents: tuple[Document, ...]) -> RequestView:
-    strings = tuple(span for document in documents for span in document.strings)
-    segments, opaque = gather(body, strings, _place)
-    first = documents[0].value if documents else None
+def _row(line: re.Match[bytes], number: int, room: int) -> Document:
+    return parse(line[0], offset=line.start(), prefix=f"/{number}", known=_ROW_KEYS, room=room)
+
+
+def _view(
+    first: object, segments: tuple[Segment, ...], opaque: tuple[Opaque, ...], files: list[Part], duplicates: bool
+) -> RequestView:
     top: dict[str, object] = first if isinstance(first, dict) else {}
     model = top.get("model")
     return RequestView(
@@ -98,43 +172,35 @@ def _view(body: bytes, documents: tuple[Document, ...]) -> RequestView:
         stream=top.get("stream") is True,
         segments=segments,
         opaque=opaque,
-        problem="duplicate_key" if any(document.duplicate_keys for document in documents) else None,
+        parts=tuple(files),
+        problem="duplicate_key" if duplicates else None,
     )
 
 
-def _place(span: StringSpan) -> Place:
-    return Place("unknown", "content", data_url(span.text))
+def _place(_: StringSpan) -> Place:
+    return Place("unknown", "content")
 
 
 def _form(body: bytes, encoding: str) -> RequestView:
-    if encoding not in _CHARSETS or not _is_utf8(body):
+    if encoding not in CHARSETS or not _is_utf8(body):
         return opaque_view(body, "charset")
     if body.count(b"&") > MAX_STRINGS:
         raise MalformedBody("too_many_strings", f"form body holds more than {MAX_STRINGS} fields")
     segments: list[Segment] = []
-    for field in _FIELD.finditer(body):
+    for number, field in enumerate(_FIELD.finditer(body)):
         for group, channel in ((1, "name"), (2, "content")):
             if field[group]:
-                segments.append(_form_segment(field[group].decode(), channel, len(segments), field.start(group)))
+                raw = field[group].decode()
+                segments += _form_value(raw, channel, f"/{number}", field.start(group), 2 * MAX_STRINGS - len(segments))
     return RequestView(syntax=Syntax.FORM, segments=tuple(segments))
 
 
-def _form_segment(raw: str, channel: str, number: int, start: int) -> Segment:
+def _form_value(raw: str, channel: str, pointer: str, start: int, room: int) -> tuple[Segment, ...]:
+    """One name or value; a value that is JSON with escapes in pieces, as web chats send it."""
     escaped = "%" in raw or "+" in raw
     text = form_text(raw) if escaped else raw
-    return Segment("unknown", channel, text, f"/{number}", start, start + len(raw.encode()), escaped)
-
-
-def _text(body: bytes, encoding: str) -> RequestView:
-    start = len(_BOM) if body.startswith(_BOM) else 0
-    if encoding not in _CHARSETS:
-        return opaque_view(body, "charset")
-    if _BINARY.search(body) or not _is_utf8(body):
-        return opaque_view(body, "binary")
-    if start == len(body):
-        return RequestView(syntax=Syntax.TEXT)
-    text = body[start:].decode()
-    return RequestView(syntax=Syntax.TEXT, segments=(Segment("unknown", "content", text, "", start, len(body)),))
+    segment = Segment("unknown", channel, text, pointer, start, start + len(raw.encode()), escaped)
+    return split(segment, raw, (Syntax.FORM,), max(room, 0))
 
 
 def _is_utf8(body: bytes) -> bool:

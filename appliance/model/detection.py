@@ -26,7 +26,9 @@ class Segment(msgspec.Struct, frozen=True):
     `role`: system|user|assistant|tool|developer|unknown. `channel`: content|arguments|name|description|reasoning|
     metadata|number. `pointer`: RFC 6901 JSON pointer. `start`, `end`: byte span in the decoded body of the *encoded*
     text (for a JSON string the inside of the quotes). `escaped`: that span holds JSON escapes, so text and bytes
-    differ.
+    differ. `fixed`: the text was drawn out of its span (a document, a compressed message) and cannot be edited there;
+    its span may be empty. `syntax`: how the text is written there, where that is not the body's own syntax: words of
+    view.Syntax from the outside in, joined by `+`, e.g. `form+json`.
     """
 
     role: str
@@ -36,6 +38,8 @@ class Segment(msgspec.Struct, frozen=True):
     start: int
     end: int
     escaped: bool = False
+    fixed: bool = False
+    syntax: str = ""
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -67,3 +71,17 @@ class Label(msgspec.Struct, frozen=True):
     kind: DetectionKind
     count: int
     score: float
+
+
+class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which detections a rule means: those of the kinds or entities named, from a score on."""
+
+    kinds: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    min_score: float = 0.0
+    rule: str = ""
+
+    def takes(self, detection: Detection) -> bool:
+        """Whether `detection` is meant."""
+        named = detection.entity in self.entities or detection.kind.value in self.kinds
+        return named and detection.score >= self.min_score

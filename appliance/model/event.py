@@ -6,7 +6,7 @@ digest to the clear value and travels beside the hashed body, so that erasure ne
 
 import msgspec
 
-from appliance.model.detection import Coverage
+from appliance.model.detection import Coverage, Label
 from appliance.model.facts import Facts, Verdict
 from appliance.model.names import Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
 
@@ -60,6 +60,13 @@ class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind")
     coverage: Coverage | None = None
     attempts: tuple[Attempt, ...] = ()
     reason: str = ""
+    labels: tuple[Label, ...] = ()  # what the answer carried
+    redactions: int = 0  # places hidden in the answer
+    edits: tuple[str, ...] = ()  # declared edits of the answer, e.g. usage_dropped
+    tools_called: tuple[str, ...] = ()  # names, at most 128
+    finish: tuple[str, ...] = ()
+    gone_bytes: int | None = None  # bytes that had gone to the client when a late detector spoke
+    sent: Coverage | None = None  # what the client sent after the opening, e.g. sound on a WebSocket
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refusal", tag_field="kind"):

@@ -6,7 +6,7 @@ the record, never inside it.
 
 import msgspec
 
-from appliance.model.detection import Coverage, Label
+from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.names import Assurance, Disposition, Layer, Stage, Surface
 
 
@@ -19,6 +19,15 @@ class Principal(msgspec.Struct, frozen=True):
     assurance: Assurance = Assurance.NONE
     groups: tuple[str, ...] = ()
     department: str | None = None
+
+
+class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file in a body: its media type as told, sha256 hex of its bytes, their number, and what it carries."""
+
+    media_type: str
+    digest: str
+    size: int
+    labels: tuple[Label, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +62,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_version: str | None = None
     key_fingerprint: str | None = None  # keyed digest of the credential seen
     conversation: str | None = None
+    max_tokens: int | None = None
+    tools_declared: tuple[str, ...] = ()  # names, at most 128
+    hosted_mcp: tuple[str, ...] = ()  # hosts of tool servers that the provider is asked to call itself
+    uploads: tuple[Upload, ...] = ()  # at most 64
 
 
 class RuleHit(msgspec.Struct, frozen=True):
@@ -77,3 +90,5 @@ class Verdict(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...] = ()  # what to hide, by kind of detection
     route: str | None = None
     hits: tuple[RuleHit, ...] = ()
+    answer_hides: tuple[Selector, ...] = ()  # what is hidden in the answer; acts in `stage` enforce only
+    answer_ends: tuple[Selector, ...] = ()  # what ends the answer before it leaves; likewise

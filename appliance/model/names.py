@@ -129,7 +129,8 @@ class RefusalReason(StrEnum):
     CERTIFICATE_REJECTED = "certificate_rejected"  # the client rejects our certificate: closed, never passed
     JOURNAL_FULL = "journal_full"  # nothing more can be recorded (`journal.max_bytes`): 503
     OUTSIDE_INTERCEPT = "outside_intercept"  # to be opened, but we may not sign for that name: closed
-    WEBSOCKET = "websocket"  # WebSocket to an AI service, which cannot be inspected yet: 403
+    WEBSOCKET = "websocket"  # a WebSocket to an AI service in a form that cannot be inspected: 403
+    REQUEST_STREAM = "request_stream"  # a call to an AI service that streams its messages: grpc-status 12, or 501
     QUOTA = "quota"  # the ledger grants no more: 429
     CREDENTIAL_MISSING = "credential_missing"  # the key that the route is to send is not there: 503
     INTERNAL_FAULT = "internal_fault"  # something of ours failed, so it was closed

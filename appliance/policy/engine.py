@@ -6,22 +6,34 @@ the strictest disposition holds: a lower layer can only tighten. An approve deci
 to be hidden is the union over all acting rules; the route is the first one in layer order. Observe-staged, excepted and
 percentage-missed rules are recorded and decide nothing. On a host that people share for other things (`shared_host`) a
 rule below the safety floor denies access only if it names the service or host, or has seen a model call. In site stage
-observe the effective disposition is at most `observe`.
+observe the effective disposition is at most `observe`. Rules with direction `response` say beforehand what is hidden in
+the answer and what ends it: an answer leaves while it is read, so nothing is asked again then.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.decision import Decision
+from appliance.model.detection import Coverage, Selector
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts, RuleHit, Verdict
 from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
 from appliance.policy import decisions as decided
-from appliance.policy.matching import RANK, CompiledRule, Digest, Key, fact_keys, matched_entities, no_digest
-from appliance.policy.rules import Rule, problems
+from appliance.policy.answers import ended_by, hidden_of
+from appliance.policy.matching import (
+    RANK,
+    CompiledRule,
+    Digest,
+    Key,
+    fact_keys,
+    matched_entities,
+    no_digest,
+    unscanned_for,
+)
+from appliance.policy.rules import Match, Rule, problems
 from appliance.policy.snapshot import PolicySnapshot
 
 ACKNOWLEDGED = "acknowledged"  # note of a lesson that its caller has read
@@ -29,6 +41,7 @@ MAX_HITS = 64  # hits recorded with a verdict; the deciding one is always among 
 HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, Disposition.BLOCK})
 TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
+type _OfAnswer = tuple[tuple[Selector, ...], tuple[Selector, ...]]  # what is hidden in it, what ends it
 NEEDS_BODY = HIDING | {Disposition.HOLD}  # cannot be done before the request has been read
 
 
@@ -54,6 +67,29 @@ class _Hit:
         return self.decision.reason if self.decision else self.rule.rule.reason if self.rule else ""
 
 
+class _Index:
+    """Places of rules by the keys of which facts must have one."""
+
+    def __init__(self, places: Iterable[tuple[int, tuple[Key, ...]]]) -> None:
+        self._always: list[int] = []
+        self._by_key: dict[Key, list[int]] = {}
+        for place, keys in places:
+            for key in keys:
+                self._by_key.setdefault(key, []).append(place)
+            if not keys:
+                self._always.append(place)
+
+    def candidates(self, facts: Facts) -> list[int]:
+        """Places of the rules that may match, highest layer first."""
+        if not self._by_key:
+            return self._always
+        places = set(self._always)
+        for key in fact_keys(facts):
+            if found := self._by_key.get(key):
+                places.update(found)
+        return sorted(places)
+
+
 class Policy:
     """A snapshot ready to judge. Made by `compile_policy`; holds no state between calls."""
 
@@ -67,14 +103,10 @@ class Policy:
         self._ready = [_Hit(_acting_hit(rule), rule) if rule.always_acts else None for rule in self._rules]
         self._decisions = decided.Decisions(snapshot.decisions)
         self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
-        self._always: list[int] = []
-        self._index: dict[Key, list[int]] = {}
-        for place, rule in enumerate(self._rules):
-            keys = rule.keys()
-            for key in keys:
-                self._index.setdefault(key, []).append(place)
-            if not keys:
-                self._always.append(place)
+        self._asking = _Index((place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks)
+        self._answering = _Index(
+            (place, rule.keys(answer=True)) for place, rule in enumerate(self._rules) if rule.answers
+        )
 
     def decide(
         self, facts: Facts, service: Service | None, now: float, acknowledged: Callable[[], bool] = lambda: False
@@ -87,7 +119,8 @@ class Policy:
         verdict = self._decide(facts, service, now)
         if verdict.effective is not Disposition.COACH or not acknowledged():
             return verdict
-        return self._verdict([_taught(hit) for hit in self._hits(facts, now, whole=True)], facts)
+        hits = [_taught(hit) for hit in self._hits(facts, now, whole=True)]
+        return self._verdict(hits, facts, self._about_answer(facts, now))
 
     def _decide(self, facts: Facts, service: Service | None, now: float) -> Verdict:
         verdict = self.destination(
@@ -107,7 +140,12 @@ class Policy:
 
     def judge(self, facts: Facts, now: float) -> Verdict:
         """The verdict on an exchange whose request has been read. `now`: epoch seconds."""
-        return self._verdict(self._hits(facts, now, whole=True), facts)
+        return self._verdict(self._hits(facts, now, whole=True), facts, self._about_answer(facts, now))
+
+    def late(self, facts: Facts, coverage: Coverage, now: float) -> tuple[str, ...]:
+        """Rules for answers to which what was left unscanned in this one matters: to be recorded, it has gone."""
+        found = self._watching(facts, now)
+        return tuple(rule.rule.id for rule in found if _left(rule.rule.match, coverage))
 
     def destination(
         self,
@@ -143,7 +181,7 @@ class Policy:
             method="",
             path="",
         )
-        return self._verdict(self._hits(facts, now, whole=False), facts)
+        return self._verdict(self._hits(facts, now, whole=False), facts, ((), ()))
 
     def approved(self, facts: Facts, now: float) -> bool:
         """An approve decision covers this caller and service now."""
@@ -156,19 +194,26 @@ class Policy:
             return next((d.reason for d in self.snapshot.decisions if str(d.number) == number), "")
         return next((rule.reason for rule in self.snapshot.rules if rule.id == name), "")
 
-    def _candidates(self, facts: Facts) -> list[int]:
-        """Places of the rules that may match, highest layer first."""
-        places = set(self._always)
-        for key in fact_keys(facts):
-            if found := self._index.get(key):
-                places.update(found)
-        return sorted(places)
+    def _watching(self, facts: Facts, now: float) -> list[CompiledRule]:
+        """The rules that look at the answer and act."""
+        places = self._answering.candidates(facts)
+        if not places:
+            return []
+        unapproved = facts.service is not None and not self.approved(facts, now)
+        watching = (self._rules[place] for place in places if self._rules[place].watches(facts, unapproved))
+        return [rule for rule in watching if rule.always_acts or _rule_hit(rule, facts, now, self._shared).acts]
+
+    def _about_answer(self, facts: Facts, now: float) -> _OfAnswer:
+        rules = [rule.rule for rule in self._watching(facts, now)]
+        hides = tuple(hidden_of(rule) for rule in rules if rule.then.disposition in HIDING)
+        ends = tuple(ended_by(rule) for rule in rules if rule.then.disposition is Disposition.BLOCK)
+        return hides, ends
 
     def _hits(self, facts: Facts, now: float, *, whole: bool) -> list[_Hit]:
         binding = self._decisions.binding(facts, now)
         unapproved = facts.service is not None and not decided.approves(binding)
         hits = [_Hit(hit, decision=decision) for decision in binding if (hit := decided.hit(decision))]
-        for place in self._candidates(facts):
+        for place in self._asking.candidates(facts):
             rule = self._rules[place]
             if not whole and (rule.needs_body or rule.rule.then.disposition in NEEDS_BODY):
                 continue
@@ -178,7 +223,7 @@ class Policy:
             hits.sort(key=lambda hit: hit.rank)
         return hits
 
-    def _verdict(self, hits: list[_Hit], facts: Facts) -> Verdict:
+    def _verdict(self, hits: list[_Hit], facts: Facts, answer: _OfAnswer) -> Verdict:
         acting = [hit for hit in hits if hit.hit.acts]
         strictest = max((hit.strictness for hit in acting), default=0)
         deciding = next((hit for hit in acting if hit.strictness == strictest), None)
@@ -194,6 +239,8 @@ class Policy:
             kinds=kinds,
             route=_route(acting, disposition),
             hits=_recorded(hits, deciding),
+            answer_hides=answer[0],
+            answer_ends=answer[1],
         )
 
 
@@ -220,6 +267,15 @@ def _rule_hit(rule: CompiledRule, facts: Facts, now: float, shared: frozenset[st
     else:
         note = next((exemption.note for exemption in rule.exemptions if exemption.covers(facts, now)), "")
     return RuleHit(rule.rule.id, rule.rule.layer, rule.rule.then.disposition, acts=not note, note=note)
+
+
+def _left(match: Match, coverage: Coverage) -> bool:
+    """The rule names a reason for which some of the answer was not scanned."""
+    if match.unscanned is None and not match.unscanned_reasons:
+        return False
+    if match.unscanned is not None and coverage.complete == match.unscanned:
+        return False
+    return not match.unscanned_reasons or unscanned_for(coverage, frozenset(match.unscanned_reasons))
 
 
 def _denies_by_class(rule: Rule) -> bool:

@@ -4,6 +4,7 @@ Rules: pure; rule texts come from the operator and decisions from analysts, both
 safety belongs to appliance/sanitise).
 """
 
+from appliance.model.detection import Selector
 from appliance.model.facts import RuleHit, Verdict
 from appliance.model.names import Disposition, Layer, Stage
 from appliance.policy.engine import Policy
@@ -25,6 +26,7 @@ def explain(verdict: Verdict, policy: Policy) -> str:
         lines.append(f"The site is in stage {verdict.stage}: {verdict.disposition} is recorded, nothing is changed.")
     if verdict.entities or verdict.kinds:
         lines.append(f"Hidden: {', '.join((*verdict.kinds, *verdict.entities))}.")
+    lines += _of_the_answer(verdict)
     if verdict.route:
         lines.append(f"Route: {verdict.route}.")
     others = [hit for hit in verdict.hits if hit.rule != verdict.rule]
@@ -44,6 +46,19 @@ def _because(verdict: Verdict, policy: Policy) -> str:
     reason = verdict.reason or policy.rule_reason(deciding.rule)
     because = f"Decided by the {_LAYER_WORDS[deciding.layer]} {deciding.rule} of policy {policy.version}"
     return f"{because}: {reason}" if reason else f"{because}."
+
+
+def _of_the_answer(verdict: Verdict) -> list[str]:
+    lines = [f"In the answer hidden: {_meant(one)} (rule {one.rule})." for one in verdict.answer_hides]
+    lines += [f"The answer is ended by: {_meant(one)} (rule {one.rule})." for one in verdict.answer_ends]
+    if lines and verdict.stage is Stage.OBSERVE:
+        lines.append("The site is in stage observe: answers are not changed.")
+    return lines
+
+
+def _meant(selector: Selector) -> str:
+    names = ", ".join((*selector.kinds, *selector.entities))
+    return f"{names} from score {selector.min_score:g} on" if selector.min_score else names
 
 
 def _hit(hit: RuleHit) -> str:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 
-from appliance.model.detection import Label
+from appliance.model.detection import Coverage, Label
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts
-from appliance.model.names import Layer, Stage
+from appliance.model.names import Direction, Layer, Stage
 from appliance.policy.rules import EVERYONE, Exemption, LabelMatch, Match, Rule
 
 type Check = Callable[[Facts, bool], bool]
@@ -48,7 +48,10 @@ class CompiledRule:
         self.always_acts = not conditional and not rule.exceptions
         self.exemptions = tuple(CompiledExemption(exemption, digest) for exemption in rule.exceptions)
         self._principals = frozenset(rule.match.principals) | frozenset(map(digest, rule.match.users))
+        self.asks = Direction.REQUEST in rule.match.directions
+        self.answers = Direction.RESPONSE in rule.match.directions
         self._checks = tuple(_checks(rule.match, self._principals))
+        self._of_caller = tuple(_checks(rule.match.of_caller, self._principals)) if self.answers else ()
         self._percent_key = percent_key[:64]
 
     def matches(self, facts: Facts, unapproved: bool) -> bool:
@@ -58,6 +61,10 @@ class CompiledRule:
                 return False
         return True
 
+    def watches(self, facts: Facts, unapproved: bool) -> bool:
+        """It looks at the answer of this exchange: all checks hold that need no answer."""
+        return self.answers and all(check(facts, unapproved) for check in self._of_caller)
+
     def reaches(self, principal: str) -> bool:
         """The principal is within the rule's percentage. The same principal falls differently for each rule."""
         if self.rule.percent >= EVERYONE:
@@ -66,9 +73,9 @@ class CompiledRule:
         digest = hashlib.blake2b(data, key=self._percent_key, digest_size=8).digest()
         return int.from_bytes(digest) % EVERYONE < self.rule.percent
 
-    def keys(self) -> tuple[Key, ...]:
-        """Index keys, one of which every matching facts must have; empty: looked at always."""
-        match = self.rule.match
+    def keys(self, *, answer: bool = False) -> tuple[Key, ...]:
+        """Index keys, one of which every matching facts must have; empty: looked at always. `answer`: for `watches`."""
+        match = self.rule.match.of_caller if answer else self.rule.match
         if self._principals:
             return tuple(("principal", principal) for principal in self._principals)
         if match.groups:
@@ -166,6 +173,9 @@ def _globs(match: Match) -> Iterator[Check]:
     if match.models:
         models = _glob(match.models)
         yield lambda facts, _: facts.model is not None and models.match(facts.model.lower()) is not None
+    if match.hosted_mcp:
+        servers = _glob(match.hosted_mcp)
+        yield lambda facts, _: any(servers.match(host.lower()) for host in facts.hosted_mcp)
 
 
 def _flags(match: Match) -> Iterator[Check]:
@@ -176,6 +186,14 @@ def _flags(match: Match) -> Iterator[Check]:
         yield lambda facts, unapproved: facts.service is not None and unapproved == wanted
     if (unscanned := match.unscanned) is not None:
         yield lambda facts, _: (facts.coverage is None or not facts.coverage.complete) == unscanned
+    if reasons := frozenset(match.unscanned_reasons):
+        yield lambda facts, _: facts.coverage is not None and unscanned_for(facts.coverage, reasons)
+
+
+def unscanned_for(coverage: Coverage, reasons: frozenset[str]) -> bool:
+    """Some of the body was not scanned for one of these reasons."""
+    told = (*coverage.text_unscanned.items(), *coverage.opaque.items())
+    return any(size and reason in reasons for reason, size in told)
 
 
 def _glob(patterns: tuple[str, ...]) -> re.Pattern[str]:

@@ -10,13 +10,17 @@ from typing import Annotated, Any
 
 import msgspec
 
-from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
+from appliance.model.names import Assurance, DetectionKind, Direction, Disposition, Layer, Stage, Surface
 
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
 RuleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 EVERYONE = 100
+# What can still be done about an answer: it is hidden or ended, or only recorded.
+ANSWERABLE = frozenset(
+    {Disposition.ALLOW, Disposition.OBSERVE, Disposition.PSEUDONYMISE, Disposition.REDACT, Disposition.BLOCK}
+)
 
 # Layers that a policy file may use; the two others are made of analysts' decisions.
 FILE_LAYERS = (Layer.SAFETY, Layer.ORGANISATION, Layer.DEPARTMENT, Layer.USER)
@@ -27,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class LabelMatch(Part, frozen=True):
-    """What the body carries: at least one label that fits all three."""
+    """What the body carries: at least one label that fits all three. Of an answer: each finding that fits."""
 
     kinds: tuple[DetectionKind, ...] = ()  # pii, secret, injection ...
     entities: tuple[str, ...] = ()  # e.g. EMAIL_ADDRESS
@@ -54,17 +58,27 @@ class Match(Part, frozen=True):
     ai: bool | None = None  # the host is (not) in the catalogue
     unapproved: bool | None = None  # an AI service that no approve decision covers (or one covers)
     unscanned: bool | None = None  # some of the body could not be scanned (or all was)
+    unscanned_reasons: tuple[str, ...] = ()  # some was not scanned for one of these reasons, e.g. image, out_of_time
+    hosted_mcp: tuple[str, ...] = ()  # hosts of tool servers that the provider is asked to call, `*` as above
+    directions: tuple[Direction, ...] = (Direction.REQUEST,)  # which way it looks: request, response
 
     @property
     def needs_body(self) -> bool:
         """It cannot be judged before the request has been read."""
-        return bool(self.labels or self.models or self.apis or self.methods) or self.unscanned is not None
+        told = self.labels or self.models or self.apis or self.methods or self.unscanned_reasons or self.hosted_mcp
+        return bool(told) or self.unscanned is not None
 
     @property
     def by_class_alone(self) -> bool:
         """It rests on what kind of service a host is, without naming the service or seeing a model call."""
         says_kind = bool(self.ai or self.categories) or self.unapproved is not None
-        return says_kind and not (self.services or self.hosts or self.apis or self.models or self.labels)
+        seen = self.services or self.hosts or self.apis or self.models or self.labels or self.hosted_mcp
+        return says_kind and not seen
+
+    @property
+    def of_caller(self) -> "Match":
+        """The same without what an answer alone can tell: what is known of it before it comes."""
+        return msgspec.structs.replace(self, labels=None, unscanned=None, unscanned_reasons=())
 
 
 class Redact(Part, frozen=True):
@@ -125,10 +139,27 @@ def problems(rule: Rule) -> tuple[str, ...]:
         found.append("layer: a safety rule has no exceptions, no percent and no stage observe; use layer organisation")
     if rule.then.disposition is Disposition.REDIRECT and not rule.then.route:
         found.append("then.route: redirect needs a route")
+    found += _about_answers(rule)
     for number, exemption in enumerate(rule.exceptions):
         if not (exemption.principals or exemption.users or exemption.groups):
             found.append(f"exceptions.{number}: name principals, users or groups")
     return tuple(found)
+
+
+def _about_answers(rule: Rule) -> list[str]:
+    """What is wrong with `match.directions`: an answer leaves while it is read, so less can be done about it."""
+    match, what = rule.match, rule.then.disposition
+    if not match.directions:
+        return ["match.directions: name request, response or both"]
+    if Direction.RESPONSE not in match.directions:
+        return []
+    found: list[str] = []
+    if what not in ANSWERABLE:
+        allowed = ", ".join(one for one in Disposition if one in ANSWERABLE)
+        found.append(f"match.directions: nothing can {what} an answer; use one of {allowed}, or leave out response")
+    if what is Disposition.BLOCK and not match.labels:
+        found.append("match.labels: a rule that ends answers must say on what; or leave out direction response")
+    return found
 
 
 def json_schema() -> dict[str, Any]:

@@ -78,6 +78,10 @@ _QUERY = frozenset(
 )
 # What stands in names that services and proxies make up; `_` counts as `-`.
 _SECRET_PARTS = (b"api-key", b"apikey", b"secret", b"password", b"token", b"authoriz", b"credential", b"session")
+# Browsers cannot set headers on a WebSocket: OpenAI's realtime takes the key, and the account, as subprotocols.
+_SUBPROTOCOLS = b"sec-websocket-protocol"
+_SUBPROTOCOL_KEY = b"openai-insecure-api-key."
+_SUBPROTOCOL_ACCOUNT = (b"openai-organization.", b"openai-project.")
 _SHORTEST = 8  # bytes of a key that is looked for in other headers; less would be found by chance
 
 
@@ -95,8 +99,20 @@ def _speaks_of_secrets(lower: bytes) -> bool:
 def strip_headers(headers: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that may go to another owner, in their order; none that repeats the caller's key by another name."""
     key = caller_key(headers) or b""
-    kept = ((name, value) for name, value in headers if not is_credential_header(name))
+    plain = (_subprotocols_stripped(*field) for field in headers if not is_credential_header(field[0]))
+    kept = ((name, value) for name, value in plain if value or name.lower() != _SUBPROTOCOLS)
     return tuple((name, value) for name, value in kept if len(key) < _SHORTEST or key not in value)
+
+
+def _subprotocols_stripped(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    if name.lower() != _SUBPROTOCOLS:
+        return name, value
+    kept = [word.strip() for word in value.split(b",") if not _is_credential_subprotocol(word.strip().lower())]
+    return name, b", ".join(kept)
+
+
+def _is_credential_subprotocol(word: bytes) -> bool:
+    return word.startswith(_SUBPROTOCOL_ACCOUNT) or _speaks_of_secrets(word)
 
 
 def strip_query(target: str) -> str:
@@ -104,11 +120,12 @@ def strip_query(target: str) -> str:
     path, question, query = target.partition("?")
     if not question:
         return target
-    kept = [pair for pair in query.split("&") if not _is_credential_word(_query_name(pair))]
+    kept = [pair for pair in query.split("&") if not is_credential_parameter(_query_name(pair))]
     return f"{path}?{'&'.join(kept)}" if any(kept) else path
 
 
-def _is_credential_word(name: str) -> bool:
+def is_credential_parameter(name: str) -> bool:
+    """Whether a parameter of a query, its name decoded and in lower case, may hold a credential."""
     return name in _QUERY or _speaks_of_secrets(name.encode("utf-8", "replace"))
 
 
@@ -123,7 +140,9 @@ def caller_key(headers: Headers) -> bytes | None:
         if value := found.get(name, b"").strip():
             scheme, space, rest = value.partition(b" ")
             return rest.strip() if space and scheme.lower() in (b"bearer", b"basic", b"token") else value
-    return None
+    words = (word.strip() for word in found.get(_SUBPROTOCOLS, b"").split(b","))
+    told = (word[len(_SUBPROTOCOL_KEY) :] for word in words if word.lower().startswith(_SUBPROTOCOL_KEY))
+    return next((key for key in told if key), None)
 
 
 def fingerprint(secret: bytes, key: bytes) -> str:

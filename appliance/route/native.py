@@ -1,8 +1,9 @@
 """Where the calls of a dialect stand at each service: the part of the path before the dialect's own words.
 
 Rules: pure; only a redirect to another service asks, and only what stands before the words changes: query and words
-stay byte for byte. A service that is not in the table has them below /v1, as most servers of the dialect do. Sources:
-the API references of the services, by what their clients are told to use as base URL.
+stay byte for byte. A service that is not in the table has them below /v1, as most servers of the dialect do; a dialect
+without words has its whole paths fixed, and they stay as they are. Sources: the API references of the services, by what
+their clients are told to use as base URL.
 """
 
 from collections.abc import Mapping
@@ -11,22 +12,46 @@ from typing import Final
 from appliance.model.catalogue import Service
 
 USUAL: Final = "/v1"
-_BASES: Final[Mapping[str, str]] = {
-    "dashscope": "/compatible-mode/v1",
-    "deepinfra": "/v1/openai",
-    "groq": "/openai/v1",
-    "novita": "/v3/openai",
-    "openrouter": "/api/v1",
-    "perplexity": "",
-    "volcengine_ark": "/api/v3",
-    "zai": "/api/paas/v4",
+_BASES: Final[Mapping[str, Mapping[str, str]]] = {
+    "openai.chat": {
+        "dashscope": "/compatible-mode/v1",
+        "deepinfra": "/v1/openai",
+        "github_copilot": "",
+        "groq": "/openai/v1",
+        "novita": "/v3/openai",
+        "openrouter": "/api/v1",
+        "perplexity": "",
+        "volcengine_ark": "/api/v3",
+        "zai": "/api/paas/v4",
+    },
+    "anthropic.messages": {"azure_ai": "/anthropic/v1"},
 }
-_CALLS: Final[Mapping[str, tuple[str, ...]]] = {"openai.chat": ("/chat/completions", "/models")}
+_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
+    "openai.chat": ("/chat/completions", "/models"),
+    "anthropic.messages": ("/messages", "/messages/count_tokens", "/models"),
+}
+_LISTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "gemini.generate": ("/v1beta/models", "/v1/models"),
+    "cohere.chat": ("/v1/models",),
+    "ollama.chat": ("/api/tags", "/api/version"),
+}
+_BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "anthropic.messages": frozenset({"anthropic.count_tokens"}),
+    "bedrock.converse": frozenset({"bedrock.invoke", "bedrock.count_tokens"}),
+    "cohere.chat": frozenset({"cohere.embed", "cohere.rerank"}),
+    "gemini.generate": frozenset({"gemini.embed"}),
+    "ollama.chat": frozenset({"ollama.generate", "ollama.embed"}),
+}
 
 
 def base_of(service: Service) -> str:
     """What stands before the words: empty, or a path without a slash at its end."""
-    return _BASES.get(service.id, USUAL)
+    return _BASES.get(service.dialect or "", {}).get(service.id, USUAL)
+
+
+def spoken(dialect: str) -> frozenset[str]:
+    """The names of all calls that whoever speaks `dialect` takes; OpenAI's others are taken by few of its servers."""
+    return _BESIDE.get(dialect, frozenset()) | {dialect}
 
 
 def native_path(asked: Service, there: Service, target: str) -> str:
@@ -43,6 +68,7 @@ def native_path(asked: Service, there: Service, target: str) -> str:
 
 def reads(service: Service) -> tuple[str, ...]:
     """Paths of the list of models, which programs read before their first call."""
-    if service.dialect not in _CALLS:
-        return ()
-    return tuple(dict.fromkeys((f"{base_of(service)}/models", "/v1/models", "/models")))
+    dialect = service.dialect or ""
+    if dialect in _CALLS:
+        return tuple(dict.fromkeys((f"{base_of(service)}/models", "/v1/models", "/models")))
+    return _LISTS.get(dialect, ())

@@ -12,7 +12,7 @@ from typing import Protocol
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.names import CredentialMode, Surface
 from appliance.route.held import held_name
-from appliance.route.native import reads
+from appliance.route.native import reads, spoken
 
 
 class Route(Protocol):
@@ -100,7 +100,7 @@ def caution(service: Service, route: str, routes: Mapping[str, Route], catalogue
 def why_not_request(service: Service, api: str | None, method: str, path: str) -> str | None:
     """Why one request cannot follow although its service can. `api`: the dialect that its body was read as."""
     dialect = service.dialect
-    if dialect is None or api == dialect:
+    if dialect is None or (api is not None and api in spoken(dialect)):
         return None
     bare = path.partition("?")[0]
     if api is None and method in ("GET", "HEAD") and bare in reads(service):

@@ -10,6 +10,7 @@ with --keep; `connection` counts the connections that sent something; `resumed`:
 
 import argparse
 import asyncio
+import functools
 import hashlib
 import json
 import os
@@ -19,12 +20,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from appliance.standin.saying import said, saying
+from appliance.standin.websocket import serve_socket
+
 BEHAVIOURS = {
     "stand-in": "answers at once",
     "stand-in-503": "answers 503",
     "stand-in-cut": "ends the connection in mid-stream",
     "stand-in-slow": "waits 50 ms before each further event",
     "stand-in-mute": "answers after SIGUSR1 only",
+    "stand-in-say": "says the last text of a user backwards; see saying.py",
     "stand-in-hold": "sends the first event, then waits for the client to leave or for SIGUSR1",
 }
 # Answers that are sent as they stand here; then the connection is closed.
@@ -125,12 +130,22 @@ async def serve_connection(provider: Provider, reader: asyncio.StreamReader, wri
         while request := await read_request(reader):
             request.resumed = bool(getattr(sslobject, "session_reused", False))
             provider.arrived(request, sni, number)
+            if request.headers.get("upgrade", "").lower() == "websocket":
+                told = functools.partial(_message_arrived, provider, request, sni, number)
+                await serve_socket(request.path, request.headers, (reader, writer), told)
+                break
             if not await answer(provider, request, writer):
                 break
     except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
         pass  # the client left: what arrived is written down already
     finally:
         writer.close()
+
+
+def _message_arrived(provider: Provider, request: Request, sni: str | None, number: int, message: bytes) -> None:
+    """A message of a WebSocket is written down like a request with its body."""
+    request.method, request.body = "MESSAGE", message
+    provider.arrived(request, sni, number)
 
 
 async def answer(provider: Provider, request: Request, writer: asyncio.StreamWriter) -> bool:
@@ -149,6 +164,10 @@ async def answer(provider: Provider, request: Request, writer: asyncio.StreamWri
         writer.write(RAW[model])
         await writer.drain()
         return False
+    if (how := saying(model)) is not None:
+        writer.write(said(model, how, json.loads(request.body)))
+        await writer.drain()
+        return True
     if stream:
         return await _stream(provider, model, writer, usage=usage)
     _plain(writer, 200, _completion(model))

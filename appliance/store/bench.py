@@ -158,9 +158,9 @@ def opened(exchange: str, worker: str, ts: float) -> ExchangeOpened:
 def closed(exchange: str, ts: float) -> ExchangeClosed:
     """Its close after a streamed answer."""
     attempts = (Attempt("api.openai.com:443", 200),)
-    usage = Usage(512, 128, 256)
+    usage, coverage = Usage(512, 128, 256), Coverage(4_096, 3_500, 596, scanned_by=("pii", "secret"))
     return ExchangeClosed(
-        exchange, ts, Outcome.COMPLETED, 200, 4_096, 210.0, 1_800.0, "gpt-4o-mini", usage, None, attempts
+        exchange, ts, Outcome.COMPLETED, 200, 4_096, 210.0, 1_800.0, "gpt-4o-mini", usage, coverage, attempts
     )
 
 

@@ -160,6 +160,7 @@ _IN_TABLE: Final[dict[tuple[str, str], Mask]] = {
     ),
     ("exchange_close", "body"): _coverage("$.event.coverage", "json_object('event', json_object('coverage', {}))"),
     ("exchange_open", "entities"): _kept,
+    ("exchange_close", "answer_entities"): _kept,
     ("decisions", "body"): _scope,
     ("refusals", "reason"): _kept,
     ("findings", "id"): _keyed("f_"),

@@ -87,6 +87,9 @@ class ExchangeSummary(msgspec.Struct, frozen=True):
     model_served: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    answer_entities: tuple[str, ...] = ()
+    answer_findings: int | None = None
+    answer_redactions: int | None = None
 
 
 class ExchangeRequest(Request, frozen=True):

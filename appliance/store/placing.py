@@ -59,10 +59,8 @@ def _whole(value: int, largest: int = _LARGEST) -> int:
     return value
 
 
-def _sums(coverage: Coverage | None) -> tuple[int | None, ...]:
+def _sums(coverage: Coverage) -> tuple[int, int, int, int, int]:
     """length, structure, scanned, unscanned, opaque."""
-    if coverage is None:
-        return (None,) * 5
     if not coverage.balanced:
         raise Misfit("coverage does not add up to the body's length")
     unscanned, opaque = sum(coverage.text_unscanned.values()), sum(coverage.opaque.values())
@@ -74,8 +72,8 @@ def _sums(coverage: Coverage | None) -> tuple[int | None, ...]:
 
 def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
     facts, verdict = event.facts, event.verdict
-    if facts.request_bytes and facts.coverage is None:
-        raise Misfit("a request with a body came without coverage")
+    if facts.coverage is None:
+        raise Misfit("a verdict came without coverage")
     length, structure, scanned, unscanned, opaque = _sums(facts.coverage)
     return OpenRow(
         n=origin.n,
@@ -126,7 +124,9 @@ def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
 
 
 def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
-    length, structure, scanned, unscanned, opaque = _sums(event.coverage)
+    if event.response_bytes and event.coverage is None:
+        raise Misfit("an answer with a body came without coverage")
+    length, structure, scanned, unscanned, opaque = _sums(event.coverage) if event.coverage else (None,) * 5
     usage = event.usage
     return CloseRow(
         n=origin.n,
@@ -156,6 +156,11 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         coverage_opaque=opaque,
         attempts=_whole(len(event.attempts), _LARGEST_INT),
         reason=event.reason,
+        answer_entities=tuple(sorted({label.entity for label in event.labels})),
+        answer_findings=_whole(sum(label.count for label in event.labels)),
+        answer_redactions=_whole(event.redactions),
+        tools_called=event.tools_called,
+        gone_bytes=None if event.gone_bytes is None else _whole(event.gone_bytes),
     )
 
 

@@ -45,6 +45,7 @@ FAR: Final = 1e15  # later than any time
 _NOT_FILTERS: Final = frozenset({"limit", "before", "after", "since", "until", "outcome"})
 _CLOSE_COLUMNS: Final = (
     "outcome", "status", "response_bytes", "duration_ms", "model_served", "input_tokens", "output_tokens",
+    "answer_entities", "answer_findings", "answer_redactions",
 )  # fmt: skip
 _OPEN_COLUMNS: Final = tuple(name for name in ExchangeSummary.__struct_fields__ if name not in _CLOSE_COLUMNS)
 COUNTED: Final = (

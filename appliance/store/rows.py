@@ -53,11 +53,11 @@ class OpenRow(Row, frozen=True, kw_only=True):
     sent_digest: str
     redactions: int
     inspect_ms: float
-    coverage_length: int | None
-    coverage_structure: int | None
-    coverage_scanned: int | None
-    coverage_unscanned: int | None
-    coverage_opaque: int | None
+    coverage_length: int
+    coverage_structure: int
+    coverage_scanned: int
+    coverage_unscanned: int
+    coverage_opaque: int
     policy_version: int
     conversation: str | None
     groups: str
@@ -86,6 +86,11 @@ class CloseRow(Row, frozen=True, kw_only=True):
     coverage_opaque: int | None
     attempts: int
     reason: str
+    answer_entities: tuple[str, ...]
+    answer_findings: int
+    answer_redactions: int
+    tools_called: tuple[str, ...]
+    gone_bytes: int | None
 
 
 class RefusalRow(Row, frozen=True, kw_only=True):

@@ -24,7 +24,9 @@ from addons.telemetry import Telemetry
 from addons.tls import TlsAddon
 from addons.worker import Worker
 from appliance.inspect.detect.detectors import Detectors
-from appliance.inspect.inspection import Inspection
+from appliance.inspect.inspection import Inspection, Inspector
+from appliance.inspect.stream.editor import StreamEditor
+from appliance.inspect.stream.watching import Watching
 from appliance.journal.writer import Journal
 from appliance.ledger import Ledger
 from appliance.model.names import Stage
@@ -46,7 +48,10 @@ BREAKABLE = [
 # Collaborators that a hook calls: whatever breaks inside, the hook around it closes.
 BREAKABLE += [
     (Detectors, "scan"),
-    (Inspection, "redacted"),
+    (Inspection, "edited"),
+    (Inspector, "response"),
+    (StreamEditor, "feed"),
+    (Watching, "watch"),
     (Policy, "judge"),
     (Policy, "destination"),
     (Ledger, "reserve_request"),

@@ -48,6 +48,16 @@ SOURCES = {
     "mitmproxy.addons.proxyserver:Proxyserver.load": "1c547cc30d600417",
     "mitmproxy.net.http.http1.read:read_request_head": "d7a54f7078584448",
     "mitmproxy.net.http.validate:validate_headers": "e7647a94704363e7",
+    "mitmproxy.proxy.layers.websocket:WebsocketLayer": "094cd5f8cf031433",
+    "mitmproxy.proxy.layers.websocket:WebsocketConnection": "9c6f5dd6ece0042e",
+    "mitmproxy.proxy.layers.websocket:WebsocketEndHook": "2b2fe7caa38ac537",
+    "mitmproxy.proxy.layers.tcp:TCPLayer": "5e842b94cd4425b0",
+    "mitmproxy.proxy.commands:StartHook": "4c08af5e44205aa1",
+    "mitmproxy.websocket:WebSocketData": "c76a021606980d5a",
+    "wsproto.connection:Connection": "6b70917fe888fb2c",
+    "wsproto.frame_protocol:FrameDecoder": "a06eb6159106220a",
+    "wsproto.frame_protocol:FrameProtocol": "ff40772c901f3baa",
+    "wsproto.frame_protocol:MessageDecoder": "038365303d22c0a0",
     "h11._readers:ChunkedReader": "4d2629eeaaf366b6",
 }
 

@@ -101,7 +101,8 @@ async def test_a_redirect_sends_the_routes_key(provider, tmp_path, stream, http2
         assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         assert answer.text.endswith("data: [DONE]\n\n") == stream
         opened = worker.events("open")[0]
-        assert opened["edits"] == ["route:openai", "credentials_stripped", "held:team"]
+        usage = ["include_usage"] if stream else []
+        assert opened["edits"] == ["route:openai", "credentials_stripped", "held:team", *usage]
         assert opened["redactions"] == 1
         assert clean(worker)
     (arrival,) = provider.arrivals()[before:]
@@ -150,10 +151,10 @@ async def test_what_is_no_call_of_the_dialect_stays(provider, tmp_path):
     settings = sections(tmp_path)
     (tmp_path / "policy.yaml").write_text(REDIRECT.replace("ROUTE", "openai").replace(", models: ['moved*']", ""))
     async with worker_at(tmp_path, provider, **settings) as worker, worker.client(headers=CLIENTS) as client:
-        refused = await client.post(f"https://{HOST}/v1/files", content=b"x=1")
+        refused = await client.post(f"https://{HOST}/v1/elsewhere", content=b"x=1")
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "policy_redirect")
         assert "only calls in the dialect openai.chat" in refused.json()["error"]["message"]
-        page = await client.get(f"https://{HOST}/v1/files", headers={"accept": "text/html"})
+        page = await client.get(f"https://{HOST}/v1/elsewhere", headers={"accept": "text/html"})
         assert "only calls in the dialect openai.chat" in page.text
         assert len(provider.arrivals()) == before
         assert (await client.get(f"https://{HOST}/v1/models")).headers["x-gnomon-route"] == "openai"

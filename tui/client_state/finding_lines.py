@@ -111,7 +111,7 @@ def _when(detail: FindingDetail, now: float) -> list[Line]:
     finding = detail.finding
     seen = f"  first {stamp(finding.first_seen)}, last {stamp(finding.last_seen)} ({ago(finding.last_seen, now)})"
     bars = sparkline(detail.series, _SERIES_WIDTH)
-    told = f"  {len(detail.series)} hours, {count(sum(detail.series))} sightings"
+    told = f"  {len(detail.series)} hours, {plural(sum(detail.series), 'event')}"
     return [line(Span("WHEN", "title")), line(seen), line("  ", Span(bars, "bars"), Span(told, "dim"))]
 
 

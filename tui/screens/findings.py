@@ -94,10 +94,18 @@ class FindingsScreen(DecidingPage):
         """Draw the window."""
         window = self.window
         if not window.rows:
-            found = "no finding fits the filter; / changes it" if self.filter_text else "no finding yet"
+            found = "no finding fits the filter; / changes it" if self.filter_text else self._none_yet()
             self.table.tell(found if window.loaded else "reading findings ...")
         self.table.show(window.rows, window.at)
         self.show_standing()
+
+    def _none_yet(self) -> str:
+        """What a newcomer needs: an empty list says how the first finding comes about."""
+        state = self.desk.standing.state
+        ways = [f"proxy    {state.proxy}"] if state.proxy else []
+        ways += [f"gateway  {state.gateway}/v1"] if state.gateway else []
+        trust = ["what clients must trust: gnomon ca export"] if ways else []
+        return "\n".join(["no finding yet: let a client use", *ways, *trust] if ways else ["no finding yet"])
 
     def more_status(self) -> Line:
         """How many there are, and what waits while paused."""

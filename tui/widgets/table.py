@@ -127,7 +127,8 @@ class Table[R](ScrollView, can_focus=True):
         index = y - 1 + self.scroll_offset.y
         if 0 <= index < len(self._rows):
             return self._row(index, width)
-        text = f"  {self._empty}" if not self._rows and y == 1 else ""
+        told = self._empty.split("\n")
+        text = f"  {told[y - 1]}" if not self._rows and 1 <= y <= len(told) else ""
         return Strip([Segment(set_cell_size(text, width), self._style("dim"))], width)
 
     def _heading(self, width: int) -> Strip:

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 # The standard library's regular expression parser: private, pinned by requires-python, and guarded by tests.
-_PARSER: Any = import_module("re._parser")
+PARSER: Any = import_module("re._parser")
 _LARGEST_MARGIN = 8
 _CODE_POINTS = 0x110000
 
@@ -69,7 +69,7 @@ def derive(expression: str, flags: int, reader: Reader) -> Alphabet | None:
 
     `flags`: of the standard library. `reader`: the engine in use, with the flags that it will run under.
     """
-    tree = _PARSER.parse(expression, flags)
+    tree = PARSER.parse(expression, flags)
     pieces: set[str] = set()
     looks: list[Any] = []
     _collect(tree, pieces, looks)
@@ -95,7 +95,7 @@ def _collect(tree: Any, pieces: set[str], looks: list[Any]) -> None:
     for operation, value in tree:
         name = str(operation)
         if name in {"LITERAL", "NOT_LITERAL", "IN", "ANY"}:
-            pieces.add(_class(name, value))
+            pieces.add(class_of(name, value))
         elif name in {"ASSERT", "ASSERT_NOT"}:
             looks.append(value[1])
         else:
@@ -104,14 +104,15 @@ def _collect(tree: Any, pieces: set[str], looks: list[Any]) -> None:
 
 
 def _subtrees(value: Any) -> Iterator[Any]:
-    if isinstance(value, _PARSER.SubPattern):
+    if isinstance(value, PARSER.SubPattern):
         yield value
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _subtrees(item)
 
 
-def _class(name: str, value: Any) -> str:
+def class_of(name: str, value: Any) -> str:
+    """A parsed item that consumes one character (ANY, IN, LITERAL, NOT_LITERAL) as a class expression."""
     if name == "ANY":
         return r"[\s\S]"
     if name == "IN":

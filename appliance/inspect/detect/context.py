@@ -48,6 +48,44 @@ class Surroundings:
         near = [*self._keywords_before(run, index), *self._first_keyword_from(run, index)]
         return any(wanted in word for word in near for wanted in words)
 
+    def settled(self, words: tuple[str, ...], start: int) -> bool:
+        """Whether `support` would say the same however the text goes on."""
+        if not words:
+            return True
+        run, index = self._token_at(start)
+        last = len(self._starts) - 1
+        if run >= last:
+            return False  # more characters may change how the run is split
+        before = self._keywords_before(run, index)
+        if any(wanted in word for word in before for wanted in words):
+            return True
+        if any(self._tokenizer.is_keyword(word) for _, word in self._split(run)[index:]):
+            return True
+        return self._wordy_run_behind(run) < last
+
+    def news(self, *, own: bool) -> bool:
+        """Whether a complete run of this later part of a text could settle what was not.
+
+        One with a keyword can; where `own`, the first run can in any case.
+        """
+        last = self._last()
+        if own and last > 0:
+            return True
+        first = 1 if self._text.startswith(" ") and last > 0 and self._starts[1] == 1 else 0  # between words, no token
+        return any(self._keywords(run) for run in range(first, last))
+
+    def open_at(self, start: int) -> bool:
+        """Whether the run of the token at `start` may still grow."""
+        return self._token_at(start)[0] >= self._last()
+
+    def last_run(self) -> int:
+        """Where the run begins that more characters may still change."""
+        return self._starts[self._last()]
+
+    def _last(self) -> int:
+        self._run_at(0)
+        return len(self._starts) - 1
+
     def _token_at(self, start: int) -> tuple[int, int]:
         """Run and number of the first token that ends behind `start`."""
         run = self._run_at(start)

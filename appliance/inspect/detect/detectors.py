@@ -17,7 +17,9 @@ import msgspec
 
 from appliance.inspect.detect import hyperscan, presidio, tables
 from appliance.inspect.detect.alphabet import as_class, characters, ranges
+from appliance.inspect.detect.english import Tokenizer
 from appliance.inspect.detect.failure import DetectorFailure
+from appliance.inspect.detect.families import Family, families
 from appliance.inspect.detect.keyrules import KEY_RULES
 from appliance.inspect.detect.pii import Pii
 from appliance.inspect.detect.prefilter import Prefilter
@@ -71,6 +73,15 @@ class Detectors:
         detectors = cls(pii, secrets, made, version, max_chars)
         detectors.scan(_WARM_UP)
         return detectors
+
+    def families(self) -> tuple[Family, ...]:
+        """Every detector by itself, for texts that grow."""
+        return families(self._pii, self._secrets, self._prefilter, self._first_secret)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What splits the words around a match."""
+        return self._pii.tokenizer
 
     def scan(self, text: str) -> tuple[Detection, ...]:
         """What the first `max_chars` characters hold, overlaps included, sorted by place. See `scan_bounded`."""

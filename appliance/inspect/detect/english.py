@@ -171,6 +171,10 @@ class Tokenizer:
             taken.update(range(first, last))
         return sorted(kept)
 
+    def is_plain_keyword(self, word: str) -> bool:
+        """A quick and careful yes: a run of ASCII letters that no rule splits, and no stop word."""
+        return word.isascii() and word.isalpha() and word not in self._special and self.is_keyword(word)
+
     def is_keyword(self, token: str) -> bool:
         """Whether presidio counts `token` when it looks for context: no stop word, no punctuation, no colon."""
         if ":" in token or token.lower() in self.stop_words or token in {"be", "-PRON-"}:

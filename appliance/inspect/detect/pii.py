@@ -13,7 +13,7 @@ import regex
 
 from appliance.inspect.detect import context, hyperscan, phones
 from appliance.inspect.detect.alphabet import Reader, derive
-from appliance.inspect.detect.english import tokenizer
+from appliance.inspect.detect.english import Tokenizer, tokenizer
 from appliance.inspect.detect.failure import DetectorFailure
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser, load_recognisers
@@ -24,7 +24,9 @@ from appliance.model.names import DetectionKind
 _STANDARD_FLAGS = re.DOTALL | re.MULTILINE | re.IGNORECASE
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """A match that passed its recogniser's checks, and what it scores."""
+
     start: int
     end: int
     score: float
@@ -40,6 +42,16 @@ class Pii:
             for recogniser in self._recognisers
         ]
         self._tokenizer = tokenizer()
+
+    @property
+    def recognisers(self) -> Sequence[tuple[Recogniser, Sequence[tuple[PatternRule, Any]]]]:
+        """Every recogniser with its compiled patterns, in the order of `expressions`."""
+        return self._compiled
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What splits the words around a match."""
+        return self._tokenizer
 
     def expressions(self) -> Iterator[tuple[hyperscan.Expression, Scope]]:
         """What Hyperscan looks for, in the order that `scan` expects. Slow: it derives every alphabet."""
@@ -79,16 +91,16 @@ class Pii:
                 words = context.Surroundings(text, self._tokenizer)
             if time.monotonic() > deadline:
                 raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned")
-            found.extend(_weighed(matches, recogniser, words))
+            found.extend(weighed(matches, recogniser, words))
         return found
 
 
-def _weighed(matches: Iterable[_Found], recogniser: Recogniser, words: context.Surroundings | None) -> list[Detection]:
+def weighed(matches: Iterable[Found], recogniser: Recogniser, words: context.Surroundings | None) -> list[Detection]:
     """Scores raised by context, then duplicates removed once more, since a raised score may now cover others."""
     weighed = []
     for start, end, score in matches:
         supported = words is not None and words.support(recogniser.context, start)
-        weighed.append(_Found(start, end, context.raised(score) if supported else score))
+        weighed.append(Found(start, end, context.raised(score) if supported else score))
     return [
         Detection(start, end, recogniser.entity, DetectionKind.PII, score, recogniser.name)
         for start, end, score in without_duplicates(weighed)
@@ -101,8 +113,8 @@ def _matches(
     recogniser: Recogniser,
     rules: Sequence[tuple[PatternRule, Any]],
     deadline: float,
-) -> list[_Found]:
-    found: list[_Found] = []
+) -> list[Found]:
+    found: list[Found] = []
     for number, regions in seen.items():
         rule, expression = rules[number]
         for start, end in regions:
@@ -111,11 +123,11 @@ def _matches(
             for match in expression.finditer(window, timeout=max(deadline - time.monotonic(), 0.001)):
                 if left + match.start() < start or left + match.end() > end:
                     continue
-                found.extend(_judged(match, left, rule.score, recogniser))
+                found.extend(judged(match, left, rule.score, recogniser))
     return found if recogniser.groups else without_duplicates(found)
 
 
-def _judged(match: Any, left: int, score: float, recogniser: Recogniser) -> Iterator[_Found]:
+def judged(match: Any, left: int, score: float, recogniser: Recogniser) -> Iterator[Found]:
     """The match with the score that the recogniser's checks leave it; nothing where they refuse it."""
     begin = match.start()
     for end in _ends(match) if recogniser.groups else (match.end(),):
@@ -125,7 +137,7 @@ def _judged(match: Any, left: int, score: float, recogniser: Recogniser) -> Iter
         valid = recogniser.validate(word)
         judged = score if valid is None else float(bool(valid))
         if judged > 0 and not recogniser.invalidate(word):
-            yield _Found(left + begin, left + end, judged)
+            yield Found(left + begin, left + end, judged)
             return
 
 
@@ -136,19 +148,19 @@ def _ends(match: Any) -> Iterator[int]:
         yield end if end > 0 else match.end()
 
 
-def _phones(text: str, seen: Mapping[int, Sequence[Region]], recogniser: Recogniser, deadline: float) -> list[_Found]:
-    found: list[_Found] = []
+def _phones(text: str, seen: Mapping[int, Sequence[Region]], recogniser: Recogniser, deadline: float) -> list[Found]:
+    found: list[Found] = []
     how = (recogniser.regions, recogniser.leniency)
     for start, end in sorted({region for regions in seen.values() for region in regions}):
         spans = phones.find(text, start, end, how, deadline)
-        found.extend(_Found(*span, recogniser.score) for span in spans)
+        found.extend(Found(*span, recogniser.score) for span in spans)
     return without_duplicates(found)
 
 
-def without_duplicates(found: Iterable[_Found]) -> list[_Found]:
+def without_duplicates(found: Iterable[Found]) -> list[Found]:
     """Presidio's EntityRecognizer.remove_duplicates for one entity: drop what another covers with no lower score."""
-    kept: list[_Found] = []
-    active: list[_Found] = []
+    kept: list[Found] = []
+    active: list[Found] = []
     for item in sorted(set(found), key=lambda item: (item.start, item.start - item.end, -item.score)):
         if item.score == 0:
             continue

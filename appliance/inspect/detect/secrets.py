@@ -27,6 +27,11 @@ class Secrets:
     def __init__(self, rules: Sequence[KeyRule] = KEY_RULES) -> None:
         self._rules = [(rule, re.compile(rule.shape, re.ASCII)) for rule in rules]
 
+    @property
+    def rules(self) -> Sequence[tuple[KeyRule, re.Pattern[str]]]:
+        """Every rule with its compiled shape."""
+        return self._rules
+
     def expressions(self) -> Iterator[tuple[hyperscan.Expression, Scope]]:
         """What Hyperscan looks for, in the order that `scan` expects."""
         reader = Reader(re.finditer, int(re.ASCII | re.IGNORECASE))  # parts of the rules ignore case

@@ -1,28 +1,44 @@
 """What a dialect of LLM traffic must be able to do, so that the rest of the box need not know which one it speaks.
 
-Rules: a dialect is pure and holds no state between bodies (`stream()` hands out the state of one answer); it reads
-what is there and adds nothing; what it does not know it yields as text of role unknown, never drops. A further dialect
-is one further file and one entry in registry.py.
+Rules: a dialect is pure and holds no state between bodies (`events()` hands out the state of one answer); it reads what
+is there and adds nothing; what it does not know it yields as text of role unknown, never drops. A further dialect is
+one further file and one entry in registry.py.
 """
 
 from typing import Protocol
 
-from appliance.inspect.view import RequestView, ResponseView, StreamView
-from appliance.model.event import Usage
+import msgspec
+
+from appliance.inspect.stream.events import Event, EventView, Framing, Told
+from appliance.inspect.view import RequestView, ResponseView
 
 
-class StreamReader(Protocol):
-    """Follows one streamed answer while its bytes pass by; never holds them back, never raises on hostile bytes."""
+class Call(msgspec.Struct, frozen=True):
+    """A request's line and the type of its body: where some dialects keep the model. `path` with its query."""
 
-    def feed(self, data: bytes) -> None:
-        """The next decoded bytes, cut anywhere."""
+    method: str
+    path: str
+    content_type: str = ""
 
     @property
-    def at_boundary(self) -> bool:
-        """True when the bytes fed so far end with a whole event, so that another may be appended."""
+    def bare(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
 
-    def result(self) -> StreamView:
-        """What was told so far; final once nothing more is fed."""
+
+class EventReader(Protocol):
+    """Reads the events of one streamed answer, in their order; never raises on hostile bytes."""
+
+    framing: Framing
+
+    def read(self, event: Event) -> EventView:
+        """What one event holds; remembers what it tells."""
+
+    def told(self) -> Told:
+        """What was told so far."""
+
+    def ending(self, reason: str) -> bytes:
+        """What ends the stream early in the dialect's own form, framed; put only where a whole event has ended."""
 
 
 class Dialect(Protocol):
@@ -35,23 +51,21 @@ class Dialect(Protocol):
     def matches(self, method: str, path: str) -> bool:
         """Whether a request with this method and path (without query) speaks this dialect."""
 
-    def request(self, body: bytes) -> RequestView:
+    def request(self, body: bytes, call: Call) -> RequestView:
         """Read a decoded request body. MalformedBody when it is not this dialect's shape."""
 
-    def response(self, body: bytes, content_type: str) -> ResponseView:
-        """Read a decoded answer that is not a stream. MalformedBody when it is not this dialect's shape."""
+    def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:
+        """Read a decoded answer that is not a stream; `call` is its request's. MalformedBody: not this shape."""
 
-    def told(self, body: bytes) -> tuple[str | None, Usage | None]:
-        """Model and usage of an answer in one piece, its text left unread. Never raises."""
+    def events(self, call: Call, content_type: str) -> EventReader | None:
+        """A reader for one streamed answer of this content type; None: it is no stream, `response` reads it.
 
-    def stream(self) -> StreamReader:
-        """A reader for one streamed answer."""
+        For a WebSocket `content_type` is `websocket`: None where the dialect has none; messages of the client are read
+        by `request`.
+        """
 
     def refusal(self, status: int, code: str, message: str, stream: bool) -> tuple[str, bytes]:
         """Content type and body of an error that the dialect's SDKs show to a person."""
 
-    def stream_end(self, reason: str) -> bytes:
-        """What ends a stream early in the dialect's own form; append it only at a boundary."""
-
-    def add_include_usage(self, body: bytes) -> bytes:
+    def ask_usage(self, body: bytes) -> bytes:
         """The decoded body with one insertion that asks for usage in a stream, or unchanged where that cannot be."""

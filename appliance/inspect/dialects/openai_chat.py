@@ -1,35 +1,29 @@
 """OpenAI Chat Completions: `POST .../chat/completions`, as OpenAI, Azure and a long row of others speak it.
 
-Sources: openai-python `types/chat/*`, `types/completion_usage.py` (openai 3.x); openai/openai-openapi.
+The older `.../completions` are read here too, Mistral's fim and agents among them.
+
+Sources: openai-python `types/chat/*`, `types/completion*.py`, `types/completion_usage.py` (openai 3.x);
+openai/openai-openapi; the API references of the services named in openai_words.py.
 
 Rules: see dialects/__init__.py. Every text carrier of a request gets the role of its message; names and values that are
 the format's own words are structure; base64 media is opaque by kind; all else is text of role unknown.
 """
 
-import hashlib
-import re
-
-from appliance.inspect.dialects.openai_stream import ChatStream, error_event, read_told, read_usage
-from appliance.inspect.dialects.openai_words import CHANNELS, NAMES, ROLES, VALUES
-from appliance.inspect.jsonspans import Document, MalformedBody, StringSpan, parse
-from appliance.inspect.media import data_url, is_base64
-from appliance.inspect.redact import apply
+from appliance.inspect.content import media_type
+from appliance.inspect.dialects import Call
+from appliance.inspect.dialects.asking_usage import with_usage
+from appliance.inspect.dialects.fields import count, files, objects, seed, table, text, texts, top
+from appliance.inspect.dialects.openai_errors import refused
+from appliance.inspect.dialects.openai_request import deployment, hosted_mcp, role_of, token_ids, tool_names
+from appliance.inspect.dialects.openai_stream import ChatEvents, blind_in
+from appliance.inspect.dialects.openai_usage import read_timings, read_usage
+from appliance.inspect.dialects.openai_words import CHANNELS, NAMES, VALUES, is_repeat
+from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.jsonspans import StringSpan, parse
 from appliance.inspect.segments import Place, gather
-from appliance.inspect.view import RequestView, ResponseView
-from appliance.model.detection import Segment
-from appliance.model.event import Usage
+from appliance.inspect.view import Part, RequestView, ResponseView
 
 API = "openai.chat"
-_JSON = "application/json"
-_OPTIONS_VALUE = re.compile(rb'"[ \t\r\n]*:[ \t\r\n]*(null|\{[ \t\r\n]*(\}?))')
-_ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "invalid_request_error",
-    413: "invalid_request_error",
-    429: "rate_limit_error",
-}
 
 
 class OpenAIChat:
@@ -38,145 +32,82 @@ class OpenAIChat:
     api = API
 
     def matches(self, method: str, path: str) -> bool:
-        """POST to a path that ends in /chat/completions."""
-        return method == "POST" and path.rstrip("/").endswith("/chat/completions")
+        """POST to a path that ends in /completions."""
+        return method == "POST" and path.rstrip("/").endswith("/completions")
 
-    def request(self, body: bytes) -> RequestView:
+    def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request. MalformedBody when it is not a JSON object."""
         document = parse(body, known=NAMES)
-        top = _object(document)
-        roles = _roles(top.get("messages"))
-        segments, opaque = gather(body, document.strings, lambda span: _request_place(span, roles))
-        options = top.get("stream_options")
+        asked = top(document, "a chat completion")
+        roles = _roles(asked.get("messages"))
+        parts: list[Part] = []
+        spans = gather(body, document.strings, lambda span: _request_place(span, roles), parts)
+        segments, opaque = token_ids(body, asked.get("prompt"), "prompt", spans)
+        most = count(asked.get("max_completion_tokens"))
         return RequestView(
             api=API,
-            model=_text(top.get("model")),
-            stream=top.get("stream") is True,
-            max_tokens=_count(top.get("max_completion_tokens"), _count(top.get("max_tokens"), None)),
+            model=text(asked.get("model")) or deployment(call.bare),
+            stream=asked.get("stream") is True,
+            max_tokens=count(asked.get("max_tokens")) if most is None else most,
             segments=segments,
             opaque=opaque,
-            tools_declared=_tool_names(top),
-            include_usage=isinstance(options, dict) and options.get("include_usage") is True,
-            conversation_seed=_seed(segments),
+            tools_declared=tool_names(asked.get("functions"), asked.get("tools")),
+            include_usage=table(asked.get("stream_options")).get("include_usage") is True,
+            conversation_seed=seed(segments),
+            hosted_mcp=hosted_mcp(asked.get("tools")),
+            parts=files(parts, opaque),
             problem="duplicate_key" if document.duplicate_keys else None,
         )
 
-    def response(self, body: bytes, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's signature
+    def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's
         """Read an answer in one piece, an error body included. MalformedBody when it is not a JSON object."""
         document = parse(body, known=NAMES)
-        top = _object(document)
-        segments, opaque = gather(body, document.strings, _response_place)
-        choices = top.get("choices")
-        finish = [_text(choice.get("finish_reason")) for choice in _objects(choices)]
+        answer = top(document, "a chat completion")
+        once = without_repeats(body, document.strings, is_repeat)
+        segments, opaque = gather(blanked(body, once.spans), once.strings, _response_place)
+        choices = objects(answer.get("choices"))
         return ResponseView(
             api=API,
-            model=_text(top.get("model")),
-            usage=read_usage(top.get("usage")),
-            finish=tuple(word for word in finish if word),
+            model=text(answer.get("model")),
+            usage=read_usage(answer.get("usage")) or read_timings(answer.get("timings")),
+            finish=texts(choice.get("finish_reason") for choice in choices),
             segments=segments,
             opaque=opaque,
-            error="error" in top,
+            error=bool(answer.get("error")),
+            tools_called=tool_names(*(_calls(choice.get("message")) for choice in choices)),
+            repeats=once.spans,
         )
 
-    def told(self, body: bytes) -> tuple[str | None, Usage | None]:
-        """Model and usage of an answer in one piece; None for what it does not tell."""
-        return read_told(body)
-
-    def stream(self) -> ChatStream:
+    def events(self, call: Call, content_type: str) -> ChatEvents | None:  # noqa: ARG002 - the protocol's signature
         """A reader for one streamed answer."""
-        return ChatStream(API)
+        return ChatEvents() if media_type(content_type) == "text/event-stream" else None
 
     def refusal(self, status: int, code: str, message: str, stream: bool) -> tuple[str, bytes]:  # noqa: ARG002
         """`{"error": {...}}`; a stream that is refused before it began is answered the same way."""
-        kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")  # noqa: PLR2004
-        return _JSON, error_event(message, kind, code)
+        return refused(status, code, message)
 
-    def stream_end(self, reason: str) -> bytes:
-        """An error event and the end mark; SDKs raise the error to their caller."""
-        error = error_event(f"The stream was ended: {reason}", "server_error", reason)
-        return b"data: " + error + b"\n\ndata: [DONE]\n\n"
-
-    def add_include_usage(self, body: bytes) -> bytes:
+    def ask_usage(self, body: bytes) -> bytes:
         """Insert `stream_options.include_usage`; unchanged where the client chose, or the body is ambiguous."""
-        document = parse(body)
-        top = document.value
-        if document.duplicate_keys or not isinstance(top, dict) or top.get("stream") is not True:
-            return body
-        if "stream_options" not in top:
-            at = body.index(b"{") + 1
-            return apply(body, [(at, at, b'"stream_options":{"include_usage":true},')])
-        options = top["stream_options"]
-        if options is not None and (not isinstance(options, dict) or "include_usage" in options):
-            return body
-        key = next(span for span in document.strings if span.is_key and span.pointer == "/stream_options")
-        return _insert_into_options(body, key)
+        return with_usage(body)
 
 
-def _insert_into_options(body: bytes, key: StringSpan) -> bytes:
-    found = _OPTIONS_VALUE.match(body, key.end)
-    if found is None:
-        return body
-    if found[1] == b"null":
-        return apply(body, [(found.start(1), found.end(1), b'{"include_usage":true}')])
-    at = found.start(1) + 1
-    return apply(body, [(at, at, b'"include_usage":true' + (b"" if found[2] else b","))])
-
-
-def _object(document: Document) -> dict[str, object]:
-    if not isinstance(document.value, dict):
-        raise MalformedBody("wrong_shape", "a chat completion is a JSON object")
-    return document.value
-
-
-def _objects(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _count(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+def _calls(message: object) -> list[object]:
+    """The calls of a message, in their new and their old form."""
+    told = table(message)
+    return [*objects(told.get("tool_calls")), *objects([told.get("function_call")])]
 
 
 def _roles(messages: object) -> list[str]:
     """The role of each message by its place; unknown for what is no message."""
     if not isinstance(messages, list):
         return []
-    return [_role(message.get("role") if isinstance(message, dict) else None) for message in messages]
-
-
-def _role(given: object) -> str:
-    if given == "function":
-        return "tool"
-    return given if isinstance(given, str) and given in ROLES else "unknown"
-
-
-def _tool_names(top: dict[str, object]) -> tuple[str, ...]:
-    declared = _objects(top.get("functions"))
-    for tool in _objects(top.get("tools")):
-        declared += _objects([tool.get("function"), tool.get("custom")])
-    names = (tool.get("name") for tool in declared)
-    return tuple(name for name in names if isinstance(name, str))
-
-
-def _seed(segments: tuple[Segment, ...]) -> str | None:
-    """Digest of the first system (or developer) and the first user text; the texts themselves stay here."""
-    first: dict[str, str] = {}
-    for segment in segments:
-        if segment.channel == "content" and segment.role in ROLES:
-            first.setdefault("system" if segment.role == "developer" else segment.role, segment.text)
-            if "user" in first:
-                break
-    if "user" not in first and "system" not in first:
-        return None
-    opening = f"{first.get('system', '')}\0{first.get('user', '')}"
-    return hashlib.blake2b(opening.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return [role_of(table(message).get("role")) for message in messages]
 
 
 _PLACES = {
     "prediction": Place("assistant", "content"),
+    "prompt": Place("user", "content"),
+    "suffix": Place("user", "content"),
     "user": Place("user", "metadata"),
     "safety_identifier": Place("user", "metadata"),
     "metadata": Place("unknown", "metadata"),
@@ -185,13 +116,14 @@ _PLACES = {
 }
 _ELSEWHERE = Place("unknown", "content")
 _DECLARED = frozenset({"tools", "functions", "response_format"})
+_OF_PROMPT = frozenset({"prompt", "suffix"})  # whatever stands there is text, though it be a word of the format
 
 
 def _request_place(span: StringSpan, roles: list[str]) -> Place | None:
     path = span.pointer.split("/")
-    if span.text in VALUES.get(path[-1], ()):
-        return None
     top = path[1] if len(path) > 1 else ""
+    if span.text in VALUES.get(path[-1], ()) and top not in _OF_PROMPT:
+        return None
     if top == "messages":
         number = int(path[2]) if len(path) > 2 and path[2].isdecimal() else len(roles)  # noqa: PLR2004 - /messages/N
         return _message_place(path, span, roles[number] if number < len(roles) else "unknown")
@@ -201,19 +133,7 @@ def _request_place(span: StringSpan, roles: list[str]) -> Place | None:
 
 
 def _message_place(path: list[str], span: StringSpan, role: str) -> Place:
-    return Place(role, CHANNELS.get(path[-1], "content"), _blind(path, span.text))
-
-
-def _blind(path: list[str], text: str) -> str | None:
-    """Why a string inside a message cannot be read, by the field it stands in; None: it is text."""
-    match path[-2:]:
-        case ["image_url", "url"] | [_, "image_url"]:
-            return data_url(text)
-        case ["input_audio" | "audio", "data"]:
-            return "audio" if is_base64(text) else None
-        case ["file", "file_data"]:
-            return data_url(text) or ("file" if is_base64(text) else None)
-    return None
+    return Place(role, CHANNELS.get(path[-1], "content"), blind_in(path, span.text))
 
 
 def _response_place(span: StringSpan) -> Place | None:

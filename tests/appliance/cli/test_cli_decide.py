@@ -121,7 +121,7 @@ def test_previewed_taken_and_applied(gnomon, store):
     code, out, _ = gnomon("decide", "block", "openai", "--surface", "api", "--reason", "no", "--yes")
     assert code == 0
     assert "would change  4 of 5 exchanges (7d)" in out
-    assert "3 sightings past the appliance, by 1 hosts" in out
+    assert "sightings past the appliance: 3, by hosts: 1" in out
     assert "stage observe: it would be recorded only" in out
     assert out.endswith("decision 9: policy 7 applied on 2/2 workers\n")
     (taken,) = store.taken

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.inspect.coverage import all_opaque, measure, streamed
+from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspector, Limits
 from appliance.inspect.view import Opaque
 from appliance.model.detection import Segment
@@ -35,7 +36,7 @@ class Silent:
 @given(values, st.sampled_from(PATHS), st.sampled_from(TYPES))
 def test_any_json_balances(value, path, content_type):
     raw = json.dumps(value).encode()
-    inspection = Inspector(Silent()).request("POST", path, None, content_type, None, raw)
+    inspection = Inspector(Silent()).request(Call("POST", path, content_type), None, raw, None)
     assert inspection.coverage.balanced
     assert inspection.coverage.length == len(raw)
 
@@ -45,8 +46,10 @@ def test_any_json_balances(value, path, content_type):
 )
 def test_any_bytes_balance(raw, path, content_type, coding):
     inspector = Inspector(Silent(), Limits(max_text=40, max_scanned=100))
-    request = inspector.request("POST", path, None, content_type, coding, raw)
-    response = inspector.response("openai.chat" if path == PATHS[0] else None, content_type, coding, raw)
+    request = inspector.request(Call("POST", path, content_type), coding, raw, None)
+    response = inspector.response(
+        "openai.chat" if path == PATHS[0] else None, Call("POST", path), content_type, coding, raw
+    )
     assert request.coverage.balanced
     assert response.coverage.balanced
     assert request.coverage.length == len(request.body)

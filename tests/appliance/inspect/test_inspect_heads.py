@@ -48,6 +48,7 @@ class Finder:
         ("/4111-1111", "/<CREDIT_CARD>"),
         ("/a-rather-long-name-of.nothing%C3%A9", "/a-rather-long-name-of.nothing%C3%A9"),
         ("*", "*"),
+        ("/a\udce9/é", "/a\ufffd/é"),
     ],
 )
 def test_a_path(target, told):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.inspect import numbers
+from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspector
 from appliance.inspect.jsonspans import MalformedBody
 from appliance.inspect.numbers import NUMBER, long_numbers
@@ -32,7 +33,7 @@ class Digits:
 
 
 def inspect(raw, path=ELSE, content_type="application/json"):
-    return Inspector(Digits()).request("POST", path, "openai", content_type, None, raw)
+    return Inspector(Digits()).request(Call("POST", path, content_type), None, raw, "openai")
 
 
 @pytest.mark.parametrize("path", [CHAT, ELSE])
@@ -83,7 +84,7 @@ def test_short_ones_bounds_of_integers_fractions_and_strings_are_none(body):
 def test_only_sure_findings_count_in_a_number():
     doubtful = Digits()
     doubtful.scan = lambda text: tuple(msgspec.structs.replace(one, score=0.5) for one in Digits().scan(text))
-    inspection = Inspector(doubtful).request("POST", CHAT, "openai", "application/json", None, b'{"seed":1700000000}')
+    inspection = Inspector(doubtful).request(Call("POST", CHAT), None, b'{"seed":1700000000}', "openai")
     assert inspection.labels == ()
     assert inspection.coverage.complete
 
@@ -132,3 +133,18 @@ def _numbers(value):
         return max(map(_numbers, value), default=0)
     bounds = {2**bits - less for bits in (31, 32, 53, 63, 64) for less in (0, 1)}
     return abs(value) if isinstance(value, int) and abs(value) not in bounds else 0
+
+
+_SCALARS = st.one_of(
+    st.integers(), st.floats(allow_nan=False), st.text('",:[] \\\\09e.-', max_size=24), st.just(" 12345678")
+)
+
+
+@given(st.recursive(_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text("a 1,:", max_size=9), inner)))
+def test_counting_quotes_tells_what_stepping_over_strings_tells(value):
+    raw = json.dumps(value, ensure_ascii=False).encode()
+    known = [span for span in numbers._stepping(raw) if numbers._is_identifier(raw[slice(*span)])]
+    if b"\\" not in raw:
+        counted = numbers._counting(raw, raw.translate(numbers._AS_RUNS))
+        assert [span for span in counted if numbers._is_identifier(raw[slice(*span)])] == known
+    assert [(one.start, one.end) for one in long_numbers(raw)] == known

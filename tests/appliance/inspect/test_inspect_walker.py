@@ -60,13 +60,13 @@ def test_text_is_one_segment_behind_its_bom():
 @pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [
-        (b"--x\r\n", "multipart/form-data; boundary=x", "multipart"),
         (b"\x89PNG", "image/png", "image"),
-        (b"RIFF", "audio/wav", "audio"),
+        (b"\x89PNG\r\n\x1a\n", "text/plain", "image"),
+        (b"RIFF\0", "audio/wav", "audio"),
         (b"\x00\x01", "application/octet-stream", "binary"),
-        (b"\xff\xfe", "text/plain", "binary"),
+        (b"\x01\xff\x00", "text/plain", "binary"),
         (b"abc", "application/grpc", "binary"),
-        (b"abc", "text/plain; charset=utf-16", "charset"),
+        (b"PK\x03\x04abc", "application/zip", "document_broken"),
         (b"a=\xff", "application/x-www-form-urlencoded", "charset"),
     ],
 )
@@ -74,6 +74,26 @@ def test_what_cannot_be_read_is_opaque_in_whole(body, content_type, reason):
     view = walk(body, content_type)
     assert [(span.start, span.end, span.reason) for span in view.opaque] == [(0, len(body), reason)]
     assert view.segments == ()
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "application/pdf", "application/x-unknown", "font/woff"])
+def test_text_is_read_whatever_it_is_called(content_type):
+    view = walk(b"mail bob@x.test", content_type)
+    assert [(s.text, s.fixed) for s in view.segments] == [("mail bob@x.test", False)]
+    assert [(p.start, p.end, p.media_type) for p in view.parts] == [(0, 15, content_type)]
+
+
+def test_text_of_an_uncertain_charset_is_scanned_and_not_vouched_for():
+    view = walk(b"abc", "text/plain; charset=utf-16")
+    assert [(s.text, s.start, s.end, s.fixed) for s in view.segments] == [("abc", 0, 0, True)]
+    assert [span.reason for span in view.opaque] == ["charset"]
+
+
+def test_quoted_csv_is_no_json_however_many_commas_it_has():
+    body = b'"a","b"\n' * 200_000
+    assert seen(body, "text/csv") == [body.decode()]
+    with pytest.raises(MalformedBody):
+        walk(b'["a"' + b',"b"' * 400_000 + b"]", "text/csv")
 
 
 def test_media_in_any_json_is_opaque_but_only_if_it_is_base64():
@@ -89,8 +109,8 @@ def test_duplicate_keys_are_told():
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        (b"\n" * 200_000, "application/x-ndjson"),
-        (b"1\n" * 60_000, "application/x-ndjson"),
+        (b"\n" * 300_000, "application/x-ndjson"),
+        (b"1\n" * 260_000, "application/x-ndjson"),
         (b"&" * 60_000, "application/x-www-form-urlencoded"),
         (b'["' + b'[\\"\\\\n\\"]","' * 60_000 + b'"]', "application/json"),
     ],
@@ -99,6 +119,13 @@ def test_bodies_made_of_many_small_things_are_refused(body, content_type):
     with pytest.raises(MalformedBody) as caught:
         walk(body, content_type)
     assert caught.value.word == "too_many_strings"
+
+
+def test_every_row_of_a_large_batch_is_read():
+    row = b'{"custom_id":"r","body":{"model":"m","messages":[{"role":"user","content":"\\u0062ob@x.test"}]}}\n'
+    view = walk(row * 15_000, "application/jsonl")
+    assert [s.text for s in view.segments].count("bob@x.test") == 15_000
+    assert view.segments[-1].pointer == "/14999/body/messages/0/content"
 
 
 def test_nothing_is_an_empty_view():

@@ -2,8 +2,10 @@
 
 import pytest
 
+from appliance.config.catalogue import load_catalogue
+from appliance.inspect.dialects.registry import DIALECTS
 from appliance.model.catalogue import Service
-from appliance.route.native import native_path, reads
+from appliance.route.native import native_path, reads, spoken
 
 CHAT = "openai.chat"
 
@@ -30,6 +32,35 @@ def test_only_what_stands_before_the_words_changes(asked, there, target, found):
     assert native_path(service(asked), service(there), target) == found
 
 
+@pytest.mark.parametrize(
+    ("dialect", "there", "target", "found"),
+    [
+        ("anthropic.messages", "ours", "/anthropic/v1/messages?beta=true", "/v1/messages?beta=true"),
+        ("anthropic.messages", "azure_ai", "/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"),
+        ("anthropic.messages", "ours", "/v1/messages/batches", "/v1/messages/batches"),
+        ("gemini.generate", "ours", "/v1beta/models/g:generateContent", "/v1beta/models/g:generateContent"),
+        ("ollama.chat", "ours", "/api/chat", "/api/chat"),
+        ("bedrock.converse", "ours", "/model/m/converse", "/model/m/converse"),
+        (CHAT, "github_copilot", "/v1/chat/completions", "/chat/completions"),
+    ],
+)
+def test_other_dialects_have_places_of_their_own(dialect, there, target, found):
+    assert native_path(service("asked", dialect), service(there, dialect), target) == found
+
+
+def test_calls_beside_a_dialect_go_with_it():
+    assert spoken("anthropic.messages") == {"anthropic.messages", "anthropic.count_tokens"}
+    assert spoken(CHAT) == {CHAT}
+
+
+def test_every_dialect_of_the_catalogue_is_one_and_takes_what_goes_with_it():
+    known = {dialect.api for dialect in DIALECTS}
+    told = {each.dialect for each in load_catalogue().services.values() if each.dialect}
+    assert told >= {CHAT, "anthropic.messages", "gemini.generate", "bedrock.converse", "cohere.chat", "ollama.chat"}
+    assert all(spoken(dialect) <= known for dialect in told)
+
+
 def test_the_list_of_models_is_read_where_the_service_has_it():
     assert reads(service("groq")) == ("/openai/v1/models", "/v1/models", "/models")
+    assert reads(service("ours", "ollama.chat")) == ("/api/tags", "/api/version")
     assert reads(service("plain", None)) == ()

@@ -33,7 +33,7 @@ def test_what_an_older_store_holds_becomes_findings(older, ingest, connection, l
     columns = ", ".join(name for name in OpenRow.__struct_fields__ if name != "groups")
     for row in connection.execute(f"SELECT {columns} FROM exchange_open").fetchall():
         older.execute(f"INSERT INTO exchange_open ({columns}) VALUES ({', '.join('?' * len(row))})", row)
-    assert migrate(older, load_migrations(), NOW, "memory") == 1
+    assert migrate(older, load_migrations(), NOW, "memory") == 2
     assert older.execute("SELECT groups FROM exchange_open").fetchall() == [("research",)] * 2
     findings = Findings(older, catalogue, clock)
     findings.begin(Ingest(older, clock, 1, findings).position)
@@ -57,6 +57,30 @@ def test_a_crash_right_after_the_step_leaves_a_file_that_opens(tmp_path, life, c
             shutil.copy(path, tmp_path / "b")
     with contextlib.closing(Owner.open(tmp_path / "b", NOW, SETTINGS)) as again:
         assert again.cursor().execute("SELECT groups FROM exchange_open").fetchall() == [("research",)]
+
+
+def test_a_file_of_the_second_schema_keeps_its_answers(tmp_path, monkeypatch):
+    """Rows of before are kept, those that nobody covered count as not scanned, and none can be added any more."""
+    steps = load_migrations()
+    monkeypatch.setattr(owner_module, "load_migrations", lambda: steps[:2])
+    with contextlib.closing(Owner.open(tmp_path / "a", NOW, SETTINGS)) as older:
+        for name, size, covered in (("x1", 9, (9, 4, 0, 5, 0)), ("x2", 7, (None,) * 5), ("x3", 0, (None,) * 5)):
+            first = [1, "w0", 1, 1, "d", "{}", NOW, name, "completed", 200, size, None, 1.0]
+            values = [*first, *[None] * 7, *covered, 1, ""]
+            older.cursor().execute(f"INSERT INTO exchange_close VALUES ({', '.join('?' * len(values))})", values)
+    monkeypatch.setattr(owner_module, "load_migrations", lambda: steps)
+    with contextlib.closing(Owner.open(tmp_path / "a", NOW, SETTINGS)) as present:
+        (tmp_path / "b").mkdir()
+        for path in present.folder.glob("gnomon.duckdb*"):  # what a kill would leave
+            shutil.copy(path, tmp_path / "b")
+    with contextlib.closing(Owner.open(tmp_path / "b", NOW, SETTINGS)) as again:
+        cursor = again.cursor()
+        rows = "SELECT exchange, coverage_length, coverage_unscanned, answer_entities FROM exchange_close ORDER BY 1"
+        assert cursor.execute(rows).fetchall() == [("x1", 9, 5, []), ("x2", 7, 7, []), ("x3", None, None, [])]
+        assert cursor.execute("SELECT count(answer_findings) FROM v_exchanges").fetchall() == [(0,)]
+        copy = "INSERT INTO exchange_close SELECT * REPLACE (5 AS response_bytes) FROM exchange_close WHERE n = 1"
+        with pytest.raises(duckdb.ConstraintException):
+            cursor.execute(copy)
 
 
 def older_row(life, columns):

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from appliance.model.detection import Coverage
+from appliance.model.detection import Coverage, Label
 from appliance.model.event import Tunnelled, Usage
+from appliance.model.names import DetectionKind
 from appliance.store.bench import closed, opened
 from appliance.store.placing import Misfit, Origin, row_of
 from appliance.store.rows import TABLES
@@ -42,6 +43,8 @@ def with_facts(**changed):
     ("event", "why"),
     [
         (with_facts(coverage=None), "without coverage"),
+        (with_facts(coverage=None, request_bytes=0), "without coverage"),
+        (msgspec.structs.replace(closed("x", 1.0), coverage=None), "without coverage"),
         (with_facts(coverage=Coverage(10, 3, 3)), "add up"),
         (with_facts(request_bytes=2**63), "outside"),
         (with_facts(request_bytes=-1), "outside"),
@@ -72,8 +75,19 @@ def test_an_observation_ends_no_earlier_than_it_begins(observed):
     assert row_of(ORIGIN, observed(ts=50.0, until=0.0)).until == 50.0
 
 
-def test_a_request_without_a_body_needs_no_coverage():
-    assert row_of(ORIGIN, with_facts(coverage=None, request_bytes=0)).coverage_length is None
+def test_an_answer_that_never_came_needs_no_coverage():
+    lost = msgspec.structs.replace(closed("x", 1.0), response_bytes=0, coverage=None)
+    assert row_of(ORIGIN, lost).coverage_length is None
+
+
+def test_what_an_answer_carried_stands_in_its_row():
+    labels = (Label("B", DetectionKind.SECRET, 2, 1.0), Label("A", DetectionKind.PII, 1, 0.5))
+    event = msgspec.structs.replace(
+        closed("x", 1.0), labels=labels, redactions=2, tools_called=("send",), gone_bytes=7, finish=("stop",)
+    )
+    row = row_of(ORIGIN, event)
+    assert (row.answer_entities, row.answer_findings, row.answer_redactions) == (("A", "B"), 3, 2)
+    assert (row.tools_called, row.gone_bytes) == (("send",), 7)
 
 
 def test_coverage_is_summed_by_where_bytes_went():

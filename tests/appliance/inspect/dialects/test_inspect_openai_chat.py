@@ -1,18 +1,22 @@
 """Chat Completions: every carrier of text with its role, usage from plain answers and streams, errors SDKs can read."""
 
 import json
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.inspect.dialects import Call
+from appliance.inspect.dialects.asking_usage import asks_usage
 from appliance.inspect.dialects.openai_chat import OpenAIChat
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.jsonspans import MalformedBody
+from appliance.inspect.stream.events import Event, Told
 from appliance.model.event import Usage
 
 CHAT = OpenAIChat()
+CALL = Call("POST", "/v1/chat/completions")
+SSE = "text/event-stream; charset=utf-8"
 PIXELS = "data:image/png;base64," + "iVBORw0KGgoA" * 9
 SOUND = "UklGR" * 40
 REQUEST = {
@@ -31,7 +35,7 @@ REQUEST = {
                 {"type": "image_url", "image_url": {"url": PIXELS, "detail": "low"}},
                 {"type": "image_url", "image_url": {"url": "https://x.test/ann.png"}},
                 {"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}},
-                {"type": "file", "file": {"filename": "cv.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+                {"type": "file", "file": {"filename": "cv.pdf", "file_data": "data:application/x-cv;base64,AAECAwQ="}},
             ],
         },
         {
@@ -61,8 +65,8 @@ REQUEST = {
 }
 
 
-def view_of(value):
-    return CHAT.request(json.dumps(value).encode())
+def view_of(value, path="/v1/chat/completions"):
+    return CHAT.request(json.dumps(value).encode(), Call("POST", path))
 
 
 def test_every_carrier_is_yielded_with_its_role_and_channel():
@@ -163,16 +167,16 @@ shapes = st.dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 @given(shapes)
 def test_odd_shapes_are_read_not_stumbled_over(value):
     body = json.dumps(value).replace("NaN", "0").replace("-Infinity", "0").replace("Infinity", "0").encode()
-    CHAT.request(body)
-    CHAT.response(body, "application/json")
-    CHAT.add_include_usage(body)
-    reader = CHAT.stream()
-    reader.feed(b"data: " + body + b"\n\n")
-    assert reader.result().problem is None
+    CHAT.request(body, CALL)
+    CHAT.response(body, CALL, "application/json")
+    CHAT.ask_usage(body)
+    reader = CHAT.events(CALL, SSE)
+    assert not reader.read(Event("", body)).malformed
+    assert isinstance(reader.told(), Told)
 
 
 def test_roles_of_any_type_are_unknown():
@@ -183,7 +187,7 @@ def test_roles_of_any_type_are_unknown():
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"", b"{"])
 def test_what_is_no_chat_is_refused(body):
     with pytest.raises(MalformedBody):
-        CHAT.request(body)
+        CHAT.request(body, CALL)
 
 
 USAGE = {
@@ -200,7 +204,7 @@ def test_a_plain_answer():
         {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"},
         {"index": 1, "message": {"role": "assistant", "content": None}, "finish_reason": "length"},
     ]
-    view = CHAT.response(json.dumps({"model": "m", "choices": choices, "usage": USAGE}).encode(), "application/json")
+    view = CHAT.response(json.dumps({"model": "m", "choices": choices, "usage": USAGE}).encode(), CALL, "")
     assert view.usage == Usage(20, 9, 8, 2, 4)
     assert (view.model, view.finish, view.error) == ("m", ("stop", "length"), False)
     assert [(s.text, s.role) for s in view.segments] == [("m", "unknown"), ("hi", "assistant")]
@@ -210,60 +214,164 @@ def test_a_plain_answer():
     "usage", [None, [], "x", {"prompt_tokens": -1}, {"prompt_tokens": 2**60}, {"prompt_tokens": "9"}]
 )
 def test_usage_that_cannot_be_is_not_believed(usage):
-    assert CHAT.response(json.dumps({"usage": usage}).encode(), "").usage is None
+    assert CHAT.response(json.dumps({"usage": usage}).encode(), CALL, "").usage is None
 
 
 def chunk(**fields):
-    return b"data: " + json.dumps({"object": "chat.completion.chunk", "model": "m-served", **fields}).encode() + b"\n\n"
+    return Event("", json.dumps({"object": "chat.completion.chunk", "model": "m-served", **fields}).encode())
 
 
 def delta(reason=None, **fields):
     return chunk(choices=[{"index": 0, "delta": fields, "finish_reason": reason}], usage=None)
 
 
-STREAM = (
-    delta(role="assistant", content="")
-    + delta(content="grüß")
-    + delta(tool_calls=[{"index": 0, "function": {"arguments": '{"a'}}])
-    + delta("stop")
-    + chunk(choices=[], usage=USAGE)
-    + chunk(choices=[])
-    + b"data: [DONE]\n\n"
-)
+def reading(*events):
+    reader = CHAT.events(CALL, SSE)
+    return reader, [reader.read(event) for event in events]
 
 
-@given(st.sets(st.integers(0, len(STREAM)), max_size=8))
-def test_a_stream_is_followed_however_it_is_cut(cuts):
-    reader = CHAT.stream()
-    edges = [0, *sorted(cuts), len(STREAM)]
-    for start, end in pairwise(edges):
-        reader.feed(STREAM[start:end])
-    assert reader.at_boundary
-    view = reader.result()
-    assert (view.model, view.usage, view.finish, view.done) == ("m-served", Usage(20, 9, 8, 2, 4), ("stop",), True)
-    assert (view.text_chars, view.text_bytes, view.length, view.events) == (7, 9, len(STREAM), 7)
-    assert view.problem is None
+def test_what_is_no_stream_has_no_reader():
+    assert CHAT.events(CALL, "application/json") is None
+    assert CHAT.events(CALL, "websocket") is None
 
 
-def test_a_stream_that_breaks_off_tells_what_it_had():
-    reader = CHAT.stream()
-    reader.feed(delta(content="half") + b'data: {"choi')
-    assert not reader.at_boundary
-    view = reader.result()
-    assert (view.text_chars, view.usage, view.done, view.problem) == (4, None, False, "malformed_event")
+def test_a_choice_closes_with_its_reason_and_all_with_the_end():
+    _, views = reading(delta(content="a"), delta("stop"), Event("", b"[DONE]"))
+    assert [view.closes for view in views] == [(), ("0/",), ("",)]
 
 
-def test_an_oversized_event_is_told():
-    reader = CHAT.stream()
-    reader.feed(b"data: " + b"x" * 2_000_000 + b"\n\n" + chunk(choices=[], usage=USAGE))
-    assert (reader.result().problem, reader.result().usage.input_tokens) == ("event_too_large", 20)
+def test_more_choices_than_anybody_asks_for_close_as_one():
+    _, (view,) = reading(chunk(choices=[{"index": n, "finish_reason": "stop"} for n in range(300)]))
+    assert view.closes == ("",)
 
 
-def test_an_error_in_a_stream_is_told():
-    reader = CHAT.stream()
-    reader.feed(CHAT.stream_end("drain"))
-    view = reader.result()
-    assert (view.error, view.done, view.problem) == (True, True, None)
+def test_an_empty_reason_is_none():
+    reader, (view,) = reading(delta("", content="a"))
+    assert (view.closes, reader.told().finish) == ((), ())
+
+
+def test_the_chunk_that_usage_was_asked_for_is_told_apart():
+    usage = chunk(choices=[], usage=USAGE)
+    citing = chunk(choices=[], usage=USAGE, citations=["https://x.test"])
+    filtering = chunk(choices=[], prompt_filter_results=[])
+    _, views = reading(usage, citing, filtering, delta(content="a"))
+    assert [view.usage_only for view in views] == [True, False, False, False]
+
+
+def test_token_lists_are_repeats_and_no_texts():
+    logprobs = {"content": [{"token": "se", "logprob": -1, "top_logprobs": [{"token": "cr"}]}]}
+    choice = {"index": 0, "delta": {"content": "se"}, "logprobs": logprobs}
+    event = chunk(choices=[choice, {**choice, "index": 1, "logprobs": None}, {**choice, "logprobs": []}])
+    _, (view,) = reading(event)
+    assert [json.loads(event.payload[start:end]) for start, end in view.repeats] == [logprobs]
+    assert [text.text for text in view.texts] == ["m-served", "se", "se", "se"]
+
+
+def test_token_lists_of_a_plain_answer_are_repeats():
+    logprobs = {"content": [{"token": "se"}]}
+    body = json.dumps({"choices": [{"message": {"content": "se"}, "logprobs": logprobs}]}).encode()
+    view = CHAT.response(body, CALL, "")
+    assert [json.loads(body[start:end]) for start, end in view.repeats] == [logprobs]
+    assert [segment.text for segment in view.segments] == ["se"]
+
+
+def test_a_tool_s_argument_of_that_name_is_text():
+    event = chunk(choices=[{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}}])
+    _, (view,) = reading(event)
+    assert view.repeats == ()
+
+
+def test_a_message_beside_its_delta_repeats_it():
+    both = {"index": 0, "message": {"content": "so far"}, "delta": {"content": "far"}}
+    event = chunk(choices=[both, {"index": 1, "message": {"content": "alone"}}])
+    _, (view,) = reading(event)
+    assert [json.loads(event.payload[start:end]) for start, end in view.repeats] == [{"content": "so far"}]
+    assert [(text.text, text.channel) for text in view.texts[1:]] == [
+        ("far", "0/content"),
+        ("alone", "1/message/content"),
+    ]
+
+
+def test_padding_is_structure_only_while_it_is_padding():
+    _, views = reading(chunk(choices=[], obfuscation="aB3"), chunk(choices=[], obfuscation="to bob@x.test"))
+    assert [[text.text for text in view.texts] for view in views] == [["m-served"], ["m-served", "to bob@x.test"]]
+
+
+def test_what_no_provider_is_known_to_send_grows_by_its_name():
+    _, (view,) = reading(delta(vendor="pie", role="wizard", nested={"x": "ce"}))
+    assert [(text.text, text.channel) for text in view.texts[1:]] == [
+        ("vendor", None),
+        ("pie", "0/vendor"),
+        ("wizard", None),
+        ("nested", None),
+        ("x", None),
+        ("ce", None),
+    ]
+
+
+def test_names_of_calls_are_told_whole_each_once():
+    def call(**function):
+        return delta(tool_calls=[{"index": 0, "function": function}])
+
+    reader, _ = reading(call(name="get_"), call(name="weather"), call(name="get_weather"), call(arguments="{}"))
+    assert reader.told().tools_called == ("get_weather",)
+    again, _ = reading(*(delta(tool_calls=[{"index": n, "id": f"c{n}", "function": {"name": "f"}}]) for n in range(3)))
+    assert again.told().tools_called == ("f",)
+
+
+def test_what_is_told_is_bounded():
+    calls = [delta("stop", tool_calls=[{"index": n, "function": {"name": f"f{n}" + "x" * 999}}]) for n in range(700)]
+    reader, _ = reading(*calls)
+    told = reader.told()
+    assert (len(told.finish), len(told.tools_called)) == (128, 128)
+    assert max(map(len, told.tools_called)) == 128
+
+
+@pytest.mark.parametrize("payload", [b"{", b'"', b"\xff", b'{"a":"\xff"}', b"[" * 9999, b"nonsense"])
+def test_what_cannot_be_read_is_said(payload):
+    reader, views = reading(Event("", payload))
+    assert views[0].malformed
+    assert reader.told() == Told()
+
+
+def test_an_error_in_a_stream_is_told_and_ends_it():
+    ending = CHAT.events(CALL, SSE).ending("drain")
+    events = [Event("", block.removeprefix(b"data: ")) for block in ending.split(b"\n\n") if block]
+    reader, views = reading(*events)
+    assert (reader.told().error, reader.told().done) == (True, True)
+    assert views[-1].closes == ("",)
+    named, _ = reading(Event("error", b'{"message":"broke"}'))
+    assert named.told().error
+
+
+def test_the_deployment_stands_for_the_model():
+    assert view_of({"messages": []}, "/openai/deployments/a%20b/chat/completions?api-version=1").model == "a b"
+    assert view_of({"model": "m"}, "/openai/deployments/d/chat/completions").model == "m"
+
+
+def test_a_prompt_of_token_ids_is_opaque_and_one_of_words_or_long_numbers_is_not():
+    def spans(prompt):
+        body = json.dumps({"a": "prompt", "prompt": prompt}).encode()
+        view = CHAT.request(body, CALL)
+        return [body[one.start : one.end] for one in view.opaque], [one.text for one in view.segments]
+
+    assert spans([1, 2]) == ([b"[1, 2]"], ["a", "prompt", "prompt"])
+    assert spans([[1], [2]])[0] == [b"[[1], [2]]"]
+    assert spans([4111111111111111])[0] == []
+    assert "4111111111111111" in spans([4111111111111111])[1]
+    assert spans(["user"])[1][-1] == "user"
+    assert spans([1, "x"])[0] == []
+
+
+def test_hosted_tool_servers_are_told():
+    tools = [
+        {"type": "mcp", "server_url": "https://A.example.test/sse"},
+        {"type": "mcp", "server_url": "http://[broken"},
+        {"type": "mcp", "connector_id": "connector_x"},
+        {"type": "mcp"},
+        {"type": "function", "server_url": "https://b.example.test"},
+    ]
+    assert view_of({"tools": tools}).hosted_mcp == ("a.example.test", "unknown", "connector_x")
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 451, 503])
@@ -293,7 +401,7 @@ def test_a_refusal_has_the_shape_of_the_sdk(status):
     ],
 )
 def test_usage_is_asked_for_by_one_insertion(before, after):
-    assert CHAT.add_include_usage(before) == after
+    assert CHAT.ask_usage(before) == after
     assert json.loads(after)["stream_options"]["include_usage"] is True
 
 
@@ -305,7 +413,7 @@ def test_usage_is_asked_for_by_one_insertion(before, after):
     ],
 )
 def test_usage_is_not_forced_on_anybody(body):
-    assert CHAT.add_include_usage(body) is body
+    assert CHAT.ask_usage(body) is body
 
 
 @pytest.mark.parametrize(
@@ -314,10 +422,23 @@ def test_usage_is_not_forced_on_anybody(body):
         ("POST", "/v1/chat/completions", "openai.chat"),
         ("POST", "/openai/deployments/d/chat/completions?api-version=1", "openai.chat"),
         ("GET", "/v1/chat/completions", None),
-        ("POST", "/v1/embeddings", None),
+        ("POST", "/v1/completions", "openai.chat"),
+        ("POST", "/v1/fim/completions", "openai.chat"),
+        ("POST", "/backend-api/codex/responses", "openai.responses"),
+        ("POST", "/v1/responses/resp_1/cancel", None),
+        ("DELETE", "/v1/responses/resp_1", None),
+        ("GET", "/v1/realtime", "openai.realtime"),
+        ("POST", "/backend-anon/f/conversation", "chatgpt.web"),
     ],
 )
 def test_the_path_decides(method, path, api):
     chosen = choose(method, path, "openai")
     assert (chosen.api if chosen else None) == api
     assert by_api(api) is chosen
+
+
+def test_only_who_takes_it_is_asked_for_usage():
+    assert asks_usage("openai")
+    assert asks_usage(None)
+    assert not asks_usage("mistral")
+    assert not asks_usage("perplexity")

@@ -1,0 +1,112 @@
+"""One exchange while it runs, and the account that is given of its answer.
+
+Rules: an exchange hangs on its flow under `EXCHANGE` and nowhere else; what policy wants of the answer is asked of the
+verdict that it began with, and nothing of it acts in stage observe.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mitmproxy import http
+
+from appliance.inspect.dialects import Call, Dialect
+from appliance.ledger import Reservation
+from appliance.model.catalogue import Service
+from appliance.model.detection import Coverage, Label, Selector
+from appliance.model.event import Usage
+from appliance.model.facts import Facts, Principal, Verdict
+from appliance.model.names import Stage
+
+EXCHANGE = "gnomon.exchange"
+INSPECTION_FAILED = "inspection_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is written down of an answer. `chars`: code points of its model text."""
+
+    coverage: Coverage
+    model: str | None = None
+    usage: Usage | None = None
+    labels: tuple[Label, ...] = ()
+    redactions: int = 0
+    edits: tuple[str, ...] = ()
+    tools_called: tuple[str, ...] = ()
+    finish: tuple[str, ...] = ()
+    gone_bytes: int | None = None
+    chars: int = 0
+
+
+class Answer(Protocol):
+    """Follows one answer on its way to the client. `taken`: bytes that came from upstream so far."""
+
+    taken: int
+
+    def account(self) -> Account:
+        """What it was, once nothing more comes. Raises what a detector raises."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the worker knows about one exchange while it runs. Times are `time.perf_counter` seconds."""
+
+    id: str
+    service: Service
+    principal: Principal
+    stage: Stage
+    started: float
+    host: str
+    call: Call = field(default_factory=lambda: Call("", ""))
+    dialect: Dialect | None = None
+    facts: Facts | None = None
+    verdict: Verdict | None = None
+    reservation: Reservation | None = None
+    stream: bool = False
+    declared: frozenset[str] = frozenset()  # names of functions that the request declared
+    asked_chars: int = 0  # code points of the request's texts
+    drop_usage: bool = False  # usage was asked for here, so its chunk does not go on
+    opened: bool = False
+    closed: bool = False
+    first_byte: float | None = None
+    answer: Answer | None = None
+    answering: bool = False  # the head of the answer has gone to the client
+    framed: bool = True  # the head of the answer says how its end is told; else only the connection's end tells it
+    cut: str = ""  # why the appliance ended it: see addons/endings.py
+    cut_detail: str = ""  # more of that, for the record
+    sent: Coverage | None = None  # what the client sent after the opening
+    moved: str = ""  # the route that a redirect sent it to
+
+    @property
+    def hides(self) -> tuple[Selector, ...]:
+        """What is hidden in the answer."""
+        return self.verdict.answer_hides if self._acts and self.verdict else ()
+
+    @property
+    def ends(self) -> tuple[Selector, ...]:
+        """What ends the answer."""
+        return self.verdict.answer_ends if self._acts and self.verdict else ()
+
+    @property
+    def guards_answer(self) -> bool:
+        """Something of the answer may have to be held back."""
+        return bool(self.hides or self.ends)
+
+    @property
+    def api(self) -> str | None:
+        """The dialect that its bodies are read as."""
+        return self.dialect.api if self.dialect else None
+
+    @property
+    def _acts(self) -> bool:
+        return self.verdict is not None and self.verdict.stage is Stage.ENFORCE
+
+
+def exchange_of(flow: http.HTTPFlow) -> Exchange | None:
+    """The exchange of a flow."""
+    found = flow.metadata.get(EXCHANGE)
+    return found if isinstance(found, Exchange) else None
+
+
+def unread(size: int, reason: str = INSPECTION_FAILED) -> Account:
+    """An answer that nobody could read."""
+    return Account(coverage=Coverage(size, opaque={reason: size} if size else {}))

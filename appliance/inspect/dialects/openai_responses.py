@@ -1,0 +1,149 @@
+"""OpenAI Responses: `POST .../responses`, `/responses/compact`, `/responses/input_tokens`, and its WebSocket.
+
+Also Azure's `/openai/responses` and `/openai/v1/responses`, GitHub Copilot's `/responses` and Codex's
+`/backend-api/codex/responses`. Sources: openai-python `types/responses/*` (openai 3.x).
+
+Rules: see dialects/__init__.py. On a WebSocket each message of the client (`response.create`, `response.steer`) is a
+request of the same members. What the provider is asked to call itself (hosted MCP) is told by the host it would call.
+"""
+
+from appliance.inspect.content import media_type
+from appliance.inspect.dialects import Call
+from appliance.inspect.dialects.fields import count, files, objects, seed, table, text, top
+from appliance.inspect.dialects.openai_errors import refused
+from appliance.inspect.dialects.openai_items import (
+    NAMES,
+    VALUES,
+    Voices,
+    blind_in,
+    called_in,
+    declared,
+    finish_of,
+)
+from appliance.inspect.dialects.openai_request import deployment, hosted_mcp, tool_names
+from appliance.inspect.dialects.openai_responses_events import ResponsesEvents
+from appliance.inspect.dialects.openai_usage import read_usage
+from appliance.inspect.dialects.openai_words import is_repeat
+from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.jsonspans import StringSpan, parse
+from appliance.inspect.segments import Place, gather, words
+from appliance.inspect.stream.events import Framing
+from appliance.inspect.view import Part, RequestView, ResponseView
+
+API = "openai.responses"
+_ENDS = ("/responses", "/responses/compact", "/responses/input_tokens")
+
+
+class OpenAIResponses:
+    """The dialect `openai.responses`."""
+
+    api = API
+
+    def matches(self, method: str, path: str) -> bool:
+        """POST to a path that ends as the API's do; GET of the collection, which can only begin a WebSocket."""
+        bare = path.rstrip("/")
+        return bare.endswith(_ENDS) if method == "POST" else method == "GET" and bare.endswith("/responses")
+
+    def request(self, body: bytes, call: Call) -> RequestView:
+        """Read a request or a message of the client. MalformedBody when it is not a JSON object."""
+        document = parse(body, known=NAMES)
+        asked = top(document, "a request for a response")
+        items = asked.get("input")
+        voices = Voices(items)
+        parts: list[Part] = []
+        segments, opaque = gather(body, document.strings, lambda span: _request_place(span, voices), parts)
+        tools = (asked.get("tools"), *(item.get("tools") for item in objects(items)))
+        return RequestView(
+            api=API,
+            model=text(asked.get("model")) or deployment(call.bare),
+            stream=asked.get("stream") is True or asked.get("type") == "response.create",
+            max_tokens=count(asked.get("max_output_tokens")),
+            segments=segments,
+            opaque=opaque,
+            tools_declared=tool_names(*tools),
+            conversation_seed=seed(segments),
+            conversation=_conversation(asked),
+            hosted_mcp=hosted_mcp(*tools),
+            parts=files(parts, opaque),
+            problem="duplicate_key" if document.duplicate_keys else None,
+        )
+
+    def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's
+        """Read an answer in one piece, an error body included. MalformedBody when it is not a JSON object."""
+        document = parse(body, known=NAMES)
+        answer = top(document, "a response")
+        voices = Voices(answer.get("output"))
+        once = without_repeats(body, document.strings, is_repeat)
+        segments, opaque = gather(blanked(body, once.spans), once.strings, lambda span: _response_place(span, voices))
+        return ResponseView(
+            api=API,
+            model=text(answer.get("model")),
+            usage=read_usage(answer.get("usage")),
+            finish=finish_of(answer),
+            segments=segments,
+            opaque=opaque,
+            error=bool(answer.get("error")),
+            tools_called=called_in(answer.get("output")),
+            repeats=once.spans,
+        )
+
+    def events(self, call: Call, content_type: str) -> ResponsesEvents | None:  # noqa: ARG002 - the protocol's
+        """A reader for one streamed answer, or for all that the server says on a WebSocket."""
+        if content_type == "websocket":
+            return ResponsesEvents(Framing.MESSAGE)
+        return ResponsesEvents(Framing.SSE) if media_type(content_type) == "text/event-stream" else None
+
+    def refusal(self, status: int, code: str, message: str, stream: bool) -> tuple[str, bytes]:  # noqa: ARG002
+        """`{"error": {...}}`; a stream that is refused before it began is answered the same way."""
+        return refused(status, code, message)
+
+    def ask_usage(self, body: bytes) -> bytes:
+        """Unchanged: usage comes unasked."""
+        return body
+
+
+def _conversation(asked: dict[str, object]) -> str | None:
+    """The conversation, named by itself or by the response that this one follows."""
+    named = asked.get("conversation")
+    return text(table(named).get("id")) or text(named) or text(asked.get("previous_response_id"))
+
+
+_PLACES = {
+    "instructions": Place("system", "content"),
+    "user": Place("user", "metadata"),
+    "safety_identifier": Place("user", "metadata"),
+    **dict.fromkeys(
+        words("metadata model prompt_cache_key previous_response_id conversation include stream_id type"),
+        Place("unknown", "metadata"),
+    ),
+}
+_DECLARED = frozenset({"tools", "text", "response_format"})
+_CLIENT = frozenset({"response.create", "response.steer"})
+
+
+def _request_place(span: StringSpan, voices: Voices) -> Place | None:
+    path = span.pointer.split("/")
+    member = path[1] if len(path) > 1 else ""
+    if member == "input":
+        return Place("user", "content") if len(path) == 2 else voices.place(path, 2, span)  # noqa: PLR2004 - /input/N
+    if span.text in VALUES.get(path[-1], ()) or (path == ["", "type"] and span.text in _CLIENT):
+        return None
+    if member in _DECLARED:
+        return declared(path)
+    blind = blind_in(path, span.text)
+    if member == "prompt":  # a stored prompt and its variables
+        return Place("user" if "variables" in path else "unknown", "content", blind)
+    return _PLACES.get(member, Place("unknown", "content", blind))
+
+
+def _response_place(span: StringSpan, voices: Voices) -> Place | None:
+    path = span.pointer.split("/")
+    if path[1:2] == ["output"]:
+        return voices.place(path, 2, span)
+    if span.text in VALUES.get(path[-1], ()):
+        return None
+    if path[1:2] == ["instructions"]:
+        return Place("system", "content", blind_in(path, span.text))
+    if path[1:2] == ["tools"]:
+        return declared(path)
+    return Place("unknown", "metadata", blind_in(path, span.text))

@@ -1,0 +1,93 @@
+"""A worker's analyser: real processes, killed at their deadline, unable to do anything but read."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from addons.analysing import Analyser, AnalysisError, wants
+from appliance.config.tables import tables_folder
+from appliance.inspect.detect.detectors import Detectors
+from appliance.inspect.dialects import Call
+from appliance.inspect.inspection import Inspector, Limits
+
+CALL = Call("POST", "/v1/chat/completions", "application/json")
+KEY = "ghp_" + "a1B2" * 9
+
+
+def body(text, size=0):
+    return json.dumps({"model": "m", "messages": [{"role": "user", "content": text + " word" * (size // 5)}]}).encode()
+
+
+@pytest.fixture
+async def analyser(tmp_path):
+    made = Analyser(tables_folder(tmp_path), Limits(), _nobody(), 20)
+    made.start()
+    yield made
+    made.close()
+
+
+def _nobody():
+    return (65534, 65534) if os.geteuid() == 0 else None
+
+
+async def test_it_says_what_the_inspector_says(analyser, tmp_path):
+    inspector = Inspector(Detectors.load(tables_folder(tmp_path)))
+    for text in (f"my key is {KEY}", "nothing here", "\ud800 half and " + KEY):
+        raw = body(text, 400_000)
+        here, there = inspector.request(CALL, None, raw, None), await analyser.request(CALL, None, raw, None)
+        assert (there.labels, there.coverage, there.api, there.model) == (here.labels, here.coverage, here.api, "m")
+        chosen = lambda found: found.kind.value == "secret"  # noqa: E731
+        assert there.edited(chosen) == here.edited(chosen)
+
+
+async def test_a_job_that_takes_too_long_ends_its_process_and_the_next_one_is_served(tmp_path):
+    made = Analyser(tables_folder(tmp_path), Limits(), _nobody(), 20)
+    made.start()
+    try:
+        await made.request(CALL, None, body("warm"), None)
+        first = made._process.pid
+        os.kill(first, signal.SIGSTOP)  # it will never answer
+        made._deadline_s = 0.05
+        with pytest.raises(AnalysisError, match="no answer"):
+            await made.request(CALL, None, body("x"), None)
+        made._deadline_s = 20
+        assert (await made.request(CALL, None, body(KEY), None)).labels
+        assert made._process.pid != first
+    finally:
+        made.close()
+
+
+async def test_a_process_that_was_killed_is_replaced(analyser):
+    await analyser.request(CALL, None, body("warm"), None)
+    os.kill(analyser._process.pid, signal.SIGKILL)
+    with pytest.raises(AnalysisError):
+        await analyser.request(CALL, None, body("x"), None)
+    assert (await analyser.request(CALL, None, body(KEY), None)).labels
+
+
+async def test_it_has_given_everything_up(analyser):
+    await analyser.request(CALL, None, body("warm"), None)
+    lines = Path(f"/proc/{analyser._process.pid}/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
+    assert status["CapEff"].strip("0") == ""
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    if os.geteuid() == 0:
+        assert set(status["Uid"].split()) == {"65534"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "wanted"),
+    [
+        ("application/json", b"{}", False),
+        ("application/json", b"x" * 300_000, True),
+        ("multipart/form-data; boundary=x", b"", True),
+        ("application/json", b'{"d": "JVBERi0xLjQ"}', True),
+        ("application/octet-stream", b"PK\x03\x04", True),
+    ],
+)
+def test_what_is_read_beside_the_worker(content_type, data, wanted):
+    assert wants(content_type, None, data) is wanted
+    assert wants(content_type, "gzip", data)
