@@ -55,7 +55,9 @@ class Analyser:
         self._writer: asyncio.StreamWriter | None = None
 
     def start(self) -> None:
-        """Start the process; the first job waits until it is warm."""
+        """Start the process; the first job waits until it is warm. AnalysisError: the worker is at its end."""
+        if self._over:
+            raise AnalysisError("the analyser has been closed")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -114,18 +116,21 @@ class Analyser:
             async with asyncio.timeout(self._deadline_s):
                 told = await self._exchange(job, raw)
         except (TimeoutError, OSError, EOFError, PeerError) as error:
-            self._end()
-            self.start()
+            self._again()
             raise AnalysisError(f"the analyser gave no answer ({type(error).__name__})") from None
         except asyncio.CancelledError:
-            self._end()  # its answer would be taken for the next job's
-            self.start()
+            self._again()  # its answer would be taken for the next job's
             raise
         if isinstance(told, Failed):
             raise AnalysisError(f"the analyser failed ({told.word})")
         if not any(told.inspection.detections) or told.inspection.problem:
             return whole(told, raw, raw)  # nothing in it will be edited
         return whole(told, raw, await asyncio.to_thread(self._decoded, raw, job.content_encoding))
+
+    def _again(self) -> None:
+        """Another process instead of this one."""
+        self._end()
+        self.warm()
 
     async def _there(self) -> None:
         if self._process is None or self._process.poll() is not None:

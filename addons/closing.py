@@ -65,7 +65,7 @@ def close_record(
     )
 
 
-def record_close(  # noqa: PLR0913 - what a record is made of
+def record_close(
     worker: Worker,
     flow: http.HTTPFlow,
     exchange: Exchange,
@@ -84,9 +84,7 @@ def record_close(  # noqa: PLR0913 - what a record is made of
     worker.telemetry.closed(event)
 
 
-def _bare(
-    worker: Worker, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str
-) -> ExchangeClosed:
+def _bare(worker: Worker, flow: http.HTTPFlow, exchange: Exchange, outcome: Outcome, reason: str) -> ExchangeClosed:
     """What can be said without asking anybody: all of the answer counts as unread."""
     taken = exchange.answer.taken if exchange.answer else 0
     return ExchangeClosed(

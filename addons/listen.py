@@ -86,8 +86,8 @@ class Listener:
         if len(self._handlers) >= MAX_CONNECTIONS or writer.get_extra_info("peername") is None:
             writer.close()
             return
-        # A small message must not wait until the one before has been acknowledged. asyncio sets this only on sockets that
-        # name their protocol, which what is accepted from an inherited one need not do.
+        # A small message must not wait until the one before has been acknowledged. asyncio sets this only on sockets
+        # that name their protocol, which what is accepted from an inherited one need not do.
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handler = GovernedHandler(self._master, reader, writer, self._settings, self._dialler)
         handler.draining = self._draining

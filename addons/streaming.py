@@ -22,7 +22,7 @@ from addons.endings import FAULT, RULE, UNREADABLE, ending_of
 from addons.failclosed import CUT, HELD, Guard
 from addons.ongoing import Account, Exchange, exchange_of, unread
 from addons.redirect import ROUTE_HEADER
-from addons.upstream import FAILURE, RELAYS, FailureKind, unquoted
+from addons.upstream import BROKEN_BY, FAILURE, RELAYS, UPSTREAM, FailureKind, unquoted
 from addons.worker import Worker
 from appliance.inspect.inspection import ResponseInspection
 from appliance.inspect.redact import NotEditable
@@ -253,9 +253,13 @@ def _broken(flow: http.HTTPFlow, exchange: Exchange) -> Outcome:
     """Who ended it."""
     if exchange.cut:
         return ending_of(exchange.cut).outcome
-    if not flow.client_conn.connected or (flow.error and "client" in flow.error.msg.lower()):
+    if flow.metadata.get(BROKEN_BY) != UPSTREAM and (not flow.client_conn.connected or _by_client(flow)):
         return Outcome.CLIENT_ABORT
     return Outcome.UPSTREAM_ABORT if exchange.first_byte else Outcome.UPSTREAM_ERROR
+
+
+def _by_client(flow: http.HTTPFlow) -> bool:
+    return flow.error is not None and "client" in flow.error.msg.lower()
 
 
 def _reason(exchange: Exchange) -> str:

@@ -27,6 +27,7 @@ from addons.upstream.hooks import Refusal, RefusedHook, TunnelClosed, TunnelClos
 from addons.upstream.layers import Layering, in_client_tls
 from addons.upstream.master import LeanMaster
 from addons.upstream.plan import (
+    BROKEN_BY,
     CLEARED,
     DIAL_FIRST,
     FAILURE,
@@ -34,6 +35,7 @@ from addons.upstream.plan import (
     PLAN,
     RELAYS,
     UNREAD,
+    UPSTREAM,
     Failure,
     FailureKind,
     Target,
@@ -45,6 +47,7 @@ from addons.upstream.strict import unquoted
 from addons.upstream.websocket import Close, Relay, Relays, Sent
 
 __all__ = [
+    "BROKEN_BY",
     "CLEARED",
     "DIAL_FIRST",
     "FAILURE",
@@ -52,6 +55,7 @@ __all__ = [
     "PLAN",
     "RELAYS",
     "UNREAD",
+    "UPSTREAM",
     "Close",
     "DialError",
     "Dialler",

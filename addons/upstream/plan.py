@@ -21,6 +21,8 @@ LISTENER = "gnomon.listener"  # flow.metadata: "proxy" or "gateway", set before 
 FAILURE = "gnomon.failure"  # flow.metadata: a Failure, set before the `error` hook
 RELAYS = "gnomon.relays"  # flow.metadata of an upgrade: who answers for the WebSocket's messages (websocket.Relays)
 UNREAD = "gnomon.unread"  # flow.metadata of an upgrade: what follows may pass as bytes that nobody reads
+BROKEN_BY = "gnomon.broken_by"  # flow.metadata, set before the `error` hook: CLIENT or UPSTREAM, who broke it off
+CLIENT, UPSTREAM = "client", "upstream"
 STREAM = "gnomon.stream"  # flow.metadata: weak reference to the stream, for cancel_stream
 
 

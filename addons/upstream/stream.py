@@ -42,15 +42,19 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from addons.upstream.conversing import ConversingStream
+from addons.upstream.fields import found_fast
 from addons.upstream.grpc import last_trailers
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import (
+    BROKEN_BY,
     CLEARED,
+    CLIENT,
     DIAL_FIRST,
     FAILURE,
     LISTENER,
     PLAN,
     STREAM,
+    UPSTREAM,
     DialMessage,
     Failure,
     FailureKind,
@@ -182,6 +186,7 @@ class GovernedStream(ConversingStream):
     def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
         """Keep the answer, or drop it for the next target."""
         plan: TargetPlan = self.flow.metadata[PLAN]
+        event.response.headers = found_fast(event.response.headers)
         status = event.response.status_code
         self._attempted(plan, status)
         if self._targets and status in plan.retry_statuses and not self.flow.request.stream:
@@ -194,7 +199,12 @@ class GovernedStream(ConversingStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
-        """As mitmproxy, with the attempt on record."""
+        """As mitmproxy, with the attempt on record, and who it was: mitmproxy's text says "client" of both sides."""
+        if hasattr(self, "flow"):
+            by_client = isinstance(event, RequestProtocolError)
+            self.flow.metadata.setdefault(BROKEN_BY, CLIENT if by_client else UPSTREAM)
+            if not by_client:
+                event.message = event.message.replace("by client", "by upstream")
         waiting = self.server_state == self.state_wait_for_response_headers
         plan = getattr(self, "flow", None) and self.flow.metadata.get(PLAN)
         if isinstance(event, ResponseProtocolError) and waiting and isinstance(plan, TargetPlan) and self._target:
@@ -215,6 +225,7 @@ class GovernedStream(ConversingStream):
         return isinstance(parent, HttpLayer) and self.context.server in parent.connections
 
     def _introduce(self) -> None:
+        self.flow.request.headers = found_fast(self.flow.request.headers)
         metadata = self.flow.metadata
         metadata[LISTENER] = self._settings.listener
         metadata[STREAM] = weakref.ref(self)

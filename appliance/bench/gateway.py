@@ -48,9 +48,8 @@ def run(seconds: float) -> dict[str, float]:
 def _measure(ours: "Load", theirs: "Load", pids: tuple[int, int], slice_s: float) -> dict[str, float]:
     """Each slice is cut in two and the two proxies take turns, so that a machine that drifts drifts for both."""
     half = slice_s / 2
-    pairs = [
-        (ours.run(half, clients=CALM_CLIENTS), ours.run(half, clients=CALM_CLIENTS, beside_large=True)) for _ in range(2)
-    ]
+    few = CALM_CLIENTS
+    pairs = [(ours.run(half, clients=few), ours.run(half, clients=few, beside_large=True)) for _ in range(2)]
     calm, beside = (_joined(runs) for runs in zip(*pairs, strict=True))
     cpu = [cpu_seconds(pid) for pid in pids]
     kept = [(ours.run(half), theirs.run(half)) for _ in range(2)]

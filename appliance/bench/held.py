@@ -67,6 +67,7 @@ def prose(source: random.Random, size: int) -> str:
     while len(text) < size:
         words = source.choices(WORDS, k=source.randint(5, 14))
         if source.random() < 0.2:  # noqa: PLR2004 - a sentence in five
-            words.insert(source.randrange(len(words)), source.choice(("Anna Berg", "Lee", str(source.randint(2, 2030)))))
+            told = source.choice(("Anna Berg", "Lee", str(source.randint(2, 2030))))
+            words.insert(source.randrange(len(words)), told)
         text += " ".join(words).capitalize() + source.choice(".....?!:") + " "
     return text

@@ -280,6 +280,8 @@ def _request_view(dialect: Dialect | None, body: bytes, call: Call) -> RequestVi
     except MalformedBody as fault:
         if fault.word != "wrong_shape" and (fault.word != "malformed_json" or is_like_json(body)):
             raise
+        if not body:  # of an upgrade, say: what follows on its connection is spoken in the dialect
+            return msgspec.structs.replace(walk(body, call.content_type), api=dialect.api if dialect else None)
     return walk(body, call.content_type)
 
 

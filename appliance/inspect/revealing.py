@@ -135,7 +135,10 @@ def _right(text: str, at: int) -> int:
 
 def _holds_run(text: str) -> bool:
     """Whether there may be base64 in it: most texts have few words that are as long."""
-    return any(len(word) >= _SHORTEST and _RUN_ALONE.search(word) for word in text.split())
+    words = text.split()
+    if max(map(len, words), default=0) < _SHORTEST:
+        return False
+    return any(len(word) >= _SHORTEST and _RUN_ALONE.search(word) for word in words)
 
 
 def _of_base64(detectors: Scanner, text: str, depth: int) -> Iterator[Detection]:

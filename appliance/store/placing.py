@@ -127,6 +127,7 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
     if event.response_bytes and event.coverage is None:
         raise Misfit("an answer with a body came without coverage")
     length, structure, scanned, unscanned, opaque = _sums(event.coverage) if event.coverage else (None,) * 5
+    sent = _sums(event.sent) if event.sent else (0,) * 5
     usage = event.usage
     return CloseRow(
         n=origin.n,
@@ -161,6 +162,8 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         answer_redactions=_whole(event.redactions),
         tools_called=event.tools_called,
         gone_bytes=None if event.gone_bytes is None else _whole(event.gone_bytes),
+        sent_bytes=sent[0],
+        sent_unscanned=sent[3] + sent[4],
     )
 
 

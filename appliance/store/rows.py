@@ -91,6 +91,8 @@ class CloseRow(Row, frozen=True, kw_only=True):
     answer_redactions: int
     tools_called: tuple[str, ...]
     gone_bytes: int | None
+    sent_bytes: int
+    sent_unscanned: int
 
 
 class RefusalRow(Row, frozen=True, kw_only=True):

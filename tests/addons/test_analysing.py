@@ -1,18 +1,24 @@
 """A worker's analyser: real processes, killed at their deadline, unable to do anything but read."""
 
+import asyncio
 import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from tests_support import HOST
+from worker_world import worker_at
 
 from addons.analysing import Analyser, AnalysisError, wants
 from appliance.config.tables import tables_folder
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspector, Limits
+from appliance.model.names import Stage
 
+URL = f"https://{HOST}/v1/chat/completions"
+JSON = {"content-type": "application/json"}
 CALL = Call("POST", "/v1/chat/completions", "application/json")
 KEY = "ghp_" + "a1B2" * 9
 
@@ -66,6 +72,57 @@ async def test_a_process_that_was_killed_is_replaced(analyser):
     with pytest.raises(AnalysisError):
         await analyser.request(CALL, None, body("x"), None)
     assert (await analyser.request(CALL, None, body(KEY), None)).labels
+
+
+async def test_jobs_that_come_together_are_served_in_turn(analyser):
+    bodies = [body(f"{KEY} {number}", 10_000 * number) for number in range(4)]
+    found = await asyncio.gather(*(analyser.request(CALL, None, raw, None) for raw in bodies))
+    assert [one.coverage.length for one in found] == [len(raw) for raw in bodies]
+    assert all(one.labels for one in found)
+
+
+async def test_a_job_that_runs_at_the_end_fails_and_leaves_no_process(analyser):
+    await analyser.request(CALL, None, body("warm"), None)
+    process = analyser._process
+    os.kill(process.pid, signal.SIGSTOP)
+    jobs = [asyncio.ensure_future(analyser.request(CALL, None, body("x"), None)) for _ in range(2)]
+    while not analyser._turn.locked():  # noqa: ASYNC110 - a lock tells nobody that it is taken
+        await asyncio.sleep(0)
+    analyser.close()
+    assert all(isinstance(one, AnalysisError) for one in await asyncio.gather(*jobs, return_exceptions=True))
+    assert process.returncode == -signal.SIGKILL
+    assert analyser._process is None
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+async def test_what_a_client_sees_when_its_reader_dies(provider, tmp_path, stage):
+    async with worker_at(tmp_path, provider, stage) as worker, worker.client() as client:
+        reader = analyser_of(worker)
+        reader.warm()
+        await reader._ready
+        os.kill(reader._process.pid, signal.SIGSTOP)
+        job = asyncio.ensure_future(client.post(URL, content=body(KEY, 400_000), headers=JSON))
+        while not reader._turn.locked():  # noqa: ASYNC110 - a lock tells nobody that it is taken
+            await asyncio.sleep(0.001)
+        reader._process.kill()
+        answer = await job
+        assert (await client.post(URL, content=body("next", 400_000), headers=JSON)).status_code == 200
+    (refused,) = worker.events("refusal") or [None]
+    first, *rest = worker.events("open")
+    assert len(worker.events("close")) == 1 + len(rest)
+    if stage is Stage.ENFORCE:
+        assert (answer.status_code, refused["reason"], rest) == (503, "internal_fault", [])
+    else:
+        assert (answer.status_code, refused) == (200, None)
+        assert first["facts"]["coverage"]["opaque"] == {"inspection_failed": len(body(KEY, 400_000))}
+    assert KEY not in worker.journal()
+
+
+def analyser_of(worker):
+    """The analyser, out of a guarded hook of the chain."""
+    guarded = next(one for one in worker.chain if type(one).__name__ == "GuardedAnalysingAddon")
+    cells = (cell.cell_contents for cell in guarded.done.__closure__)
+    return next(cell.__self__._analyser for cell in cells if hasattr(cell, "__self__"))
 
 
 async def test_it_has_given_everything_up(analyser):

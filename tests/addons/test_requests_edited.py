@@ -126,7 +126,7 @@ async def test_what_stands_in_a_path_or_query_is_hidden_there_too(provider, tmp_
     assert arrival["path"] == target.replace(MAIL, "%3CEMAIL_ADDRESS%3E")
     assert refused.status_code == 403
     opened, signed = worker.events("open")
-    assert [(label["entity"], label["count"]) for label in opened["facts"]["labels"]][0] == ("EMAIL_ADDRESS", 2)
+    assert ("EMAIL_ADDRESS", 2) in [(label["entity"], label["count"]) for label in opened["facts"]["labels"]]
     assert (opened["redactions"], opened["verdict"]["effective"]) == (2, "redact")
     assert signed["verdict"]["reason"].startswith("signed_body")
     assert "maria" not in worker.journal()

@@ -122,7 +122,13 @@ class GeminiEvents(JsonEvents):
         texts, opaque = spread(once.strings, spotter.spot)
         # Older models tell a reason with every piece: only where others go on, an end is worth to be believed.
         closes = tuple(f"{number}/" for number in finished if len(self._open) > 1 and number >= 0)
-        return EventView(texts=texts, opaque=opaque, closes=closes + tuple(spotter.closes), repeats=once.spans)
+        return EventView(
+            texts=texts,
+            opaque=opaque,
+            closes=closes + tuple(spotter.closes),
+            repeats=once.spans,
+            numbered=bool(finished),  # readers stop at a reason
+        )
 
     def _spotter(self, document: Document, known: Carried, indexes: dict[str, int]) -> "_Spotter":
         context = (known, indexes)

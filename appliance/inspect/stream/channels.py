@@ -19,6 +19,8 @@ from appliance.inspect.stream.frames import Frame
 from appliance.inspect.stream.watch import Decided, Watch
 from appliance.model.detection import Detection, Label
 
+BEGUN_AGAIN = "text_begun_again"
+"""A text that had ended goes on, and what has gone may be the beginning of something."""
 _MAX_CONTEXT = 8192
 CONTINUED = "ceiling-continued"
 """The rule of a detection that goes on from the one before it; see `watch`."""

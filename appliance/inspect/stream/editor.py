@@ -14,15 +14,17 @@ cut (`wants_cut`), never released. Free text around payloads (comments, ids, hea
 
 from typing import Final
 
+import msgspec
+
 from appliance.inspect.dialects import EventReader
 from appliance.inspect.redact import Edit
-from appliance.inspect.stream.beside import TOO_MANY_NUMBERS, is_plain, is_word, numbers_in
-from appliance.inspect.stream.channels import Channel, Entry, Piece, Resumed
+from appliance.inspect.stream.beside import TOO_MANY_NUMBERS, doubt, is_word, numbers_in, too_much
+from appliance.inspect.stream.channels import BEGUN_AGAIN, Channel, Entry, Piece, Resumed
 from appliance.inspect.stream.events import EventView, Framing, Text
-from appliance.inspect.stream.frames import BROKEN, COMPRESSED, MAX_EVENT, UNFINISHED, Frame
+from appliance.inspect.stream.frames import BROKEN, COMPRESSED, MAX_EVENT, TOO_LARGE, UNFINISHED, Frame
 from appliance.inspect.stream.framing import DROPPABLE, framer_of, placed
 from appliance.inspect.stream.queue import EventQueue
-from appliance.inspect.stream.tally import LOGPROBS_REMOVED, MALFORMED, UNFINISHED_DROPPED, StreamReport, Tally
+from appliance.inspect.stream.tally import LABELS_LOST, LOGPROBS_REMOVED, UNFINISHED_DROPPED, StreamReport, Tally
 from appliance.inspect.stream.watch import Decided, Watch, Watcher
 from appliance.inspect.stream.wholes import Wholes
 from appliance.model.detection import Selector
@@ -34,9 +36,6 @@ MAX_CHANNELS = 512
 ENDED_BY_RULE: Final = "ended_by_rule"
 TOO_MUCH_HELD: Final = "too_much_held"
 TOO_MANY_CHANNELS: Final = "too_many_channels"
-AMBIGUOUS: Final = "ambiguous_event"
-BEGUN_AGAIN: Final = "text_begun_again"
-LABELS_LOST: Final = "labels_lost"
 REST_AFTER = 2
 """Events in which others of its group grow, and a text does not, until it is taken for ended."""
 _MAX_ENDED = 8192  # growing texts of one answer that have ended
@@ -202,8 +201,9 @@ class StreamEditor:
                 self._queue.plain(frame.raw)
             return
         view = self._reader.read(frame.event) if frame.event is not None else _NO_EVENT
-        if view.malformed and frame.problem == UNFINISHED and self._guards:
-            self._unread(frame)
+        much = too_much(len(frame.raw), view)
+        if much or (view.malformed and frame.problem == UNFINISHED and self._guards):
+            self._unread(msgspec.structs.replace(frame, problem=TOO_LARGE if much else UNFINISHED))
             return
         self._tally.frame(len(frame.raw))
         entry = Entry(frame, view)
@@ -216,6 +216,7 @@ class StreamEditor:
 
     def _unread(self, frame: Frame) -> None:
         """Bytes in which no event can be found: they pass only where nothing could have been hidden in them."""
+        self._tally.troubled(frame.problem or UNFINISHED)
         self._tally.blind(len(frame.raw), frame.problem or UNFINISHED)
         if not self._guards or frame.problem == COMPRESSED:
             self._push(Entry(frame, _NO_EVENT))
@@ -236,13 +237,14 @@ class StreamEditor:
 
     def _event(self, entry: Entry, view: EventView, payload: bytes) -> None:
         self._tally.payload(len(payload), view, removed=bool(self._hides))
+        problem = doubt(payload, view)
+        if problem is not None:
+            self._doubted(entry, problem)
         if view.malformed:
-            self._loose(entry, payload)
+            self._loose(entry, payload, plain=problem is None)
             return
         if _LOOSE in self._channels:
             self._close_channels(_LOOSE)
-        if view.ambiguous:
-            self._doubted(entry, AMBIGUOUS)
         self._numbers(entry, view, payload)
         self._texts(entry, view.texts, payload)
         if self.wants_cut:
@@ -267,15 +269,13 @@ class StreamEditor:
             self._rest()
         self._grown.clear()
 
-    def _loose(self, entry: Entry, payload: bytes) -> None:
-        """An event that is no document: words, which grow with those that follow; else somebody may read it yet."""
-        if not is_plain(payload):
-            self._doubted(entry, MALFORMED)
-            text = Text(0, len(payload), payload.decode("utf-8", "surrogateescape"), escaped=False)
+    def _loose(self, entry: Entry, payload: bytes, *, plain: bool) -> None:
+        """An event that is no document: words grow with those that follow."""
+        text = Text(0, len(payload), payload.decode("utf-8", "surrogateescape"), escaped=False)
+        if plain:
+            self._grow(entry, text, _LOOSE)
+        else:
             self._single(entry, payload, text, "content")
-            return
-        text = Text(0, len(payload), payload.decode(), escaped=False, channel=_LOOSE)
-        self._grow(entry, text, _LOOSE)
 
     def _doubted(self, entry: Entry, problem: str) -> None:
         """Readers may differ in what this event says: it goes no further where something may be hidden in it."""

@@ -13,8 +13,8 @@ import msgspec
 from appliance.inspect.redact import Edit, apply
 from appliance.inspect.stream.events import Event
 
-MAX_EVENT = 1024 * 1024
-"""Bytes of one event as it comes."""
+MAX_EVENT = 6 * 1024 * 1024
+"""Bytes of one event as it comes: a picture is one."""
 TOO_LARGE = "event_too_large"
 BROKEN = "broken_frame"
 COMPRESSED = "compressed"

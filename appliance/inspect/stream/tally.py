@@ -22,6 +22,8 @@ USAGE_DROPPED = "usage_dropped"
 LOGPROBS_REMOVED = "logprobs_removed"
 UNFINISHED_DROPPED = "unfinished_dropped"
 MALFORMED = "malformed_event"
+AMBIGUOUS = "ambiguous_event"
+LABELS_LOST = "labels_lost"
 _MOST_REPEATS = 1024  # different whole texts with something in them that are remembered
 _MOST_HELD = 4096
 

@@ -1,12 +1,13 @@
 """Texts of a stream that stand for themselves: repeats, names, ids, long numbers.
 
 Owns: what was found in short ones, since ids and names recur in every event. Rules: each is scanned whole, so that a
-repeat carries what the growing text carried; in a number only what is certain counts, and what hides it brings its own
-quotes.
+repeat carries what the growing text carried; in the name of a model only keys and what is certain count; in a number
+only the latter, and what hides it brings its own quotes.
 """
 
+from appliance.inspect.identifiers import is_identifier, telling
 from appliance.inspect.redact import Edit
-from appliance.inspect.stream.beside import number_edit, sure, sure_labels
+from appliance.inspect.stream.beside import in_names, name_labels, number_edit, sure, sure_labels
 from appliance.inspect.stream.channels import text_edits, whole_changes
 from appliance.inspect.stream.events import Text
 from appliance.inspect.stream.tally import Tally
@@ -14,7 +15,7 @@ from appliance.inspect.stream.watch import Decided, Watcher
 from appliance.model.detection import Label, Segment, Selector
 
 _MEMO_CHARS, _MEMO_ENTRIES = 256, 512
-_NUMBER = "number"
+_NUMBER, _METADATA = "number", "metadata"
 
 
 class Wholes:
@@ -32,16 +33,19 @@ class Wholes:
         self._tally = tally
         self._hides, self._ends = hides, ends
         self._sure = sure(hides), sure(ends)
+        self._ends_names = in_names(ends)
         self._ceiling = ceiling
         self._memo: dict[tuple[str, str], tuple[Decided, tuple[Label, ...]]] = {}
 
     def text(self, written: bytes, text: Text, kind: str) -> tuple[list[Edit], bool]:
         """A string; edits of `written`, in which its span is."""
-        decided, labels = self._look(kind, text.text, self._hides, self._ends)
-        self._tally.whole(kind, text.text, labels)
-        if not decided.found:
+        names = kind == _METADATA and text.text[:1].isalpha() and is_identifier(text.text)
+        decided, labels = self._look(kind, text.text, self._hides, self._ends_names if names else self._ends)
+        found = telling(text.text, decided.found) if names else decided.found
+        self._tally.whole(kind, text.text, name_labels(labels) if names else labels)
+        if not found:
             return [], decided.ends_at is not None
-        changes = whole_changes(decided.found)
+        changes = whole_changes(found)
         self._tally.redactions += sum(1 for change in changes if change.word)
         return text_edits(written, text, changes), decided.ends_at is not None
 

@@ -35,6 +35,8 @@ CREATE TABLE exchange_close_new (
   answer_redactions BIGINT NOT NULL,
   tools_called VARCHAR[] NOT NULL,
   gone_bytes BIGINT,
+  sent_bytes BIGINT NOT NULL CHECK (sent_bytes >= 0),
+  sent_unscanned BIGINT NOT NULL CHECK (sent_unscanned BETWEEN 0 AND sent_bytes),
   -- An answer that nobody accounted for cannot be stored as if it had been.
   CHECK (response_bytes = 0 OR coverage_length IS NOT NULL),
   -- The conservation law of appliance.model.detection.Coverage.
@@ -48,7 +50,7 @@ INSERT INTO exchange_close_new
 SELECT n, producer, epoch, seq, digest, body, ts, exchange, outcome, status, response_bytes, first_byte_ms,
   duration_ms, model_served, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
   usage_estimated, coverage_length, coverage_structure, coverage_scanned, coverage_unscanned, coverage_opaque,
-  attempts, reason, [], 0, 0, [], NULL
+  attempts, reason, [], 0, 0, [], NULL, 0, 0
 FROM exchange_close;
 DROP TABLE exchange_close;
 ALTER TABLE exchange_close_new RENAME TO exchange_close;
@@ -63,7 +65,8 @@ ALTER TABLE exchange_open ALTER COLUMN coverage_unscanned SET NOT NULL;
 ALTER TABLE exchange_open ALTER COLUMN coverage_opaque SET NOT NULL;
 
 -- `answer_entities`: what was found in the answer, by name. `gone_bytes`: how much of the answer had gone when a detector
--- that comes late spoke.
+-- that comes late spoke. `sent_bytes`: what the client sent after the opening, such as sound on a WebSocket; what it sent
+-- with the opening is `request_bytes`.
 CREATE OR REPLACE VIEW v_exchanges AS
 SELECT o.n, o.producer, o.epoch, o.seq, o.ts, make_timestamp(CAST(o.ts * 1000000 AS BIGINT)) AS at, o.exchange,
        o.worker, o.principal, o.client, o.department, o.identity_method, o.service, o.category, o.surface, o.listener,
@@ -73,6 +76,7 @@ SELECT o.n, o.producer, o.epoch, o.seq, o.ts, make_timestamp(CAST(o.ts * 1000000
        c.ts AS closed_ts, c.outcome, c.status, c.response_bytes, c.first_byte_ms, c.duration_ms, c.model_served,
        c.input_tokens, c.output_tokens, c.cached_tokens, c.attempts, c.reason,
        c.answer_entities, c.answer_findings, c.answer_redactions, c.tools_called, c.gone_bytes,
+       c.sent_bytes, c.sent_unscanned,
        json_extract(o.body, '$.event.facts') AS facts,
        json_extract(o.body, '$.event.verdict') AS verdict,
        json_extract(o.body, '$.event.facts.coverage') AS coverage,
@@ -140,3 +144,5 @@ COMMENT ON COLUMN v_exchanges.answer_findings IS 'How often something was found 
 COMMENT ON COLUMN v_exchanges.answer_redactions IS 'How many places of the answer were hidden';
 COMMENT ON COLUMN v_exchanges.tools_called IS 'Functions that the answer calls';
 COMMENT ON COLUMN v_exchanges.gone_bytes IS 'Bytes of the answer that had gone when a late detector spoke';
+COMMENT ON COLUMN v_exchanges.sent_bytes IS 'Bytes that the client sent after the opening, as on a WebSocket';
+COMMENT ON COLUMN v_exchanges.sent_unscanned IS 'How many of these were not scanned';

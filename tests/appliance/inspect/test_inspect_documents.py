@@ -224,6 +224,7 @@ LOOP = stream(b"/A Do /B Do", b"/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resourc
     ("data", "reason"),
     [
         (pdf(say(b"page"), more=(IMAGE,), resources=b"/XObject<</I 4 0 R>>"), "document_images"),
+        (pdf(say(b"page") + b" BI /W 1 /H 1 /CS /G /BPC 8 ID \x00 EI"), "document_images"),
         (pdf(say(b"page"), more=(stream(b"x", b"/Type/EmbeddedFile"),), root=b"/Extra 4 0 R"), "document_partly_read"),
         (
             pdf(say(b"page"), more=(b"<</Type/Font/Subtype/Type0/BaseFont/A>>",), root=b"/F 4 0 R"),

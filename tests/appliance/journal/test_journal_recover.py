@@ -158,7 +158,7 @@ def test_damage_in_the_middle_stops_that_folder_only_and_overwrites_nothing(tmp_
     bad = Folder.at(dead(tmp_path, life(20)))
     dead(tmp_path, life(4), epoch=2)
     segment = bad.segments()[1]
-    flip(bad.segment(segment), bad.segment(segment).read_bytes().index(b"\"exchange\":\"") + 12)
+    flip(bad.segment(segment), bad.segment(segment).read_bytes().index(b'"exchange":"') + 12)
     before = {file.name: file.read_bytes() for file in bad.path.iterdir()}
     for action in (lambda: check(tmp_path), lambda: recover(tmp_path, store, 1.0)):
         with pytest.raises(EvidenceError) as told:

@@ -90,6 +90,16 @@ def test_what_an_answer_carried_stands_in_its_row():
     assert (row.tools_called, row.gone_bytes) == (("send",), 7)
 
 
+def test_what_a_client_sent_after_the_opening_stands_in_its_row():
+    sent = Coverage(10, 1, 2, {"too_large": 3}, {"audio": 4})
+    row = row_of(ORIGIN, msgspec.structs.replace(closed("x", 1.0), sent=sent))
+    assert (row.sent_bytes, row.sent_unscanned) == (10, 7)
+    row = row_of(ORIGIN, closed("x", 1.0))
+    assert (row.sent_bytes, row.sent_unscanned) == (0, 0)
+    with pytest.raises(Misfit):
+        row_of(ORIGIN, msgspec.structs.replace(closed("x", 1.0), sent=Coverage(10, -1, 11)))
+
+
 def test_coverage_is_summed_by_where_bytes_went():
     coverage = Coverage(10, 1, 2, {"too_large": 3}, {"image": 1, "audio": 3})
     row = row_of(ORIGIN, with_facts(coverage=coverage))

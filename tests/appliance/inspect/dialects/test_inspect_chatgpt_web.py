@@ -112,7 +112,7 @@ def test_what_it_tells():
     reader, _ = reading(
         begun(), {"p": "/message/metadata", "o": "append", "v": metadata}, {"type": "message_stream_complete"}
     )
-    assert reader.told() == Told(model="m-2", finish=("stop",), done=True)
+    assert reader.told() == Told(model="m-2", finish=("stop",), finished=1, done=True)
     failed, _ = reading({"error": "broken"})
     assert failed.told().error
 

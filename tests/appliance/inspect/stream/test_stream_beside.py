@@ -7,10 +7,12 @@ from stream_fakes import HIDES, FakeReader, FakeWatcher, chunk, events_of, frame
 
 from appliance.inspect.dialects.unknown_events import UnknownEvents
 from appliance.inspect.stream.aws import packed
-from appliance.inspect.stream.beside import is_plain
-from appliance.inspect.stream.editor import AMBIGUOUS, BEGUN_AGAIN, StreamEditor
-from appliance.inspect.stream.events import EventView, Framing
-from appliance.inspect.stream.frames import BROKEN
+from appliance.inspect.stream.beside import MAX_TEXT, is_plain, numbers_in
+from appliance.inspect.stream.channels import BEGUN_AGAIN
+from appliance.inspect.stream.editor import StreamEditor
+from appliance.inspect.stream.events import Event, EventView, Framing
+from appliance.inspect.stream.frames import BROKEN, TOO_LARGE
+from appliance.inspect.stream.tally import AMBIGUOUS
 from appliance.inspect.stream.watch import Decided
 from appliance.model.detection import Detection, Label, Selector
 from appliance.model.names import DetectionKind
@@ -228,3 +230,24 @@ def test_an_event_of_nothing_but_numbers_is_not_looked_through():
     passing = editor_of(hides=())
     assert run(passing, framed(Framing.SSE, [payload])) == framed(Framing.SSE, [payload])
     assert passing.report().problem == "too_many_numbers"
+
+
+def test_many_numbers_among_many_texts_are_found_in_one_pass():
+    payload = b"[" + b",".join([b'"a",12345678'] * 20_000) + b"]"
+    view = UnknownEvents(Framing.SSE).read(Event("", payload))
+    assert len(numbers_in(payload, view)) == len(view.texts) == 20_000
+
+
+@pytest.mark.parametrize("payload", [b'{"blob":"%s"}', b'{"text":"%s"}', b"%s"])
+def test_a_picture_passes_and_a_text_of_its_size_ends_the_answer(payload):
+    data = framed(Framing.SSE, [payload % (b"A" * (MAX_TEXT + 1))])
+    editor, passing = editor_of(), editor_of(hides=())
+    assert run(passing, data) == data
+    if b"blob" in payload:
+        assert run(editor, data) == data
+        assert passing.report().coverage.opaque == editor.report().coverage.opaque == {"binary": MAX_TEXT + 1}
+    else:
+        assert editor.feed(data) == []
+        assert editor.wants_cut == TOO_LARGE == passing.report().problem
+        assert passing.report().coverage.opaque == {TOO_LARGE: len(data)}
+    assert passing.report().coverage.balanced

@@ -21,8 +21,8 @@ from stream_fakes import (
 )
 
 from appliance.inspect.stream.aws import packed
+from appliance.inspect.stream.channels import BEGUN_AGAIN
 from appliance.inspect.stream.editor import (
-    BEGUN_AGAIN,
     ENDED_BY_RULE,
     TOO_MANY_CHANNELS,
     TOO_MUCH_HELD,
