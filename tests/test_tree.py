@@ -80,7 +80,9 @@ THROUGH = {
     "appliance/inspect/dialects/chatgpt_web_events.py": "tests/appliance/inspect/dialects/test_inspect_chatgpt_web.py",
     "appliance/inspect/dialects/cohere_words.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
     "appliance/inspect/dialects/openai_request.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
-    "appliance/inspect/dialects/openai_responses_events.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
+    "appliance/inspect/dialects/openai_responses_events.py": (
+        "tests/appliance/inspect/dialects/test_inspect_fixtures.py"
+    ),
     "appliance/inspect/dialects/openai_stream.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
     "appliance/inspect/dialects/openai_words.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
     "appliance/inspect/escapes.py": "tests/appliance/inspect/test_inspect_redact.py",

@@ -32,7 +32,16 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entity", action="append", default=[], metavar="[KIND:]ENTITY[=SCORE]", help="something found in the body"
     )
-    parser.add_argument("--unscanned", action="store_true", help="part of the body could not be read")
+    parser.add_argument(
+        "--unscanned",
+        action="append",
+        nargs="?",
+        const="binary",
+        default=[],
+        metavar="REASON",
+        help="part of the body could not be read, for this reason (default: binary)",
+    )
+    parser.add_argument("--mcp", action="append", default=[], metavar="HOST", help="a tool server that is to be called")
     parser.add_argument("--stage", type=Stage, choices=tuple(Stage), help="default: the stage in force, else enforce")
     json_option(parser)
     parser.set_defaults(run=explain)
@@ -88,7 +97,8 @@ def _imagined(options: argparse.Namespace) -> Any:
         method=options.method,
         path=options.path,
         entities=tuple(options.entity),
-        unscanned=options.unscanned,
+        unscanned=tuple(options.unscanned),
+        hosted_mcp=tuple(options.mcp),
     )
 
 

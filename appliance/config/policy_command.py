@@ -47,7 +47,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imagined(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to explain. `entities`: what its body carries, as ENTITY, KIND:ENTITY or either with =SCORE."""
+    """A request to explain.
+
+    `entities`: what its body carries, as ENTITY, KIND:ENTITY or either with =SCORE. `unscanned`: reasons for which some
+    of it could not be read. `hosted_mcp`: tool servers that the provider is asked to call.
+    """
 
     host: str
     user: str = "anonymous"
@@ -57,7 +61,8 @@ class Imagined(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "POST"
     path: str = "/"
     entities: tuple[str, ...] = ()
-    unscanned: bool = False
+    unscanned: tuple[str, ...] = ()
+    hosted_mcp: tuple[str, ...] = ()
 
 
 def check(path: Path | None, catalogue_override: Path | None = None) -> Report:
@@ -114,7 +119,7 @@ def _facts(request: Imagined, policy: Policy, pseudonyms: Pseudonyms) -> Facts:
     if host is None:
         raise OperatorError(f"{request.host!r}: not a host; write the bare name, e.g. api.openai.com")
     service = policy.catalogue.match(host)
-    length = 1 if request.unscanned else 0
+    opaque = dict.fromkeys(request.unscanned, 1)
     facts = Facts(
         principal=pseudonyms.person(request.user),
         client=pseudonyms.address("127.0.0.1"),
@@ -129,7 +134,8 @@ def _facts(request: Imagined, policy: Policy, pseudonyms: Pseudonyms) -> Facts:
         path=request.path,
         model=request.model,
         labels=tuple(map(_label, request.entities)),
-        coverage=Coverage(length=length, opaque={"imagined": 1} if length else {}),
+        coverage=Coverage(length=len(opaque), opaque=opaque),
+        hosted_mcp=request.hosted_mcp,
     )
     return msgspec.structs.replace(facts, surface=service.surface) if service else facts
 

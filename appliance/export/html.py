@@ -208,6 +208,7 @@ def _coverage(summary: ExportSummary) -> str:
     ]  # fmt: skip
     reasons = [
         (
+            line.part,
             "text" if line.kind == "unscanned" else "no text",
             line.reason.replace("_", " "),
             line.exchanges,
@@ -218,14 +219,14 @@ def _coverage(summary: ExportSummary) -> str:
     told = f"Of {size(whole)} in request bodies {share(seen, whole)} were read and scanned." if whole else ""
     return section(
         "What was scanned, and what was not",
-        note(f"{told} Every byte of a request's body is accounted for; what could not be scanned stands here.".strip()),
+        note(f"{told} Every byte of requests and answers is accounted for; here stands what was not scanned.".strip()),
         table(
             "Request bodies by service",
             ("Service", "Exchanges", "Incomplete", "Bytes", "Scanned", "Text not scanned", "No text"),
             rows,
             frozenset({1, 2, 3, 4, 5, 6}),
         ),
-        table("Why bytes were not scanned", ("What", "Reason", "Exchanges", "Bytes"), reasons, frozenset({2, 3})),
+        table("Why bytes were not scanned", ("Of", "What", "Reason", "Exchanges", "Bytes"), reasons, frozenset({3, 4})),
     )
 
 

@@ -37,13 +37,13 @@ _USAGE: Final = """SELECT service, count(*), count(DISTINCT principal), CAST(sum
 _COVERAGE: Final = """SELECT service, exchanges, incomplete, CAST(bytes AS BIGINT), CAST(structure AS BIGINT),
   CAST(scanned AS BIGINT), CAST(unscanned AS BIGINT), CAST(opaque AS BIGINT)
   FROM v_coverage ORDER BY exchanges DESC, service"""
-_REASONS: Final = """SELECT kind, entry.key, count(*), CAST(sum(CAST(entry.value AS BIGINT)) AS BIGINT) AS bytes FROM (
-  SELECT 'unscanned' AS kind,
-    unnest(map_entries(CAST(json_extract(coverage, '$.text_unscanned') AS MAP(VARCHAR, BIGINT)))) AS entry
-    FROM v_exchanges
-  UNION ALL SELECT 'opaque', unnest(map_entries(CAST(json_extract(coverage, '$.opaque') AS MAP(VARCHAR, BIGINT))))
-    FROM v_exchanges)
-  GROUP BY 1, 2 ORDER BY bytes DESC, 1, 2"""
+_REASONS: Final = """SELECT kind, entry.key, count(*), CAST(sum(CAST(entry.value AS BIGINT)) AS BIGINT) AS bytes, part
+  FROM (
+  SELECT part, kind, unnest(map_entries(CAST(json_extract(whole, place) AS MAP(VARCHAR, BIGINT)))) AS entry
+    FROM (SELECT 'request' AS part, coverage AS whole FROM v_exchanges
+          UNION ALL SELECT 'answer', response_coverage FROM v_exchanges),
+         (VALUES ('unscanned', '$.text_unscanned'), ('opaque', '$.opaque')) AS kinds(kind, place))
+  GROUP BY part, kind, entry.key ORDER BY bytes DESC, 1, 2, part"""
 _STAGES: Final = "SELECT stage, NULL, count(*) FROM v_exchanges GROUP BY 1 ORDER BY 3 DESC, 1"
 _OUTCOMES: Final = "SELECT effective, outcome, count(*) FROM v_exchanges GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
 _STATES: Final = "SELECT state, severity, count(*) FROM v_findings GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"

@@ -172,6 +172,7 @@ class ReasonLine(msgspec.Struct, frozen=True):
     reason: str
     exchanges: int
     bytes: int
+    part: str = "request"  # or answer
 
 
 class CountLine(msgspec.Struct, frozen=True):

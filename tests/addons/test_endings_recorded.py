@@ -32,8 +32,7 @@ class Raw:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self.said, self.then = b"", "keep"
-        self.requests: list[bytes] = []
-        self.lost = asyncio.Event()
+        self.asked, self.lost = asyncio.Event(), asyncio.Event()
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
@@ -47,7 +46,8 @@ class Raw:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while True:
                 _, headers = await head_of(reader)
-                self.requests.append(await reader.readexactly(int(headers.get("content-length", "0"))))
+                await reader.readexactly(int(headers.get("content-length", "0")))
+                self.asked.set()
                 writer.write(self.said)
                 await writer.drain()
                 if self.then != "keep":
@@ -198,14 +198,13 @@ async def test_wherever_the_client_leaves_there_is_one_record(authority, tmp_pat
     async with world(authority, tmp_path, stage, drain_s=0.1) as (raw, worker):
         for said in STOPS:
             raw.said, raw.then = said, "keep"
+            raw.asked.clear()
             raw.lost.clear()
             async with client(worker) as (reader, writer):
-                seen = len(raw.requests)
                 writer.write(request(stream=b"json" not in said))
                 if said.startswith(CHUNKED + EVENTS):
                     await head_of(reader)
-                while len(raw.requests) == seen:
-                    await asyncio.sleep(0)
+                await raw.asked.wait()
             await raw.lost.wait()  # a client that leaves ends the request at the provider too
     closes = judge(worker)
     assert len(closes) == len(STOPS)
@@ -229,7 +228,7 @@ async def test_a_client_that_leaves_while_it_is_judged_has_one_record(authority,
             writer.write(request(stream=False))
             await asked.wait()
         judged.set()
-        while not found.telemetry.counts["closed"]:
+        while not found.telemetry.counts["closed"]:  # noqa: ASYNC110 - a number, and no event
             await asyncio.sleep(0)
     judge(worker, "client_abort")
 
@@ -254,8 +253,7 @@ async def test_a_drain_ends_what_runs_with_one_record(authority, tmp_path, strea
         writer.write(request(stream=stream))
         if stream:
             await head_of(reader)
-        while not raw.requests:
-            await asyncio.sleep(0)
+        await raw.asked.wait()
         await manager.__aexit__(None, None, None)
         answer = await reader.read()
         assert (b'"error"' in answer) or b"503" in answer
@@ -272,3 +270,41 @@ async def test_pipelined_requests_are_answered_in_order_after_edits(authority, t
             answer = await reader.readexactly(int(headers["content-length"]))
             assert answer == PLAIN.replace(b"hi", b"<AWS_ACCESS_KEY_ID>")
     judge(worker, "completed", "completed", "completed")
+
+
+async def test_of_a_protocol_that_nobody_reads_the_record_says_so(authority, tmp_path):
+    async with world(authority, tmp_path, Stage.OBSERVE) as (raw, worker), client(worker) as (reader, writer):
+        raw.said = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\nconnection: upgrade\r\n\r\nanything"
+        asked = request("GET", "/v1/other").replace(b"\r\n\r\n", b"\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n")
+        writer.write(asked)
+        await head_of(reader)
+        assert await reader.readexactly(8) == b"anything"
+    (close,) = judge(worker, "completed")
+    assert close["reason"] == "protocol switched: what followed was not read"
+
+
+CRASHES = [
+    "addons.upstream.wire.GovernedHttp1Client.read_body",
+    "addons.upstream.wire.GovernedHttp1Server.send",
+    "addons.upstream.stream.GovernedStream.state_wait_for_response_headers",
+    "addons.upstream.stream.GovernedStream.state_stream_response_body",
+    "addons.upstream.stream.GovernedStream.send_response",
+    "addons.upstream.stream.GovernedStream.flow_done",
+]
+
+
+@pytest.mark.parametrize("place", CRASHES)
+async def test_a_crash_of_a_protocol_layer_leaves_one_record(authority, tmp_path, monkeypatch, place):
+    async with world(authority, tmp_path, drain_s=0.1) as (raw, worker), client(worker) as (reader, writer):
+        raw.said = CHUNKED + EVENTS + b"\r\n" + chunk(EVENT % b"words. ") + chunk(DONE) + b"0\r\n\r\n"
+
+        def crash(*_: object, **__: object):
+            raise ZeroDivisionError(KEY)
+            yield
+
+        monkeypatch.setattr(place, crash)
+        writer.write(request())
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await reader.read()
+    judge(worker)
+    assert len(worker.events("close")) == 1

@@ -158,7 +158,7 @@ async def _end(world, how: str) -> None:
 
 
 async def _settled(world) -> None:
-    while len(world.worker.events("close")) < len(world.worker.events("open")):
+    while len(world.worker.events("close")) < len(world.worker.events("open")):  # noqa: ASYNC110 - lines of a file
         await asyncio.sleep(0.005)
 
 

@@ -4,10 +4,10 @@ As heuristic as chatgpt_web.py, and of the same date. An event is `{p, o, v, c}`
 remove, patch, truncate), value, and which message of the answer; what is missing is as in the event before. A patch is
 a list of operations. Events beside them say `type`. Before v1 each event held the whole message so far.
 
-Rules: what is appended to a path is a piece of that path's channel, `{message}.{times begun anew}{path}`; a text that
-an operation puts somewhere begins it anew, and so does its removal; a text cut in the middle is one that readers put
-together otherwise than we do; unknown operations carry texts of their own. Of the old form only the
-finished message is a text: the growing ones repeat it, and a part of something that must be hidden stands in each.
+Rules: what is appended to a path is a piece of that path's channel, `web/{message}.{times begun anew}{path}`; a text
+that an operation puts somewhere begins it anew, and so does its removal; a text cut in the middle is one that readers
+put together otherwise than we do; unknown operations carry texts of their own. Of the old form only the finished
+message is a text: the growing ones repeat it, and a part of something that must be hidden stands in each.
 """
 
 import re
@@ -151,7 +151,7 @@ class WebEvents(JsonEvents):
         return closes
 
     def _name(self, message: int) -> str:
-        return f"{message}.{self._begun.get(message, 0)}"
+        return f"web/{message}.{self._begun.get(message, 0)}"  # messages take over from each other
 
     def _spot(self, span: StringSpan, path: list[str], operations: list[_Operation]) -> Spot | None:
         pointer = span.pointer

@@ -36,8 +36,10 @@ MAX_CHANNELS = 512
 ENDED_BY_RULE: Final = "ended_by_rule"
 TOO_MUCH_HELD: Final = "too_much_held"
 TOO_MANY_CHANNELS: Final = "too_many_channels"
-REST_AFTER = 2
+REST_AFTER = 8
 """Events in which others of its group grow, and a text does not, until it is taken for ended."""
+REST_AT_MOST = 16
+"""Undecided code points of such a text; with more it may be in the middle of a key, and is waited for."""
 _MAX_ENDED = 8192  # growing texts of one answer that have ended
 _LOOSE = "-/loose"  # the channel of events that follow each other and are no documents
 _NO_EVENT: Final = EventView()
@@ -344,7 +346,7 @@ class StreamEditor:
                 channel.idle = 0
             elif channel.pieces and name.partition("/")[0] in groups:
                 channel.idle += 1
-                if channel.idle >= REST_AFTER:
+                if channel.idle >= REST_AFTER and channel.held <= REST_AT_MOST:
                     decided = channel.rest()
                     self._tally.streamed(channel.watch.labels())
                     self._settle(channel.pieces[-1].entry, channel, decided)

@@ -73,8 +73,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer has told about itself so far.
 
     `finish`: reasons of all choices in order, at most 128, and `finished` how many there were; `tools_called`: names of
-    functions called, each once, at most 128 of at most 128 code points; `done`: the dialect's own end was seen; `error`:
-    it told of an error.
+    functions called, each once, at most 128 of at most 128 code points; `done`: the dialect's own end was seen;
+    `error`: it told of an error.
     """
 
     model: str | None = None

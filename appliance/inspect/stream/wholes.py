@@ -36,18 +36,30 @@ class Wholes:
         self._ends_names = in_names(ends)
         self._ceiling = ceiling
         self._memo: dict[tuple[str, str], tuple[Decided, tuple[Label, ...]]] = {}
+        self._clean: set[tuple[str, str]] = set()  # texts without anything, of any score
 
     def text(self, written: bytes, text: Text, kind: str) -> tuple[list[Edit], bool]:
         """A string; edits of `written`, in which its span is."""
+        if (kind, text.text) in self._clean:
+            return [], False
         names = kind == _METADATA and text.text[:1].isalpha() and is_identifier(text.text)
         decided, labels = self._look(kind, text.text, self._hides, self._ends_names if names else self._ends)
         found = telling(text.text, decided.found) if names else decided.found
         self._tally.whole(kind, text.text, name_labels(labels) if names else labels)
         if not found:
+            if decided.ends_at is None and not labels:
+                self._keep_clean(kind, text.text)
             return [], decided.ends_at is not None
         changes = whole_changes(found)
         self._tally.redactions += sum(1 for change in changes if change.word)
         return text_edits(written, text, changes), decided.ends_at is not None
+
+    def _keep_clean(self, kind: str, text: str) -> None:
+        """Nothing was found in it, and it will come with every event."""
+        if len(text) <= _MEMO_CHARS:
+            if len(self._clean) >= _MEMO_ENTRIES:
+                self._clean.clear()
+            self._clean.add((kind, text))
 
     def number(self, number: Segment) -> tuple[list[Edit], bool]:
         """A number outside all strings; edits of its payload."""

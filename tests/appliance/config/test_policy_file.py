@@ -146,3 +146,17 @@ def test_a_lesson_about_the_service_is_told_before_what_would_be_hidden_in_it(tm
 def test_the_published_schema_is_current() -> None:
     page = Path(__file__).parents[3] / "docs" / "reference" / "policy.schema.json"
     assert json.loads(page.read_text()) == json.loads(json.dumps(json_schema()))
+
+
+def test_what_was_not_scanned_and_tool_servers_can_be_imagined(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("""rules:
+  - {id: unread, match: {ai: true, unscanned_reasons: [encrypted]}, then: {disposition: block}}
+  - {id: tools, match: {ai: true, hosted_mcp: ["*.evil.test"]}, then: {disposition: block}}
+""")
+
+    def rule(**more):
+        return explain_request(Imagined(host="api.openai.com", **more), path=path).verdict.rule
+
+    assert (rule(unscanned=("encrypted",)), rule(unscanned=("image",))) == ("unread", None)
+    assert (rule(hosted_mcp=("a.evil.test",)), rule(hosted_mcp=("evil.test",))) == ("tools", None)

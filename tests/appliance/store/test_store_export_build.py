@@ -235,13 +235,15 @@ def test_reasons_are_summed_and_lists_are_bounded(evidence, stored, life):
         "coverage_unscanned = 4, coverage_opaque = 5",
         [f'{{"event":{{"facts":{{"coverage":{coverage}}}}}}}'],
     )
+    stored.execute("UPDATE exchange_close SET body = ?", [f'{{"event":{{"coverage":{coverage}}}}}'])
     frame = life("w1").add(*(Notice(NOW - 1, "w1", "info", f"n{at}", "") for at in range(MAX_LINES + 9))).frame()
     Ingest(stored, lambda: NOW, 98).commit([frame])
     built = build(stored, plan(evidence.exports / "two", formats=(ExportFormat.HTML,)), Bounds())
     assert [path.name for path in built.files] == [SUMMARY_FILE]
     summary = msgspec.json.decode(built.files[0].read_bytes(), type=ExportSummary)
-    assert [(line.kind, line.reason, line.exchanges, line.bytes) for line in summary.reasons] == [
-        ("opaque", "image", 2, 10), ("unscanned", "too_large", 2, 8),
+    assert [(line.part, line.kind, line.reason, line.exchanges, line.bytes) for line in summary.reasons] == [
+        ("request", "opaque", "image", 2, 10), ("request", "unscanned", "too_large", 2, 8),
+        ("answer", "opaque", "image", 1, 5), ("answer", "unscanned", "too_large", 1, 4),
     ]  # fmt: skip
     assert len(summary.notices) == MAX_LINES
     assert summary.notices[0].more == "alarm"

@@ -34,7 +34,7 @@ def test_the_version_says_as_of_when():
 
 def test_what_is_missing_is_as_before():
     _, views = reading(begun("He"), {"p": PART, "o": "append", "v": "l"}, {"v": "lo"}, {"v": "!"})
-    name = f"0.1{PART}"
+    name = f"web/0.1{PART}"
     assert pieces(views) == [(name, "He"), (name, "l"), (name, "lo"), (name, "!")]
 
 
@@ -46,7 +46,7 @@ def test_messages_grow_beside_each_other():
         {"c": 0, "v": "a"},
         {"v": "a"},
     )
-    assert pieces(views) == [(f"1.1{PART}", "b"), (f"0.1{PART}", "a"), (f"0.1{PART}", "a")]
+    assert pieces(views) == [(f"web/1.1{PART}", "b"), (f"web/0.1{PART}", "a"), (f"web/0.1{PART}", "a")]
     assert [text.role for view in views for text in view.texts if text.channel] == ["tool", "assistant", "assistant"]
 
 
@@ -57,14 +57,14 @@ def test_a_patch_is_a_list_of_operations():
         {"p": "/message/status", "o": "replace", "v": "finished"},
     ]
     _, views = reading(begun(), {"p": "", "o": "patch", "v": patch}, {"v": [{"p": PART, "o": "append", "v": "z"}]})
-    assert pieces(views) == [(f"0.1{PART}", text) for text in "xyz"]
-    assert views[1].closes == ("0.1/",)
+    assert pieces(views) == [(f"web/0.1{PART}", text) for text in "xyz"]
+    assert views[1].closes == ("web/0.1/",)
 
 
 def test_a_text_that_is_put_begins_anew():
     _, views = reading(begun("a"), {"p": PART, "o": "replace", "v": "b"}, {"p": PART, "o": "append", "v": "c"})
-    assert pieces(views) == [(f"0.1{PART}", "a"), (f"0.2{PART}", "b"), (f"0.2{PART}", "c")]
-    assert views[1].closes == ("0.1/",)
+    assert pieces(views) == [(f"web/0.1{PART}", "a"), (f"web/0.2{PART}", "b"), (f"web/0.2{PART}", "c")]
+    assert views[1].closes == ("web/0.1/",)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from appliance.inspect.stream.aws import packed
 from appliance.inspect.stream.channels import BEGUN_AGAIN
 from appliance.inspect.stream.editor import (
     ENDED_BY_RULE,
+    REST_AFTER,
+    REST_AT_MOST,
     TOO_MANY_CHANNELS,
     TOO_MUCH_HELD,
     StreamEditor,
@@ -450,7 +452,7 @@ def test_a_watch_that_takes_something_back_is_not_believed():
 def test_a_text_that_another_takes_over_from_does_not_hold_it_up():
     editor = editor_of()
     before = framed(Framing.SSE, [chunk("I think: s", field="reasoning")])
-    one, two = framed(Framing.SSE, [chunk("ok")]), framed(Framing.SSE, [chunk("!")])
+    one, two = framed(Framing.SSE, [chunk("ok")] * (REST_AFTER - 1)), framed(Framing.SSE, [chunk("!")])
     assert editor.feed(before + one) == []
     assert editor.feed(two) == [before + one + two]
     on = framed(Framing.SSE, [chunk("o on secret-1;", field="reasoning"), chunk("see")])
@@ -461,12 +463,20 @@ def test_a_text_that_another_takes_over_from_does_not_hold_it_up():
 
 def test_a_secret_that_goes_on_behind_such_a_pause_ends_the_answer():
     editor = editor_of()
-    before = [chunk("I think: secret-", field="reasoning"), chunk("ok"), chunk("!")]
+    before = [chunk("I think: secret-", field="reasoning"), *[chunk("ok")] * REST_AFTER]
     assert editor.feed(framed(Framing.SSE, before)) == [framed(Framing.SSE, before)]
-    again = [chunk("1", field="reasoning"), chunk("ok"), chunk("!")]
+    again = [chunk("1", field="reasoning"), *[chunk("ok")] * REST_AFTER]
     assert editor.feed(framed(Framing.SSE, again)) == [framed(Framing.SSE, again)]
     assert editor.feed(framed(Framing.SSE, [chunk("2; and", field="reasoning")])) == []
     assert editor.wants_cut == BEGUN_AGAIN
+
+
+def test_a_long_beginning_of_a_secret_is_never_taken_for_the_end_of_a_text():
+    editor = editor_of()
+    before = [chunk(f"I think: secret-{'1' * REST_AT_MOST}", field="reasoning"), *[chunk("ok")] * 5 * REST_AFTER]
+    assert b"1" not in b"".join(editor.feed(framed(Framing.SSE, before)))
+    rest = editor.feed(framed(Framing.SSE, [chunk("2; and", field="reasoning")])) + editor.close()
+    assert b"<TOKEN>" in b"".join(rest)
 
 
 def test_texts_of_other_choices_and_texts_that_take_turns_are_waited_for():
