@@ -36,10 +36,9 @@ MAX_CHANNELS = 512
 ENDED_BY_RULE: Final = "ended_by_rule"
 TOO_MUCH_HELD: Final = "too_much_held"
 TOO_MANY_CHANNELS: Final = "too_many_channels"
-REST_AFTER = 8
-"""Events in which others of its group grow, and a text does not, until it is taken for ended."""
-REST_AT_MOST = 16
-"""Undecided code points of such a text; with more it may be in the middle of a key, and is waited for."""
+REST_AFTER, REST_AT_MOST = 8, 16
+"""Events in which others of its group grow, and a text does not, until it is taken for ended; and the undecided code
+points of such a text: with more it may be in the middle of a key, and is waited for."""
 _MAX_ENDED = 8192  # growing texts of one answer that have ended
 _LOOSE = "-/loose"  # the channel of events that follow each other and are no documents
 _NO_EVENT: Final = EventView()
