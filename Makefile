@@ -44,7 +44,7 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
-	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock' --ignore-words-list te,ue,caf,hel,tru,alle appliance addons discovery tui tests docs README.md
+	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock' --ignore-words-list te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"

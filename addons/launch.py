@@ -36,6 +36,7 @@ from appliance.config.schema import Config
 from appliance.model.errors import OperatorError
 from appliance.net.addresses import Allowance, exemptions_of
 
+YOUNG_OBJECTS = 10_000  # before a collection: streams are freed without one (upstream/stream.py, forget)
 LOG = logging.getLogger("gnomon.worker")
 
 
@@ -133,6 +134,7 @@ async def _run(options: argparse.Namespace) -> int:
     on_parent_gone(worker.stop)
     gc.collect()
     gc.freeze()  # what is loaded stays: walking it in each full collection would stop every stream for 100 ms
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     await worker.run()
     return 0
 

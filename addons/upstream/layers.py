@@ -5,6 +5,8 @@ forgotten, with their errors, so that a failed dial is not remembered for as lon
 upstreams each stream of an HTTP/2 client gets a connection of its own at once.
 """
 
+import asyncio
+
 from mitmproxy.connection import Connection, Server
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, layers, tunnel
@@ -94,7 +96,9 @@ class GovernedHttpLayer(HttpLayer):
         if command.blocking or isinstance(command, commands.RequestWakeup):
             self.command_sources[command] = child
         if isinstance(command, DropStream):
-            self.streams.pop(command.stream_id, None)
+            stream = self.streams.pop(command.stream_id, None)
+            if isinstance(stream, GovernedStream):
+                asyncio.get_running_loop().call_soon(stream.forget)  # this event may have more of it to say
         elif isinstance(command, GetHttpConnection):
             yield from self.get_connection(command)
         elif isinstance(command, RegisterHttpConnection):

@@ -330,6 +330,13 @@ class GovernedStream(ConversingStream):
             yield SendHttp(ResponseData(self.stream_id, content), client)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
 
+    def forget(self) -> None:
+        """Nothing more comes: cut what leads back here, so that its bodies are freed now and not by a collection."""
+        if self._paused is None:
+            self.client_state = self.server_state = _over
+            if self.context.layers[-1:] == [self]:
+                self.context.layers.pop()
+
     def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
         """As mitmproxy; once a CONNECT of an HTTP/1 client carries bytes, they take the short way from then on."""
         yield from super().passthrough(event)
@@ -376,6 +383,11 @@ class GovernedStream(ConversingStream):
             if isinstance(parent, HttpLayer):
                 parent.command_sources[ticket] = child
         return ticket
+
+
+def _over(_event: events.Event) -> layer.CommandGenerator[None]:
+    """The state of a stream that has been forgotten."""
+    yield from ()
 
 
 def cancel_stream(flow: http.HTTPFlow, final: bytes = b"", reason: str = "cancelled") -> bool:
