@@ -12,7 +12,6 @@ sibling.
 import asyncio
 import weakref
 from collections import deque
-from itertools import pairwise
 from typing import Any
 
 from mitmproxy import flow as mitm_flow
@@ -374,15 +373,6 @@ class GovernedStream(ConversingStream):
         if "content-length" in self.flow.response.headers:
             end = ResponseProtocolError(self.stream_id, "cancelled", ErrorCode.CANCEL)
         return SendHttp(end, self.context.client)
-
-    def ticket(self, final: bytes, reason: str) -> CancelTicket:
-        """A ticket that every layer above this stream will route to it."""
-        ticket = CancelTicket(final, reason)
-        stack = self.context.layers
-        for parent, child in pairwise(stack):
-            if isinstance(parent, HttpLayer):
-                parent.command_sources[ticket] = child
-        return ticket
 
 
 def _over(_event: events.Event) -> layer.CommandGenerator[None]:

@@ -5,13 +5,14 @@ nothing is switched; a WebSocket that somebody answers for is one whose every me
 extension.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import wsproto.handshake
 from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import tcp
-from mitmproxy.proxy.layers.http import HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import RequestProtocolError, ResponseEndOfMessage, ResponseProtocolError
 
 from addons.upstream.plan import RELAYS, UNREAD
@@ -31,6 +32,15 @@ class CancelTicket(commands.RequestWakeup):
 
 class SwitchingStream(HttpStream):
     """A stream that knows what may follow a 101."""
+
+    def ticket(self, final: bytes, reason: str) -> CancelTicket:
+        """A ticket that every layer above this stream will route to it."""
+        ticket = CancelTicket(final, reason)
+        stack = self.context.layers
+        for parent, child in pairwise(stack):
+            if isinstance(parent, HttpLayer):
+                parent.command_sources[ticket] = child
+        return ticket
 
     def flow_done(self) -> layer.CommandGenerator[None]:
         """As mitmproxy, with our layers behind a 101."""
