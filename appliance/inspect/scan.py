@@ -16,7 +16,7 @@ from appliance.inspect.overlap import cover
 from appliance.inspect.redact import redact_text
 from appliance.inspect.windows import Scanner, scan_whole
 from appliance.model.detection import Detection
-from appliance.model.names import DetectionKind, Direction, Disposition
+from appliance.model.names import DetectionKind, Direction, Disposition, Source
 
 LONGEST_LINE = 16 << 20  # bytes, without the line end
 _CHUNK = 1 << 16
@@ -120,7 +120,7 @@ def _harmless(error: Exception) -> str:
 
 def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, Any]:
     try:
-        found = scan_whole(detectors, line.text)
+        found = scan_whole(detectors, line.text, _source(line))
     except Exception as error:  # noqa: BLE001 - whatever failed, there is no verdict without a full scan
         raise _BadLine(f"a detector failed ({type(error).__name__}): the text was not scanned") from None
     asked = [(detection, policy.disposition(detection)) for detection in found]
@@ -132,6 +132,14 @@ def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, An
         "detections": [_told(detection) for detection in found],
         "redacted": redact_text(line.text, cover(acted_on)),
     }
+
+
+def _source(line: _Line) -> Source:
+    """Of an answer the model; else whoever the role names, in the words of `Source` or of a chat."""
+    if line.direction is Direction.RESPONSE:
+        return Source.ANSWER
+    known = Source.__members__.get(line.role.upper())
+    return known or (Source.SYSTEM if line.role == "developer" else Source.UNKNOWN)
 
 
 def _told(detection: Detection) -> dict[str, object]:

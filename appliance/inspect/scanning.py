@@ -12,12 +12,14 @@ import msgspec
 
 from appliance.inspect.coverage import measure
 from appliance.inspect.identifiers import names_model, telling
+from appliance.inspect.looking import source_of
 from appliance.inspect.numbers import NUMBER
 from appliance.inspect.redact import byte_of
 from appliance.inspect.revealing import scan_revealing
 from appliance.inspect.view import RequestView, ResponseView, Syntax
 from appliance.inspect.windows import Scanner, scan_whole
 from appliance.model.detection import Coverage, Detection, Label, Segment
+from appliance.model.names import Source
 
 Findings = tuple[tuple[Detection, ...], ...]
 TOO_LARGE = "too_large"
@@ -58,19 +60,17 @@ def scan_view(
     for segment, share in zip(view.segments, _shares(view.segments, limits, skip), strict=True):
         late = late or clock() > until
         counted += _counted(body, view.syntax, segment, 0 if late else share, skip or (OUT_OF_TIME if late else None))
-        findings.append(() if late or not share else _found(detectors, segment, share, view.model, reveals=asks))
+        findings.append(() if late or not share else _found(detectors, segment, share, view.model, asks=asks))
     if isinstance(view, ResponseView):
         counted += [(Segment("", "", "", "", start, end), REPEATS) for start, end in view.repeats]
     scanned_by = () if skip else detectors.classes
     return Scanned(tuple(findings), measure(len(body), counted, view.opaque, scanned_by))
 
 
-def _found(
-    detectors: Scanner, segment: Segment, share: int, model: str | None, *, reveals: bool
-) -> tuple[Detection, ...]:
+def _found(detectors: Scanner, segment: Segment, share: int, model: str | None, *, asks: bool) -> tuple[Detection, ...]:
     text = segment.text[:share]
-    found = scan_whole(detectors, text)
-    if reveals:
+    found = scan_whole(detectors, text, source_of(segment) if asks else Source.ANSWER)
+    if asks:
         found += tuple(set(scan_revealing(detectors, text)).difference(found))
     if found and (segment.channel == NUMBER or names_model(segment, model)):
         return telling(segment.text, found)

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from appliance.model.detection import Detection
+from appliance.model.names import Source
 
 OVERLAP = 4096
 """Code points; longer than any key or address. A quarter of the window where that is smaller."""
@@ -25,19 +26,19 @@ class Scanner(Protocol):
     classes: tuple[str, ...]
     max_chars: int
 
-    def scan(self, text: str) -> tuple[Detection, ...]:
-        """Findings in one text."""
+    def scan(self, text: str, source: Source = Source.UNKNOWN) -> tuple[Detection, ...]:
+        """Findings in one text; `source`: whose words it is."""
 
 
-def scan_whole(detectors: Scanner, text: str) -> tuple[Detection, ...]:
+def scan_whole(detectors: Scanner, text: str, source: Source = Source.UNKNOWN) -> tuple[Detection, ...]:
     """Findings in all of `text`, however long; sorted when it took more than one window."""
     size = detectors.max_chars
     if len(text) <= size:
-        return detectors.scan(text)
+        return detectors.scan(text, source)
     step = size - min(OVERLAP, size // 4)
     found: set[Detection] = set()
     for start in range(0, len(text), step):
-        found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size]))
+        found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size], source))
         if start + size >= len(text):
             break
     return tuple(sorted(found))

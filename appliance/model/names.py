@@ -84,6 +84,19 @@ class DetectionKind(StrEnum):
     TOPIC = "topic"  # a subject that a policy names
 
 
+class Source(StrEnum):
+    """Whose words a text is: what steers a model is judged by who may steer it."""
+
+    USER = "user"  # what a person asks
+    SYSTEM = "system"  # the application's own instructions
+    ASSISTANT = "assistant"  # what the model said before, as the client sends it back; arguments of its calls
+    TOOL = "tool"  # what a tool returned: a page, a mail, a row
+    DOCUMENT = "document"  # a file that came with the request
+    DEFINITION = "definition"  # names, descriptions and schemas of tools: instructions by their nature
+    ANSWER = "answer"  # what the model says now
+    UNKNOWN = "unknown"  # any other text: of a body that no dialect knows, metadata, `gnomon scan` without a role
+
+
 class Direction(StrEnum):
     """request: towards the provider; response: back to the client."""
 

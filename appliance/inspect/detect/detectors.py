@@ -10,12 +10,13 @@ import secrets as randomness
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from appliance.inspect.detect import hyperscan, presidio, tables
+from appliance.inspect.detect import hyperscan, order, presidio, tables
 from appliance.inspect.detect.alphabet import as_class, characters, ranges
 from appliance.inspect.detect.english import Tokenizer
 from appliance.inspect.detect.failure import DetectorFailure
@@ -24,8 +25,11 @@ from appliance.inspect.detect.keyrules import KEY_RULES
 from appliance.inspect.detect.pii import Pii
 from appliance.inspect.detect.prefilter import Prefilter
 from appliance.inspect.detect.secrets import Secrets
+from appliance.inspect.detect.settings import PLAIN, Settings
 from appliance.inspect.detect.unlike import unlike
+from appliance.inspect.looking import Looked, View
 from appliance.model.detection import Detection
+from appliance.model.names import Source
 
 # Raised whenever the same rules and libraries would find something else than before.
 REVISION = 1
@@ -47,12 +51,17 @@ class Scan(NamedTuple):
 
 
 class Detectors:
-    """Personal data and secrets. Build with `Detectors.load`; safe to use from several threads."""
+    """Patterns, then every other detector. Build with `Detectors.load`; safe to use from several threads."""
 
-    classes: tuple[str, ...] = ("pii", "secret")
-
-    def __init__(self, pii: Pii, secrets: Secrets, made: tables.Tables, version: str, max_chars: int) -> None:
-        self.version = version
+    def __init__(
+        self, pii: Pii, secrets: Secrets, made: tables.Tables, version: str, max_chars: int, settings: Settings
+    ) -> None:
+        self._further = order.detectors(settings)
+        told = (version, settings.digest(), *(f"{one.name}={one.version}" for one in self._further))
+        self.version = hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
+        self.classes: tuple[str, ...] = tuple(
+            dict.fromkeys(("pii", "secret", *(one.detector_class for one in self._further)))
+        )
         self.max_chars = max_chars
         self.time_limit_s = TIME_LIMIT_S
         self._pii = pii
@@ -62,7 +71,7 @@ class Detectors:
         self._cache = _Cache(_CACHE_ENTRIES, _CACHE_BYTES)
 
     @classmethod
-    def load(cls, cache_dir: Path | None, max_chars: int = MAX_CHARS) -> "Detectors":
+    def load(cls, cache_dir: Path | None, max_chars: int = MAX_CHARS, settings: Settings = PLAIN) -> "Detectors":
         """Ready in well under a second from the tables in `cache_dir`, in several seconds where they must be built."""
         pii, secrets = Pii(), Secrets()
         version = _fingerprint()
@@ -70,7 +79,7 @@ class Detectors:
         made_well = len(made.scopes) > len(KEY_RULES)
         if not made_well:
             raise DetectorFailure("the detection tables are empty: remove the cache folder and start again")
-        detectors = cls(pii, secrets, made, version, max_chars)
+        detectors = cls(pii, secrets, made, version, max_chars, settings)
         detectors.scan(_WARM_UP)
         return detectors
 
@@ -83,32 +92,60 @@ class Detectors:
         """What splits the words around a match."""
         return self._pii.tokenizer
 
-    def scan(self, text: str) -> tuple[Detection, ...]:
+    def scan(self, text: str, source: Source = Source.UNKNOWN) -> tuple[Detection, ...]:
         """What the first `max_chars` characters hold, overlaps included, sorted by place. See `scan_bounded`."""
-        return self.scan_bounded(text).detections
+        return self.scan_bounded(text, source).detections
 
-    def scan_bounded(self, text: str) -> Scan:
+    def scan_bounded(self, text: str, source: Source = Source.UNKNOWN) -> Scan:
         """Detections and how far was looked; a caller must treat the rest as not scanned. Raises DetectorFailure."""
         seen = text[: self.max_chars]
-        key = self._cache.key(seen)
+        key = self._cache.key(seen, source)
         found = self._cache.get(key)
         if found is None:
-            found = self._find(seen)
+            found = self._guarded(seen, source)
             self._cache.put(key, found)
         return Scan(found, len(seen), len(seen) == len(text))
 
-    def _find(self, text: str) -> tuple[Detection, ...]:
+    def exact(self, text: str) -> tuple[Detection, ...]:
+        """What the patterns alone find in the letters as they stand: what a watch over a growing text decides by."""
+        deadline = time.monotonic() + self.time_limit_s
+        return tuple(sorted(self._shielded(lambda: self._patterns(text[: self.max_chars], deadline))))
+
+    def _guarded(self, text: str, source: Source) -> tuple[Detection, ...]:
+        deadline = time.monotonic() + self.time_limit_s
+        return tuple(sorted(self._shielded(lambda: self._find(Looked(text, source, order.views), deadline))))
+
+    @staticmethod
+    def _shielded(find: Callable[[], list[Detection]]) -> list[Detection]:
         try:
-            regions = self._prefilter.regions(text)
-            if not regions:
-                return ()
-            found = self._pii.scan(text, regions, self._first_secret, time.monotonic() + self.time_limit_s)
-            found += self._secrets.scan(text, regions, self._first_secret)
+            return find()
         except DetectorFailure:
             raise
         except Exception as error:  # noqa: BLE001 - the text must not travel in a traceback
             raise DetectorFailure(f"detection failed ({type(error).__name__})") from None
-        return tuple(sorted(found))
+
+    def _find(self, looked: Looked, deadline: float) -> list[Detection]:
+        found = self._patterns(looked.text, deadline)
+        for view in looked.others:
+            found += self._in_view(view, deadline)
+        for detector in self._further:
+            if not detector.sources or looked.source in detector.sources:
+                found += detector.find(looked, deadline)
+        return found
+
+    def _patterns(self, text: str, deadline: float) -> list[Detection]:
+        regions = self._prefilter.regions(text)
+        if not regions:
+            return []
+        found = self._pii.scan(text, regions, self._first_secret, deadline)
+        return found + self._secrets.scan(text, regions, self._first_secret)
+
+    def _in_view(self, view: View, deadline: float) -> list[Detection]:
+        found: list[Detection] = []
+        for one in self._patterns(view.text, deadline):
+            start, end = view.placed(one.start, one.end)
+            found.append(msgspec.structs.replace(one, start=start, end=end))
+        return found
 
 
 # One of each slow first time: suffix list, phone metadata, tokenizer.
@@ -126,8 +163,9 @@ class _Cache:
         self._secret = randomness.token_bytes(32)
         self._lock = threading.Lock()
 
-    def key(self, text: str) -> bytes:
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=self._secret).digest()
+    def key(self, text: str, source: Source) -> bytes:
+        told = f"{source.value} {text}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(told, digest_size=16, key=self._secret).digest()
 
     def get(self, key: bytes) -> tuple[Detection, ...] | None:
         with self._lock:

@@ -47,7 +47,7 @@ class Watching:
     """Implements `Watcher`. `late`: makes a late detector for a text of a kind (as in `Text`), or None for none."""
 
     def __init__(self, detectors: Detectors, late: Sequence[Callable[[str], LateDetector | None]] = ()) -> None:
-        self.classes: tuple[str, ...] = detectors.classes
+        self.classes: tuple[str, ...] = ("pii", "secret")  # what runs exactly; late detectors only label
         self._detectors = detectors
         self._late = tuple(late)
         self._families = detectors.families()
@@ -79,7 +79,7 @@ class Watching:
         return len(text) <= self._detectors.max_chars and len(text.encode("utf-8", "surrogatepass")) <= ceiling
 
     def _at_once(self, text: str, asked: "_Asked") -> tuple[Decided, tuple[Label, ...]]:
-        found = self._detectors.scan(text)
+        found = self._detectors.exact(text)
         labels = _Labels()
         labels.add(found)
         hidden, ends_at = asked.resolved(found)

@@ -29,7 +29,7 @@ class Silent:
     classes = ("pii",)
     max_chars = 1000
 
-    def scan(self, _text):
+    def scan(self, _text, _source=None):
         return ()
 
 

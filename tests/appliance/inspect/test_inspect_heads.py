@@ -21,7 +21,7 @@ class Finder:
     def __init__(self):
         self.seen = []
 
-    def scan(self, text):
+    def scan(self, text, _source=None):
         self.seen.append(text)
         rules = (
             ("EMAIL_ADDRESS", DetectionKind.PII, r"^[\w.]+@[\w.]+\w", 1.0),
@@ -81,7 +81,7 @@ def test_what_can_hold_nothing_is_not_scanned():
 
 def test_a_detector_that_fails_is_heard():
     class Broken(Finder):
-        def scan(self, _text):
+        def scan(self, _text, _source=None):
             raise RuntimeError("recogniser lost")
 
     with pytest.raises(RuntimeError, match="recogniser lost"):

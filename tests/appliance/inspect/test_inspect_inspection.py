@@ -32,7 +32,7 @@ class Finder:
         ("OPENAI_API_KEY", DetectionKind.SECRET, r"sk-\w+"),
     )
 
-    def scan(self, text):
+    def scan(self, text, _source=None):
         return tuple(
             Detection(*match.span(), entity, kind, 0.5 + len(entity) / 100, "test")
             for entity, kind, rule in self.RULES
@@ -140,7 +140,7 @@ def test_text_beyond_the_detectors_reach_is_scanned_too():
 
 def test_a_detector_that_fails_is_heard():
     class Broken(Finder):
-        def scan(self, _text):
+        def scan(self, _text, _source=None):
             raise RuntimeError("recogniser lost")
 
     with pytest.raises(RuntimeError, match="recogniser lost"):

@@ -27,7 +27,7 @@ class Digits:
     classes = ("pii",)
     max_chars = 1000
 
-    def scan(self, text):
+    def scan(self, text, _source=None):
         kind = DetectionKind.PII
         return tuple(Detection(*m.span(), "CREDIT_CARD", kind, 1.0, "test") for m in re.finditer(r"[0-9]{8,}", text))
 
@@ -83,7 +83,9 @@ def test_short_ones_bounds_of_integers_fractions_and_strings_are_none(body):
 
 def test_only_sure_findings_count_in_a_number():
     doubtful = Digits()
-    doubtful.scan = lambda text: tuple(msgspec.structs.replace(one, score=0.5) for one in Digits().scan(text))
+    doubtful.scan = lambda text, _source=None: tuple(
+        msgspec.structs.replace(one, score=0.5) for one in Digits().scan(text)
+    )
     inspection = Inspector(doubtful).request(Call("POST", CHAT), None, b'{"seed":1700000000}', "openai")
     assert inspection.labels == ()
     assert inspection.coverage.complete

@@ -18,7 +18,7 @@ class Short:
         self.max_chars = max_chars
         self.seen = []
 
-    def scan(self, text):
+    def scan(self, text, _source=None):
         self.seen.append(text)
         seen = text[: self.max_chars]
         return tuple(

@@ -28,7 +28,7 @@ class Words:
         ("ignore all", "PROMPT_INJECTION", DetectionKind.INJECTION, 0.8),
     )
 
-    def scan(self, text):
+    def scan(self, text, _source=None):
         if "crash" in text:
             raise RuntimeError(text)
         return tuple(

@@ -8,8 +8,12 @@ from appliance.inspect.detect import Detectors
 
 
 @pytest.fixture(scope="session")
-def detectors():
+def tables():
     # Kept between runs, because building takes seconds; the name is a hash over all that goes in, and a file that
     # belongs to someone else is not read.
-    folder = Path(tempfile.gettempdir()) / f"gnomon-test-tables-{os.geteuid()}"
-    return Detectors.load(folder)
+    return Path(tempfile.gettempdir()) / f"gnomon-test-tables-{os.geteuid()}"
+
+
+@pytest.fixture(scope="session")
+def detectors(tables):
+    return Detectors.load(tables)

@@ -19,6 +19,7 @@ from appliance.inspect.detect.hyperscan import (
     compile_expressions,
 )
 from appliance.model.detection import Detection
+from appliance.model.names import Source
 
 TEXT = "phone 212-555-0123, bob@example.com, card 4111 1111 1111 1111"
 
@@ -97,14 +98,14 @@ def test_cache_holds_detections_only_and_stays_bounded():
     cache = module._Cache(entries=3, size=2000)
     found = (Detection(0, 3, "X", "pii", 1.0, "r"),)
     for text in "abcdef":
-        cache.put(cache.key(text), found)
+        cache.put(cache.key(text, Source.USER), found)
     assert len(cache._held) == 3
-    assert cache.get(cache.key("a")) is None
-    assert cache.get(cache.key("f")) == found
-    cache.put(cache.key("g"), found * 100)
+    assert cache.get(cache.key("a", Source.USER)) is None
+    assert cache.get(cache.key("f", Source.USER)) == found
+    cache.put(cache.key("g", Source.USER), found * 100)
     assert cache._used <= 2000
     assert cache._used == sum(module._weight(held) for held in cache._held.values())
-    assert module._Cache(1, 1).key("a") != cache.key("a")
+    assert module._Cache(1, 1).key("a", Source.USER) != cache.key("a", Source.USER)
 
 
 def test_an_equal_text_is_not_scanned_again(detectors, monkeypatch):

@@ -1,0 +1,97 @@
+"""What is looked at, and what looks: one text with its source and its views, and the detectors beside the patterns.
+
+Rules: pure; the views of a text are made once and shared by all detectors; a detector tells places of the original
+text, half-open, in code points, and never text; one that cannot finish by the deadline raises `DetectorFailure`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from appliance.model.detection import Detection, Segment
+from appliance.model.names import Source
+
+RAW = "raw"
+CANONICAL = "canonical"
+
+
+class View(NamedTuple):
+    """A way to read a text. `name`: raw, canonical, or what was undone (base64, hex, url, rot13, tags...).
+
+    `place`: a span of `text` in the original; None: its own offsets. `sure`: only findings that are certain count
+    (keys, checksums), since decoding makes digits and letters of anything.
+    """
+
+    name: str
+    text: str
+    place: Callable[[int, int], tuple[int, int]] | None = None
+    sure: bool = False
+
+    def placed(self, start: int, end: int) -> tuple[int, int]:
+        """A span of this view in the original text."""
+        return (start, end) if self.place is None else self.place(start, end)
+
+
+class Looked:
+    """One text as all detectors see it."""
+
+    def __init__(self, text: str, source: Source, reader: Callable[[str], Sequence[View]]) -> None:
+        """`reader`: makes the views beside the raw one: the canonical one first, where it differs."""
+        self.text = text
+        self.source = source
+        self._reader = reader
+
+    @cached_property
+    def others(self) -> Sequence[View]:
+        """Every view but the raw one."""
+        return self._reader(self.text)
+
+    @property
+    def views(self) -> Sequence[View]:
+        """All of them, the raw one first."""
+        return (View(RAW, self.text), *self.others)
+
+    @property
+    def canonical(self) -> View:
+        """The text as a person reads it; the raw one where there is nothing to undo."""
+        if self.others and self.others[0].name == CANONICAL:
+            return self.others[0]
+        return View(RAW, self.text)
+
+
+class Detector(Protocol):
+    """Beside the patterns, on whole texts. `name`: for statistics; `classes`: pii, secret, injection, output, topic.
+
+    `version`: another whenever it would find something else. `sources`: the texts that it looks at; empty: all.
+    """
+
+    name: str
+    detector_class: str
+    version: str
+    sources: frozenset[Source]
+
+    def find(self, looked: Looked, deadline: float) -> Iterable[Detection]:
+        """What it finds, by places of the original text. `deadline`: on the monotonic clock."""
+
+
+_BY_CHANNEL = {
+    "name": Source.DEFINITION,
+    "description": Source.DEFINITION,
+    "arguments": Source.ASSISTANT,
+    "metadata": Source.UNKNOWN,
+    "number": Source.UNKNOWN,
+}
+_BY_ROLE = {
+    "user": Source.USER,
+    "system": Source.SYSTEM,
+    "developer": Source.SYSTEM,
+    "assistant": Source.ASSISTANT,
+    "tool": Source.TOOL,
+}
+
+
+def source_of(segment: Segment) -> Source:
+    """Whose words a segment of a request is; one of an answer is `Source.ANSWER`."""
+    if segment.fixed:
+        return Source.DOCUMENT
+    return _BY_CHANNEL.get(segment.channel) or _BY_ROLE.get(segment.role, Source.UNKNOWN)
