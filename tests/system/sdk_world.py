@@ -96,7 +96,9 @@ def tunnel_to(port: int) -> socket.socket:
     def carry(client: socket.socket) -> None:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += client.recv(1)
+            if not (more := client.recv(1)):
+                return
+            head += more
         with client, socket.create_connection(("127.0.0.1", port)) as upstream:
             client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
