@@ -12,7 +12,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(TOOLS)/bin/python
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: fuzz help setup up test lint unit system conformance bench soak docs clean system-packages
+.PHONY: eval model fuzz help setup up test lint unit system conformance bench soak docs clean system-packages
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
-	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock' --ignore-words-list te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
+	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock,*/names_lists.json,*/training/*.toml,*/test_injection_*.py,*/topics/lexicon.py,*/injection/rules.toml,*/toxic_words.py,*/output/phrases.py' --ignore-words-list fpr,lication,ervice,singel,adresse,direccion,adres,januar,calle,carrer,februar,juni,juli,oktober,dezember,nd,confidencial,ecret,sais,ist,instruccion,entiti,cript,te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"
@@ -62,6 +62,17 @@ conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conform
 
 bench: setup ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
+
+eval: setup ## Measure detection on the shared labelled texts, and write docs/DETECTION.md
+	@$(BIN)/python tests/eval/run.py ../shared/data/datasets docs/DETECTION.md
+
+.cache/eval/.synced: tests/eval/training/uv.lock $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/eval $(UV) sync --locked --quiet --project tests/eval/training
+	@touch $@
+
+model: setup .cache/eval/.synced ## Train the injection model anew (its weights, and what it says on unseen sources)
+	@PYTHONPATH=. .cache/eval/bin/python tests/eval/training/train.py --data ../shared/data/datasets/injection.jsonl \
+	  --out appliance/inspect/injection/model.bin
 
 fuzz: setup ## Mutate bodies and streams, 1,000,000 times; no parser may fail, be slow or grow
 	@$(BIN)/python tests/fuzz/run.py --cases 1000000 --seed 1

@@ -17,6 +17,9 @@ from addons.worker import Worker
 from appliance.inspect.dialects import EventReader
 from appliance.inspect.dialects.unknown_events import UnknownEvents, framing_of
 from appliance.inspect.stream.editor import StreamEditor
+from appliance.inspect.stream.restoring import Restoring
+from appliance.inspect.stream.watch import Watcher
+from appliance.inspect.stream.watching import of_answer
 from appliance.inspect.unpacking import Unpacker, unpacker
 
 CEILING = 64 * 1024  # UTF-8 bytes of a growing text that are held back at most; beyond, it is masked
@@ -52,7 +55,7 @@ class Ways:
             self._passing(flow, response, exchange, gate=gate)
         elif exchange.dialect is None and is_page(content_type):
             self._passing(flow, response, exchange, skip=PAGE)
-        elif exchange.guards_answer:
+        elif exchange.edits_answer:
             self._held(flow, response, exchange)
         else:
             self._passing(flow, response, exchange)
@@ -66,14 +69,15 @@ class Ways:
                 self._passing(flow, response, exchange, skip=ENCODED)
             return
         unknown = isinstance(reader, UnknownEvents)
-        guards = exchange.guards_answer or (exchange.drop_usage and not unknown)
+        guards = exchange.edits_answer or (exchange.drop_usage and not unknown)
         editor = StreamEditor(
             reader,
-            self._worker.watcher,
+            _watcher(self._worker, exchange),
             hides=exchange.hides,
             ends=exchange.ends,
             ceiling=CEILING,
             drop_usage=exchange.drop_usage,
+            restores=exchange.restoration is not None,
         )
         exchange.answer = EventsAnswer(
             editor,
@@ -96,9 +100,13 @@ class Ways:
         return found is not None, found
 
     def _held(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange) -> None:
-        _hold(flow, response, exchange)
         declared = response.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._worker.config.egress.max_body_bytes:
+        large = declared.isdigit() and int(declared) > self._worker.config.egress.max_body_bytes
+        if large and not exchange.guards_answer:  # names stay in it
+            self._passing(flow, response, exchange)
+            return
+        _hold(flow, response, exchange)
+        if large:
             self.end(flow, exchange, UNREADABLE, "too_large")
 
     def _passing(
@@ -131,6 +139,12 @@ class Ways:
         if not exchange.answering and flow.response is not None:
             _hold(flow, flow.response, exchange)
         cancel_stream(flow, b"", cause)
+
+
+def _watcher(worker: Worker, exchange: Exchange) -> Watcher:
+    """What looks at the texts of an answer."""
+    watcher = of_answer(worker.watcher, exchange.expected)
+    return Restoring(watcher, exchange.restoration) if exchange.restoration else watcher
 
 
 def without_body(request: http.Request, response: http.Response) -> bool:

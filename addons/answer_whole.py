@@ -111,7 +111,10 @@ class PassingAnswer:
             return Account(coverage=Coverage(size, text_unscanned={self._skip or TOO_LARGE: size}))
         skip = self._skip or (TOO_LARGE if size > SCAN_BYTES else None)
         exchange, raw = self._exchange, bytes(self._kept)
-        return told(self._inspector.response(exchange.api, exchange.call, self._type, self._coding, raw, skip=skip))
+        read = self._inspector.response(
+            exchange.api, exchange.call, self._type, self._coding, raw, skip=skip, expected=exchange.expected
+        )
+        return told(read)
 
 
 class HeldAnswer:

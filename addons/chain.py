@@ -22,12 +22,17 @@ from addons.conversing import ConversingAddon
 from addons.egress import EgressAddon
 from addons.endings import FAULT
 from addons.exchange import ExchangeAddon
+from addons.external import External
 from addons.failclosed import Guard
 from addons.faults import fault_of
 from addons.follow import FollowAddon
 from addons.gateway import GatewayAddon
+from addons.habits import FOLDER as HABITS
+from addons.habits import Habits, HabitsAddon
 from addons.identity import IdentityAddon
 from addons.keys import Sender
+from addons.names_beside import NamesReader
+from addons.naming import NamingAddon
 from addons.notices import Notices
 from addons.ongoing import exchange_of
 from addons.portal import PortalAddon
@@ -43,6 +48,7 @@ from appliance.ca.files import load_intermediate
 from appliance.ca.leaf_cache import LeafCache
 from appliance.config.catalogue import load_catalogue
 from appliance.config.credentials import Keys, load_keys
+from appliance.config.detection import detection_settings, has_more
 from appliance.config.schema import Config
 from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
@@ -50,6 +56,9 @@ from appliance.confine import privileges
 from appliance.identity.assemble import make_identification
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.inspection import Inspector, Limits
+from appliance.inspect.output.canary import Canaries
+from appliance.inspect.output.expected import Expectations
+from appliance.inspect.stream.warming import warm
 from appliance.inspect.stream.watching import Watching
 from appliance.journal.writer import Journal
 from appliance.ledger import Ledger
@@ -59,6 +68,7 @@ from appliance.model.facts import Principal
 from appliance.model.names import RefusalReason
 from appliance.model.pseudonym import Pseudonyms
 from appliance.net.intercept import Interception
+from appliance.policy.answers import hidden_of, hides_answers
 from appliance.policy.disk import read_current
 from appliance.policy.engine import Policy, compile_policy
 from appliance.policy.snapshot import PolicySnapshot
@@ -105,7 +115,7 @@ def build_chain(config: Config, name: str) -> list[object]:
     journal = Journal(state / "journal", name, time.time_ns(), max_bytes=config.journal.max_bytes)
     telemetry = Telemetry(name, journal, pseudonyms, config.journal.sync_ms)
     identity = _identity(config, telemetry)
-    detectors = Detectors.load(tables_folder(state))
+    detectors = Detectors.load(tables_folder(state), settings=detection_settings(config))
     inspector = Inspector(detectors, _limits(config))
     worker = Worker(
         config,
@@ -116,8 +126,13 @@ def build_chain(config: Config, name: str) -> list[object]:
         Watching(detectors),
         Ledger(state / "ledger" / "counters.map", make=False),
         derive(site_key, b"gnomon-keyprint"),
+        derive(site_key, b"gnomon-names"),
         identity.principal,
     )
+    habits = Habits(state / HABITS, name, derive(site_key, b"gnomon-habits"), telemetry.clock)
+    worker.expectations = Expectations(config.inspect.links_allowed, Canaries(derive(site_key, b"gnomon-canary")))
+    warm(worker.watcher, tuple(hidden_of(rule) for rule in worker.policy.snapshot.rules if hides_answers(rule)))
+    worker.external = External(config.inspect.icap) if config.inspect.icap else None
     guard = Guard(Faults(telemetry), lambda: worker.stage, _cut, partial(turned_away, worker))
     streaming = StreamingAddon(worker, guard)
     guard.forsaken = streaming.forsaken
@@ -136,8 +151,10 @@ def build_chain(config: Config, name: str) -> list[object]:
         WebsocketAddon(worker, guard),
         RefusalsAddon(worker, identity.of_client),
         FollowAddon(worker, compiler, streaming, lambda: journal.fill),
+        HabitsAddon(habits, worker),
         ShippingAddon(worker, journal),
         AnalysingAddon(worker, _analyser(config, state)),
+        NamingAddon(worker, NamesReader(_reading_user(config), config.inspect.names_s)),
     ]
     return [guard.wrap(addon) for addon in addons]
 
@@ -177,8 +194,13 @@ def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:
 
 
 def _analyser(config: Config, state: Path) -> Analyser:
-    user = privileges.user_ids(config.sensor.user) if os.geteuid() == 0 else None
-    return Analyser(tables_folder(state), _limits(config), user, config.inspect.analyse_s)
+    told = Path(config.run_dir) if has_more(config) else None
+    return Analyser(tables_folder(state), _limits(config), _reading_user(config), config.inspect.analyse_s, told)
+
+
+def _reading_user(config: Config) -> tuple[int, int] | None:
+    """Whom a process becomes that reads hostile bytes."""
+    return privileges.user_ids(config.sensor.user) if os.geteuid() == 0 else None
 
 
 def _limits(config: Config) -> Limits:

@@ -12,6 +12,7 @@ from mitmproxy import http
 
 from addons.endings import FAULT
 from addons.failclosed import HELD
+from addons.naming import late_labels
 from addons.ongoing import Account, Exchange, unread
 from addons.upstream import attempts_of
 from addons.worker import Worker
@@ -61,6 +62,7 @@ def close_record(
         tools_called=tuple(map(word, account.tools_called[:MAX_NAMES])),
         finish=tuple(word(one, MAX_FINISH) for one in account.finish[:MAX_NAMES]),
         gone_bytes=account.gone_bytes,
+        late_labels=late_labels(exchange),
         sent=exchange.sent,
     )
 
@@ -104,7 +106,7 @@ def _bare(worker: Worker, flow: http.HTTPFlow, exchange: Exchange, outcome: Outc
 
 def _labels(worker: Worker, exchange: Exchange, account: Account) -> tuple[Label, ...]:
     """What the answer carried, tools that nobody declared, and that a rule minds what was not scanned."""
-    more: list[Label] = []
+    more = list(exchange.restoration.labels()) if exchange.restoration else []
     undeclared = _undeclared(exchange, account)
     if undeclared:
         more.append(Label(UNDECLARED_TOOL, DetectionKind.OUTPUT, undeclared, 1.0))

@@ -24,6 +24,7 @@ from addons.failclosed import CLEARED, FAULTED
 from addons.faults import fault_of
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited, mirrors
 from addons.keys import Sender
+from addons.naming import LATE, WAIT
 from addons.notices import Notices
 from addons.ongoing import EXCHANGE, Exchange
 from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services
@@ -33,7 +34,8 @@ from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects import Call
 from appliance.inspect.dialects.asking_usage import asks_usage
 from appliance.inspect.dialects.registry import by_api
-from appliance.inspect.inspection import Edited, Inspection
+from appliance.inspect.inspection import INCLUDE_USAGE, Edited, Inspection
+from appliance.inspect.pseudonyms import Renaming, Restoration
 from appliance.journal.tail import JournalFull
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage
@@ -94,22 +96,43 @@ class ExchangeAddon:
         raw, request = flow.request.raw_content or b"", flow.request
         exchange.call = Call(request.method, request.path, request.headers.get("content-type", ""))
         try:
-            if len(raw) > IN_THREAD_BYTES or self._elsewhere(flow, exchange, raw):
+            if len(raw) > IN_THREAD_BYTES or self._worker.external or self._elsewhere(flow, exchange, raw):
                 return self._govern_later(flow, exchange, raw)
-            self.govern(flow, exchange, raw, self._inspect(flow, exchange, raw))
+            inspection = self._inspect(flow, exchange, raw)
+            if self._waits(flow, exchange, raw, inspection):
+                return self._govern_later(flow, exchange, raw, inspection)
+            self.govern(flow, exchange, raw, inspection)
         except BaseException as error:
             fault_of(error)
             self._witness(flow, exchange, raw)
             raise
         return None
 
-    async def _govern_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
+    async def _govern_later(
+        self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, waiting: Inspection | None = None
+    ) -> None:
+        """`waiting`: it has been inspected, and waits for names."""
         try:
-            self.govern(flow, exchange, raw, await self._inspect_beside(flow, exchange, raw))
+            inspection = waiting or await self._inspect_beside(flow, exchange, raw)
+            if self._worker.naming and (waiting or self._waits(flow, exchange, raw, inspection)):
+                inspection = await self._worker.naming.named(inspection)
+            if self._worker.external is not None:
+                inspection = await self._worker.external.judged(flow, inspection)
+            self.govern(flow, exchange, raw, inspection)
         except BaseException as error:
             fault_of(error)
             self._witness(flow, exchange, raw)
             raise
+
+    def _waits(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> bool:
+        """Whether names are to be read before the verdict; sets whether they are read at all."""
+        worker = self._worker
+        if worker.naming is None:
+            return False
+        exchange.names = worker.naming.how(
+            inspection, lambda: worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
+        )
+        return exchange.names == WAIT
 
     def _begun_late(self, flow: http.HTTPFlow) -> Exchange | None:
         """An exchange whose beginning failed: in stage observe it passes, and is recorded like any other."""
@@ -143,11 +166,14 @@ class ExchangeAddon:
         exchange.declared = frozenset(inspection.view.tools_declared)
         inspection = inspection.of_target(path, worker.inspector.target(path, is_credential_parameter))
         exchange.asked_chars = inspection.chars
+        exchange.expected = worker.expected(exchange.service, exchange.host, inspection)
+        inspection = worker.with_leaks(inspection)
         unread = inspection.problem not in READABLE and RELAYS not in flow.metadata  # of an upgrade there is no body
         if unread and exchange.stage is Stage.ENFORCE:
             self._refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}")
             return
         facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
+        facts = worker.habit(facts, inspection)
         verdict = exchange.verdict = worker.judge(facts, exchange.service)
         exchange.facts, exchange.reservation = facts, worker.reserve(facts)
         if exchange.reservation is None and exchange.stage is Stage.ENFORCE:
@@ -176,12 +202,16 @@ class ExchangeAddon:
             self._turn_away(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
             return
         self._lead(flow, exchange, move, sent.target)
-        exchange.drop_usage = bool(sent.edits)
+        exchange.drop_usage = INCLUDE_USAGE in sent.edits
         if sent.redactions:
-            fields = mirrored(flow.request.headers.fields, dict(mirrors(inspection, verdict)))
+            fields = mirrored(
+                flow.request.headers.fields, dict(mirrors(inspection, verdict, self._renaming(exchange, verdict)))
+            )
             flow.request.headers = http.Headers(fields)
         self._forward(flow, exchange, raw, sent.body)
         worker.running[exchange.id] = flow
+        if worker.naming and exchange.names == LATE:
+            worker.naming.later(exchange, inspection)
 
     def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | Stuck | None:
         """Where a redirect leads, or why it cannot be followed; None: no redirect."""
@@ -230,6 +260,8 @@ class ExchangeAddon:
         if analyse is None or not self._elsewhere(flow, exchange, raw):
             return await asyncio.to_thread(self._inspect, flow, exchange, raw)
         coding = flow.request.headers.get("content-encoding")
+        if self._worker.naming is not None and self._worker.naming.wanted:
+            return await analyse(exchange.call, coding, raw, exchange.service.dialect, texts=True)
         return await analyse(exchange.call, coding, raw, exchange.service.dialect)
 
     def _open(
@@ -274,11 +306,27 @@ class ExchangeAddon:
         signed, target_signed = (
             not stripped and covers(*head) for covers in (signature_breaks, signature_covers_target)
         )
-        return edited(inspection, verdict, inspection.raw, usage=usage, signed=signed, target_signed=target_signed)
+        renaming = self._renaming(exchange, verdict)
+        sent = edited(
+            inspection,
+            verdict,
+            inspection.raw,
+            usage=usage,
+            signed=signed,
+            target_signed=target_signed,
+            renaming=renaming,
+            canary=self._worker.canary(exchange.facts) if exchange.facts else "",
+        )
+        exchange.restoration = renaming.restoration if renaming and renaming.restoration.values else None
+        return sent
+
+    def _renaming(self, exchange: Exchange, verdict: Verdict) -> Renaming | None:
+        """Names of what is pseudonymised, one restoration for the whole exchange."""
+        return self._worker.renaming(verdict, exchange.restoration or Restoration())
 
     @staticmethod
     def _forward(flow: http.HTTPFlow, exchange: Exchange, raw: bytes, sent: bytes) -> None:
-        if exchange.guards_answer:  # a part of an answer could not be read
+        if exchange.edits_answer:  # a part of an answer could not be read
             for name in ("range", "if-range"):
                 flow.request.headers.pop(name, None)
         if sent is not raw:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.inspect.inspection import Edited, Inspection
+from appliance.inspect.inspection import Edited, Inspection, chosen_by
+from appliance.inspect.pseudonyms import Renaming
 from appliance.inspect.redact import NotEditable
 from appliance.model.detection import Detection
 from appliance.model.facts import Facts, Verdict
@@ -30,19 +31,34 @@ class CannotHide(Exception):  # noqa: N818 - says what holds, and the caller blo
 
 
 def edited(
-    inspection: Inspection, verdict: Verdict, raw: bytes, *, usage: bool, signed: bool, target_signed: bool = False
+    inspection: Inspection,
+    verdict: Verdict,
+    raw: bytes,
+    *,
+    usage: bool,
+    signed: bool,
+    target_signed: bool = False,
+    renaming: Renaming | None = None,
+    canary: str = "",
 ) -> Edited:
     """The body as it goes on, how much was hidden in it, and other edits; the same object where nothing was done.
 
     `usage`: ask for usage where that can be. `signed`, `target_signed`: a signature of the client's covers the body,
-    or path and query. CannotHide: it must not go on.
+    or path and query. `renaming`: gives what is pseudonymised its names. `canary`: put behind the
+    instructions, where nothing is signed. CannotHide: it must not go on.
     """
     hides = verdict.entities or verdict.kinds
     if verdict.stage is not Stage.ENFORCE:
         return Edited(raw)
     acts = hides and verdict.effective.strictness > Disposition.OBSERVE.strictness
     try:
-        sent = inspection.edited(_chooser(verdict) if acts else None, include_usage=usage and not signed)
+        asked = usage and not signed
+        sent = inspection.edited(
+            _chooser(verdict) if acts else None,
+            include_usage=asked,
+            renaming=renaming,
+            canary="" if signed else canary,
+        )
     except NotEditable as fault:
         raise CannotHide("not_editable", str(fault)) from None
     if (signed and sent.body is not raw) or (target_signed and sent.target is not None):
@@ -50,9 +66,9 @@ def edited(
     return sent
 
 
-def mirrors(inspection: Inspection, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+def mirrors(inspection: Inspection, verdict: Verdict, renaming: Renaming | None = None) -> tuple[tuple[str, str], ...]:
     """Texts of the body that were edited, and what they became: headers that repeat them are edited alike."""
-    return inspection.hidden_texts(_chooser(verdict))
+    return inspection.hidden_texts(_chooser(verdict), renaming)
 
 
 def as_told(facts: Facts, inspection: Inspection, verdict: Verdict) -> Facts:
@@ -73,5 +89,7 @@ def digest_of(sent: bytes | None, raw: bytes, raw_digest: str) -> str:
 
 
 def _chooser(verdict: Verdict) -> Callable[[Detection], bool]:
+    if verdict.hides:
+        return chosen_by(verdict.hides)
     entities, kinds = frozenset(verdict.entities), frozenset(verdict.kinds)
     return lambda found: found.entity in entities or found.kind.value in kinds

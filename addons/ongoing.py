@@ -5,17 +5,22 @@ verdict that it began with, and nothing of it acts in stage observe.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mitmproxy import http
 
 from appliance.inspect.dialects import Call, Dialect
+from appliance.inspect.output.expected import NOTHING, Expected
+from appliance.inspect.pseudonyms import Restoration
 from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.event import Usage
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
+
+if TYPE_CHECKING:
+    import asyncio
 
 EXCHANGE = "gnomon.exchange"
 INSPECTION_FAILED = "inspection_failed"
@@ -68,13 +73,17 @@ class Exchange:
     opened: bool = False
     closed: bool = False
     first_byte: float | None = None
+    expected: Expected = NOTHING  # what its request tells of the answer
     answer: Answer | None = None
     answering: bool = False  # the head of the answer has gone to the client
     framed: bool = True  # the head of the answer says how its end is told; else only the connection's end tells it
     cut: str = ""  # why the appliance ended it: see addons/endings.py
     cut_detail: str = ""  # more of that, for the record
     sent: Coverage | None = None  # what the client sent after the opening
+    names: str = ""  # whether its request waits for names or is read for them beside it: wait, late
+    late: "asyncio.Task[tuple[Label, ...]] | None" = None  # reads names beside the exchange
     moved: str = ""  # the route that a redirect sent it to
+    restoration: Restoration | None = None  # what names in the answer stand for; None: nothing was named
 
     @property
     def hides(self) -> tuple[Selector, ...]:
@@ -90,6 +99,11 @@ class Exchange:
     def guards_answer(self) -> bool:
         """Something of the answer may have to be held back."""
         return bool(self.hides or self.ends)
+
+    @property
+    def edits_answer(self) -> bool:
+        """The answer may not go on as it comes: something is held back, or put back."""
+        return self.guards_answer or self.restoration is not None
 
     @property
     def api(self) -> str | None:

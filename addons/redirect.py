@@ -123,9 +123,11 @@ def by_both_services(
         return Stuck(f"route {move.route} leads to {service.name}, which is not allowed here: {why}"), verdict
     entities = tuple(dict.fromkeys((*verdict.entities, *there.entities)))
     kinds = tuple(dict.fromkeys((*verdict.kinds, *there.kinds)))
+    here = tuple(dict.fromkeys((*verdict.hides, *there.hides)))
     hides = tuple(dict.fromkeys((*verdict.answer_hides, *there.answer_hides)))
     ends = tuple(dict.fromkeys((*verdict.answer_ends, *there.answer_ends)))
-    return move, msgspec.structs.replace(verdict, entities=entities, kinds=kinds, answer_hides=hides, answer_ends=ends)
+    both = msgspec.structs.replace(verdict, entities=entities, kinds=kinds, hides=here)
+    return move, msgspec.structs.replace(both, answer_hides=hides, answer_ends=ends)
 
 
 def _as_asked_of(service: Service, move: Move, facts: Facts) -> Facts:

@@ -15,9 +15,12 @@ from addons.ongoing import INSPECTION_FAILED, Account, unread
 from appliance.inspect.accounts import NOTHING, labels_since, minus, plus, usage_since, usage_sum
 from appliance.inspect.dialects import Call, Dialect, EventReader
 from appliance.inspect.inspection import Inspector
+from appliance.inspect.output.expected import NOTHING as NOTHING_EXPECTED
+from appliance.inspect.pseudonyms import Restoration
 from appliance.inspect.redact import NotEditable
 from appliance.inspect.scanning import merged
 from appliance.inspect.stream.editor import ENDED_BY_RULE, StreamEditor
+from appliance.inspect.stream.restoring import Restoring
 from appliance.inspect.stream.watch import Watcher
 from appliance.model.detection import Selector
 
@@ -63,8 +66,12 @@ class SocketAnswers:
         self, inspector: Inspector, watcher: Watcher, dialect: Dialect | None, call: Call, max_message: int
     ) -> None:
         self.taken = 0
+        self.expected = NOTHING_EXPECTED  # what the upgrade tells of them
         self.ended: tuple[str, str] | None = None  # why it must end: a word of addons/endings.py, and detail
-        self._inspector, self._watcher, self._dialect, self._call = inspector, watcher, dialect, call
+        self.restoration = Restoration()  # what names stand for that the client's messages were given
+        self._inspector, self._dialect, self._call = inspector, dialect, call
+        self._watcher = Restoring(watcher, self.restoration)
+        self._restores = False
         self._max_message = max_message
         self._wanted = self._wants = Wanted()
         self._reader = self._fresh_reader()
@@ -147,9 +154,10 @@ class SocketAnswers:
 
         What it holds is looked at anew: the beginning of something that is only now to be hidden may be in it.
         """
-        if self._wants == self._wanted:
+        restores = bool(self.restoration.values)
+        if self._wants == self._wanted and restores == self._restores:
             return []
-        self._wanted = self._wants
+        self._wanted, self._restores = self._wants, restores
         if self._editor is None:
             return []
         freed = self._editor.want(*self._wanted)
@@ -164,11 +172,19 @@ class SocketAnswers:
 
     def _made(self, reader: EventReader) -> StreamEditor:
         hides, ends = self._wanted
-        return StreamEditor(reader, self._watcher, hides=hides, ends=ends, ceiling=CEILING, max_event=self._max_message)
+        return StreamEditor(
+            reader,
+            self._watcher,
+            hides=hides,
+            ends=ends,
+            ceiling=CEILING,
+            restores=self._restores,
+            max_event=self._max_message,
+        )
 
     def _whole(self, message: bytes) -> list[bytes]:
         """A message as a body of its own."""
-        inspection = self._inspector.response(None, self._call, "", None, message)
+        inspection = self._inspector.response(None, self._call, "", None, message, expected=self.expected)
         redactions, sent = 0, message
         edits: tuple[str, ...] = ()
         ending = inspection.ended_by(self._wanted.ends)
@@ -178,7 +194,7 @@ class SocketAnswers:
             self.ended = (UNREADABLE, inspection.problem)
         else:
             try:
-                edited = inspection.edited(self._wanted.hides)
+                edited = inspection.edited(self._wanted.hides, self.restoration if self._restores else None)
             except NotEditable as fault:
                 self.ended = (RULE, str(fault))
             else:

@@ -18,6 +18,7 @@ from mitmproxy import http
 
 from addons.closing import record_close
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited
+from addons.naming import LATE, WAIT
 from addons.ongoing import Exchange, unread
 from addons.socket_answers import SocketAnswers, Tally, Wanted, since
 from addons.upstream import Close, Sent
@@ -46,6 +47,7 @@ class SocketCalls:
         self._current = exchange
         self._seen = answers.account()
         self._seen_bytes = self._finished = 0
+        self._names = ""
 
     def take(self, message: bytes, inspection: Inspection) -> Sent:
         """What goes on to the provider for one message. Raises what a detector or the journal raises."""
@@ -79,14 +81,23 @@ class SocketCalls:
         sent = Edited(message)
         if forwards:
             try:
-                sent = edited(inspection, call.verdict, message, usage=False, signed=False)
+                renaming = self._worker.renaming(call.verdict, self._answers.restoration)
+                sent = edited(inspection, call.verdict, message, usage=False, signed=False, renaming=renaming)
             except CannotHide as fault:
                 forwards, call.cut_detail = False, fault.word
         self._open(call, as_told(call.facts, inspection, call.verdict), message, sent, forwards=forwards)
         if not forwards:
             return self._turned_away(call)
         self._follow(call)
+        if self._worker.naming and self._names == LATE:
+            self._worker.naming.later(call, inspection)
         return [sent.body]
+
+    def waits(self, inspection: Inspection, size: int) -> bool:
+        """Whether names are to be read before the verdict on this message."""
+        naming = self._worker.naming
+        self._names = naming.how(inspection, lambda: self._facts(inspection, size)) if naming else ""
+        return self._names == WAIT
 
     def unread(self, size: int) -> None:
         """A message came that nobody could read."""

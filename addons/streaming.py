@@ -179,7 +179,9 @@ class StreamingAddon:
     def _read(self, response: http.Response, exchange: Exchange, raw: bytes) -> ResponseInspection:
         headers = response.headers
         content_type, coding = headers.get("content-type", ""), headers.get("content-encoding")
-        return self._worker.inspector.response(exchange.api, exchange.call, content_type, coding, raw)
+        return self._worker.inspector.response(
+            exchange.api, exchange.call, content_type, coding, raw, expected=exchange.expected
+        )
 
     def _failed(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
         """The guard replaces the answer; here it is recorded."""
@@ -197,13 +199,13 @@ class StreamingAddon:
         ending = inspection.ended_by(exchange.ends)
         if exchange.cut:
             pass  # it was ended while it was read
-        elif inspection.problem:
+        elif inspection.problem and exchange.guards_answer:
             exchange.cut, exchange.cut_detail = UNREADABLE, inspection.problem
         elif ending is not None:
             exchange.cut, exchange.cut_detail = RULE, ending.rule
         else:
             try:
-                edited = inspection.edited(exchange.hides)
+                edited = inspection.edited(exchange.hides, exchange.restoration)
             except NotEditable as fault:
                 exchange.cut, exchange.cut_detail = RULE, str(fault)
             else:

@@ -21,6 +21,7 @@ from addons.upstream import RELAYS, Close, Relays, Sent
 from addons.worker import Worker
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection
+from appliance.inspect.stream.watching import of_answer
 from appliance.model.names import Outcome
 
 SOCKET = "gnomon.socket"  # flow.metadata: the Socket of an upgrade
@@ -87,7 +88,9 @@ class Socket:
         """Made at the first use: by then the upgrade has been judged."""
         if self._begun is None:
             worker, exchange = self._worker, self._exchange
-            answers = SocketAnswers(worker.inspector, worker.watcher, exchange.dialect, self._call, self._bound)
+            watcher = of_answer(worker.watcher, exchange.expected)
+            answers = SocketAnswers(worker.inspector, watcher, exchange.dialect, self._call, self._bound)
+            answers.expected = exchange.expected
             answers.want(Wanted(exchange.hides, exchange.ends))
             self._begun = answers, SocketCalls(worker, self._flow, exchange, answers)
         return self._begun
@@ -95,10 +98,17 @@ class Socket:
     def _client(self, message: bytes, _is_text: bool) -> Sent | Awaitable[Sent]:
         if len(message) > IN_THREAD_BYTES:
             return self._client_later(message)
-        return self._calls.take(message, self._inspect(message))
+        inspection = self._inspect(message)
+        if self._calls.waits(inspection, len(message)):
+            return self._client_later(message, inspection)
+        return self._calls.take(message, inspection)
 
-    async def _client_later(self, message: bytes) -> Sent:
-        inspection = await asyncio.to_thread(self._inspect, message)
+    async def _client_later(self, message: bytes, waiting: Inspection | None = None) -> Sent:
+        """`waiting`: it has been inspected, and waits for names."""
+        inspection = await asyncio.to_thread(self._inspect, message) if waiting is None else waiting
+        naming = self._worker.naming
+        if naming and (waiting or self._calls.waits(inspection, len(message))):
+            inspection = await naming.named(inspection)
         return self._calls.take(message, inspection)
 
     def _inspect(self, message: bytes) -> Inspection:

@@ -6,13 +6,18 @@ except the policy, which `adopt` swaps in one assignment.
 
 import ipaddress
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from mitmproxy import http
 
 from addons.telemetry import Telemetry
 from appliance.config.schema import Config
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection, Inspector
+from appliance.inspect.output.expected import Expectations, Expected
+from appliance.inspect.pseudonyms import Renaming, Restoration
+from appliance.inspect.scanning import merged
 from appliance.inspect.stream.watch import Watcher
 from appliance.ledger import Denied, Ledger, Reservation
 from appliance.model.catalogue import Catalogue, Service
@@ -22,9 +27,22 @@ from appliance.model.names import Stage
 from appliance.policy.engine import Policy
 from appliance.route.credentials import caller_key, fingerprint
 
+if TYPE_CHECKING:
+    from addons.external import External
+    from addons.naming import Naming
+
 MAX_TOOLS, MAX_SERVERS = 128, 64
 MAX_TOKENS = 2**31 - 1
-type Analyse = Callable[[Call, str | None, bytes, str | None], Awaitable[Inspection]]
+
+
+class Analyse(Protocol):
+    """`Inspector.request`, elsewhere. `texts`: with every text, also those without findings."""
+
+    def __call__(
+        self, call: Call, content_encoding: str | None, raw: bytes, dialect: str | None, *, texts: bool = False
+    ) -> Awaitable[Inspection]:
+        """Raises where it could not be read."""
+
 
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
 ROUTE = "gnomon.route"  # flow.metadata: name of the gateway route
@@ -44,6 +62,7 @@ class Worker:
         watcher: Watcher,
         ledger: Ledger,
         fingerprint_key: bytes,
+        names_key: bytes,
         identify: Callable[[http.HTTPFlow], Principal],
     ) -> None:
         self.config = config
@@ -53,9 +72,15 @@ class Worker:
         self.inspector = inspector
         self.watcher = watcher  # what the texts of streamed answers go through
         self.analyse: Analyse | None = None  # reads large bodies and documents in another process; None: on a thread
+        self.naming: Naming | None = None  # reads names in requests; None: nobody asks for them
+        self.adopted: Callable[[], None] = lambda: None  # told of another policy
+        self.external: External | None = None  # an external data-loss system; None: nobody else is asked
         self.ledger = ledger
         self._fingerprint_key = fingerprint_key
         self._identify = identify
+        self._names_key = names_key
+        self.habit: Callable[[Facts, Inspection], Facts] = lambda facts, _: facts  # adds a label to unusual requests
+        self.expectations = Expectations()  # what a request tells of its answer
         self.acknowledged: Callable[[Facts], bool] = lambda _: False  # whether a lesson has been read by its caller
         self.running: dict[str, http.HTTPFlow] = {}  # exchanges that were let go upstream and have no end yet, by id
 
@@ -67,6 +92,7 @@ class Worker:
     def adopt(self, policy: Policy) -> None:
         """Use another policy for every exchange that begins from now on."""
         self.policy = policy
+        self.adopted()
 
     def principal(self, flow: http.HTTPFlow) -> Principal:
         """Who asks; anonymous with the peer's address where no method knew it."""
@@ -168,6 +194,28 @@ class Worker:
             catalogue_version=self.catalogue.version,
             policy_version=self.policy.version,
         )
+
+    def renaming(self, verdict: Verdict, restoration: Restoration) -> Renaming | None:
+        """What gives names to what a verdict pseudonymises; None: nothing is."""
+        return Renaming(self._names_key, frozenset(verdict.named), restoration) if verdict.named else None
+
+    def expected(self, service: Service, host: str, inspection: Inspection) -> Expected:
+        """What a request tells of its answer: the provider's own hosts, those that it names, its instructions."""
+        return self.expectations.of(inspection.segments, (*service.domains, *service.patterns, host))
+
+    def with_leaks(self, inspection: Inspection) -> Inspection:
+        """With what a request carries on of instructions that have leaked before: canaries of this site."""
+        labels = self.expectations.leaked(inspection.segments)
+        if not labels:
+            return inspection
+        return msgspec.structs.replace(inspection, labels=merged(inspection.labels, labels))
+
+    def canary(self, facts: Facts) -> str:
+        """What marks the instructions of the application that asks; empty: nothing does."""
+        canaries = self.expectations.canaries
+        if not self.config.inspect.canaries or canaries is None:
+            return ""
+        return canaries.token(f"{facts.service}|{facts.client_name}|{facts.key_fingerprint}")
 
     def judge(self, facts: Facts, service: Service) -> Verdict:
         """The verdict, now."""

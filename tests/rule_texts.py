@@ -46,8 +46,7 @@ class _Maker:
         if name == "BRANCH":
             return self.sequence(self.rng.choice(value[1]))
         if name == "SUBPATTERN":
-            self.groups[value[0]] = text = self.sequence(value[3])
-            return text
+            return self.group(value)
         if name == "GROUPREF":
             return self.groups[value]
         least, most, tree = value
@@ -56,6 +55,14 @@ class _Maker:
         self.longest = min(longest, 2)  # repeats inside repeats stay short
         text = "".join(self.sequence(tree) for _ in range(count))
         self.longest = longest
+        return text
+
+    def group(self, value):
+        number, more, less, tree = value
+        any_case = self.any_case
+        self.any_case = (any_case or bool(more & re.IGNORECASE)) and not less & re.IGNORECASE
+        self.groups[number] = text = self.sequence(tree)
+        self.any_case = any_case
         return text
 
     def cased(self, character):

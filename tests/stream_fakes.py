@@ -68,6 +68,7 @@ class FakeWatch:
 
 class FakeWatcher:
     classes = ("secret",)
+    restores = False
 
     def __init__(self):
         self.looked = []

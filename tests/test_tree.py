@@ -51,6 +51,11 @@ THROUGH = {
     "appliance/analyse/process.py": "tests/addons/test_analysing.py",
     "appliance/bus/connection.py": "tests/appliance/bus/test_bus_sockets.py",
     "appliance/cli/__init__.py": "tests/appliance/cli/test_cli_main.py",
+    "appliance/cli/calibrate.py": "tests/appliance/cli/test_cli_calibrate.py",
+    "appliance/cli/dictionary.py": "tests/appliance/config/test_dictionary_files.py",
+    "appliance/cli/eval.py": "tests/appliance/cli/test_cli_rules.py",
+    "appliance/cli/rules.py": "tests/appliance/cli/test_cli_rules.py",
+    "appliance/cli/scan.py": "tests/appliance/cli/test_cli_scan.py",
     "appliance/cli/ca.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/config.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/control.py": "tests/appliance/cli/test_cli_main.py",
@@ -73,6 +78,8 @@ THROUGH = {
     "appliance/inspect/detect/lean.py": "tests/appliance/inspect/detect/test_detect_english.py",
     "appliance/inspect/detect/pii.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/detect/prefilter.py": "tests/appliance/inspect/detect/test_detect_equality.py",
+    "appliance/inspect/detect/recognisers_named.py": "tests/appliance/inspect/detect/test_detect_recognisers.py",
+    "appliance/inspect/detect/recognisers_national.py": "tests/appliance/inspect/detect/test_detect_recognisers.py",
     "appliance/inspect/detect/unlike.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/dialects/__init__.py": "tests/appliance/inspect/dialects/test_inspect_openai_chat.py",
     "appliance/inspect/dialects/anthropic_words.py": "tests/appliance/inspect/dialects/test_inspect_fixtures.py",
@@ -91,6 +98,7 @@ THROUGH = {
     "appliance/ledger/ledger.py": "tests/appliance/ledger/test_ledger_counts.py",
     "appliance/ledger/table.py": "tests/appliance/ledger/test_ledger_counts.py",
     "appliance/model/pseudonym.py": "tests/test_model.py",
+    "appliance/policy/answers.py": "tests/appliance/policy/test_policy_engine.py",
     "appliance/policy/decisions.py": "tests/appliance/policy/test_policy_engine.py",
     "appliance/policy/explain.py": "tests/appliance/policy/test_policy_engine.py",
     "appliance/policy/matching.py": "tests/appliance/policy/test_policy_engine.py",
@@ -259,7 +267,7 @@ def test_every_package_has_its_folder_of_tests() -> None:
 
 def test_every_folder_of_tests_has_its_package() -> None:
     ours = [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name != "__pycache__"]
-    beside = {"system", "data", "conformance", "property", "snapshot", "fuzz"}
+    beside = {"system", "data", "conformance", "property", "snapshot", "fuzz", "eval"}
     strays = [path for path in ours if path.relative_to(ROOT / "tests").parts[0] not in beside]
     strays = [path for path in strays if "fixtures" not in path.parts]
     assert [name_of(path) for path in strays if not (ROOT / path.relative_to(ROOT / "tests")).is_dir()] == []

@@ -1,23 +1,16 @@
 """What a worker asks of its analyser, and the bytes in which both say it.
 
-Owns: the frames. Each is `u32 length of the head | u32 length of the body | head: msgpack | body`, big-endian; a job's
-body is the body to be read, an answer has none. Rules: pure; lengths are judged before anything is read; texts travel
-as UTF-8 with surrogates passed, because JSON strings may hold halves of a pair; only segments that something was found
-in come back, since the others are not edited.
+Owns: the heads of the frames, in msgpack. A job's body is the body to be read, an answer has none. Rules: pure;
+texts travel as UTF-8 with surrogates passed, because JSON strings may hold halves of a pair; only segments that
+something was found in come back, unless all are asked for, since the others are not edited.
 """
-
-import struct
-from typing import Final
 
 import msgspec
 
+from appliance.analyse.frames import framed
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection, Limits
 from appliance.model.errors import PeerError
-
-LENGTHS: Final = struct.Struct("!II")
-MAX_HEAD: Final = 64 * 1024 * 1024
-MAX_BODY: Final = 1024 * 1024 * 1024
 
 
 class Settings(msgspec.Struct, frozen=True, tag="settings"):
@@ -27,11 +20,12 @@ class Settings(msgspec.Struct, frozen=True, tag="settings"):
 
 
 class Job(msgspec.Struct, frozen=True, tag="job"):
-    """A request body to be inspected; see `Inspector.request`."""
+    """A request body to be inspected; see `Inspector.request`. `texts`: every text is to come back."""
 
     call: Call
     content_encoding: str | None
     service_dialect: str | None
+    texts: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
@@ -56,16 +50,7 @@ _answered: msgspec.msgpack.Decoder[Found | Failed] = msgspec.msgpack.Decoder(Fou
 
 def frame(head: Head, size: int = 0) -> bytes:
     """Everything of a frame before its body of `size` bytes."""
-    told = _encoder.encode(head)
-    return LENGTHS.pack(len(told), size) + told
-
-
-def lengths(data: bytes) -> tuple[int, int]:
-    """Length of head and body; PeerError beyond the bounds."""
-    head, body = LENGTHS.unpack(data)
-    if head > MAX_HEAD or body > MAX_BODY:
-        raise PeerError("a frame between worker and analyser is too large")
-    return head, body
+    return framed(_encoder.encode(head), size)
 
 
 def asked(head: bytes) -> Settings | Job:
@@ -84,12 +69,12 @@ def answered(head: bytes) -> Found | Failed:
         raise PeerError("no answer of an analyser") from error
 
 
-def pared(inspection: Inspection) -> Found:
-    """An inspection as it travels: no body, only segments with findings and the one that holds the model."""
+def pared(inspection: Inspection, *, texts: bool = False) -> Found:
+    """An inspection as it travels: no body, and unless `texts` only segments with findings and the model's own."""
     view = inspection.view
     pairs = zip(view.segments, inspection.detections, strict=True)
-    kept = [(segment, found) for segment, found in pairs if found or segment.text == view.model]
-    texts = tuple(segment.text.encode("utf-8", "surrogatepass") for segment, _ in kept)
+    kept = [(segment, found) for segment, found in pairs if texts or found or segment.text == view.model]
+    sent = tuple(segment.text.encode("utf-8", "surrogatepass") for segment, _ in kept)
     bare = tuple(msgspec.structs.replace(segment, text="") for segment, _ in kept)
     view = msgspec.structs.replace(
         view,
@@ -101,7 +86,7 @@ def pared(inspection: Inspection) -> Found:
         hosted_mcp=tuple(map(_whole, view.hosted_mcp)),
     )
     found = tuple(found for _, found in kept)
-    return Found(msgspec.structs.replace(inspection, view=view, raw=b"", body=b"", detections=found), texts)
+    return Found(msgspec.structs.replace(inspection, view=view, raw=b"", body=b"", detections=found), sent)
 
 
 def whole(found: Found, raw: bytes, body: bytes) -> Inspection:

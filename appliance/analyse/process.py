@@ -6,53 +6,48 @@ nothing between jobs but the cache of detections; one job at a time, whose deadl
 this process; it ends when the other end of its socket does.
 """
 
-import argparse
 import codecs
 import contextlib
-import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from appliance.analyse.jobs import LENGTHS, Failed, Job, Settings, asked, frame, lengths, pared
+from appliance.analyse import serving
+from appliance.analyse.frames import LENGTHS, READY, lengths
+from appliance.analyse.jobs import Failed, Job, Settings, asked, frame, pared
 from appliance.analyse.samples import samples
-from appliance.confine import privileges
+from appliance.config.detection import detection_settings
+from appliance.config.effective import read_effective
 from appliance.inspect.detect.detectors import Detectors
+from appliance.inspect.detect.settings import PLAIN
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspector
 from appliance.model.errors import OperatorError, PeerError
 
 MEMORY_BYTES: Final = 3 << 30  # a body of 64 MiB in all its forms, with room
-READY: Final = b"ready"
-NICE: Final = 5  # small requests go first
 CODECS: Final = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "cp1252", "idna")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 the worker has left, 2 it may not begin."""
-    options = _options(arguments)
+    parser = serving.parser("appliance.analyse.process")
+    parser.add_argument("--tables", type=Path, help="folder of the detection tables")
+    parser.add_argument("--run-dir", type=Path, help="folder of the effective configuration")
+    options = parser.parse_args(arguments)
     sock = socket.socket(fileno=options.fd)
     try:
-        detectors = Detectors.load(options.tables)
+        settings = PLAIN if options.run_dir is None else detection_settings(read_effective(options.run_dir))
+        detectors = Detectors.load(options.tables, settings=settings)
         _warm(Inspector(detectors))
-        _confine((options.uid, options.gid) if options.uid is not None else None)
+        serving.confine(serving.user_of(options), MEMORY_BYTES)
     except OperatorError as error:
         sys.stderr.write(f"gnomon analyser: {error}\n")
         return 2
     with contextlib.suppress(PeerError, OSError):  # the worker has left, or speaks another version: it starts another
         _serve(sock, detectors)
     return 0
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="appliance.analyse.process", allow_abbrev=False)
-    parser.add_argument("--fd", type=int, required=True, help="socket to the worker")
-    parser.add_argument("--tables", type=Path, help="folder of the detection tables")
-    parser.add_argument("--uid", type=int)
-    parser.add_argument("--gid", type=int)
-    return parser.parse_args(arguments)
 
 
 def _warm(inspector: Inspector) -> None:
@@ -63,49 +58,25 @@ def _warm(inspector: Inspector) -> None:
         inspector.request(Call("POST", "/", content_type), None, body, None)
 
 
-def _confine(user: tuple[int, int] | None) -> None:
-    os.nice(NICE)
-    privileges.drop_bounding()
-    if user is not None:
-        privileges.become(*user)
-    privileges.hide()
-    privileges.die_with_parent()
-    privileges.silence()
-    privileges.bound(MEMORY_BYTES)
-    privileges.drop_capabilities()
-    privileges.only_reading()
-
-
 def _serve(sock: socket.socket, detectors: Detectors) -> None:
     """One frame after the other until the worker leaves (OSError)."""
     inspector = Inspector(detectors)
     sock.sendall(READY)
     while True:
-        head, body = lengths(_exactly(sock, LENGTHS.size))
-        asked_for = asked(_exactly(sock, head))
+        head, body = lengths(serving.exactly(sock, LENGTHS.size))
+        asked_for = asked(serving.exactly(sock, head))
         if isinstance(asked_for, Settings):
             inspector = Inspector(detectors, asked_for.limits)
         else:
-            sock.sendall(_answer(inspector, asked_for, _exactly(sock, body)))
+            sock.sendall(_answer(inspector, asked_for, serving.exactly(sock, body)))
 
 
 def _answer(inspector: Inspector, job: Job, body: bytes) -> bytes:
     try:
-        return frame(pared(inspector.request(job.call, job.content_encoding, body, job.service_dialect)))
+        inspection = inspector.request(job.call, job.content_encoding, body, job.service_dialect)
+        return frame(pared(inspection, texts=job.texts))
     except Exception as error:  # noqa: BLE001 - told by its type alone; the worker fails closed
         return frame(Failed(type(error).__name__))
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    """That many bytes. OSError: the worker has left."""
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        got = sock.recv_into(view)
-        if not got:
-            raise ConnectionResetError
-        view = view[got:]
-    return bytes(data)
 
 
 if __name__ == "__main__":

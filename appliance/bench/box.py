@@ -124,9 +124,9 @@ def load(module: str, arguments: Sequence[str], timeout_s: float) -> bytes:
     return done.stdout
 
 
-def output(command: list[str]) -> bytes:
+def output(command: list[str], timeout_s: float = 30) -> bytes:
     """What a program prints."""
-    return subprocess.run(command, capture_output=True, check=True, timeout=30).stdout  # noqa: S603
+    return subprocess.run(command, capture_output=True, check=True, timeout=timeout_s).stdout  # noqa: S603
 
 
 def first_line(running: subprocess.Popen[bytes]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.model.detection import DetectorCount  # noqa: TC001 - the same
 from appliance.model.names import Stage  # noqa: TC001 - msgspec reads it at run time
 
 SOCKET: Final = "control.sock"
@@ -37,6 +38,7 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy_version: int = 0
     active: int = 0
     journal_fill: float = 0.0
+    detectors: tuple[DetectorCount, ...] = ()
 
 
 class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +66,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
     applied: int | None = None
     active: int | None = None
     journal_fill: float | None = None
+    detectors: tuple[DetectorCount, ...] = ()
 
 
 class SensorStatus(msgspec.Struct, frozen=True):

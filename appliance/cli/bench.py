@@ -20,6 +20,7 @@ REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
     "stream": "appliance.bench.stream:run",
     "fanout": "appliance.bench.fanout:run",
+    "scan": "appliance.bench.scan:run",
     "store": "appliance.store.bench:run",
     "replay": "discovery.bench:run",
 }

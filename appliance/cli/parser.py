@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING
 from appliance.cli import (
     bench,
     ca,
+    calibrate,
     config,
     control,
     credential,
     decide,
     demo,
+    dictionary,
     export,
     findings,
     journal,
     policy,
     prepare,
     replay,
+    rules,
     scan,
     tui,
     up,
 )
+from appliance.cli import eval as evaluating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +45,11 @@ _COMMANDS = (
     findings,
     decide,
     credential,
+    dictionary,
     scan,
+    evaluating,
+    rules,
+    calibrate,
     replay,
     export,
     bench,

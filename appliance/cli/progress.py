@@ -41,6 +41,9 @@ def progress(what: str, seconds: float) -> Iterator[None]:
 @contextmanager
 def measured(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far work is that knows its size; only where stderr is a terminal. Yields what to call with each part."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

@@ -20,6 +20,10 @@ def check(path: Path | None) -> str:
     """Check a configuration and the policy and catalogue that it names; OperatorError lists every fault."""
     config = load(path)
     check_routes(config, load_catalogue(_path(config.catalogue.override)))
+    if config.inspect.recognisers:
+        from appliance.config.recognisers_file import load_recognisers  # the detectors' weight only where it is needed
+
+        load_recognisers(Path(config.inspect.recognisers))
     report = check_policy(_path(config.policy.file), _path(config.catalogue.override))
     return f"The configuration is sound: stage {config.stage}, state in {config.state_dir}.\n{report.text()}"
 

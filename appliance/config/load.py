@@ -34,6 +34,7 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
     ("egress", "ca_bundle", True),
     ("policy", "file", True),
     ("catalogue", "override", True),
+    ("inspect", "recognisers", True),
     ("ca", "dir", False),
     ("gateway", "credentials_dir", False),
 )

@@ -164,6 +164,17 @@ class CaConfig(Section, frozen=True):
     dir: str | None = None  # folder of root and intermediate; without it state_dir/ca
 
 
+class IcapConfig(Section, frozen=True):
+    """An external data-loss system over ICAP (RFC 3507, REQMOD). What it finds is the label EXTERNAL_DLP."""
+
+    address: str  # e.g. icap://dlp.example.com:1344/reqmod
+    deadline_s: float = 5  # what it may take for one request
+    on_failure: Literal["close", "pass"] = "close"  # pass: the request carries the label EXTERNAL_DLP_FAILED
+
+
+type SensitivityLevel = Literal["public", "internal", "confidential", "restricted"]
+
+
 class InspectConfig(Section, frozen=True):
     """How bodies are read. A detector that fails never lets text pass unmarked."""
 
@@ -171,7 +182,14 @@ class InspectConfig(Section, frozen=True):
     max_decoded_bytes: int = 64 * MIB  # a body that decompresses to more is treated as a bomb and refused
     max_ratio: int = 200  # highest ratio of decoded to encoded bytes
     analyse_s: float = 20  # what the process that reads large bodies and documents may take for one before it is ended
+    recognisers: str | None = None  # YAML file of own patterns to be found, with examples that are tried at the start
+    sensitivity: dict[str, SensitivityLevel] = {}  # guid of a Microsoft sensitivity label: what it means here
+    names: Literal["off", "late"] = "off"  # names of people, places, organisations where no rule asks: late tells them
+    names_s: float = 5  # what reading a request for names may take where a rule waits for them
     max_time_s: float = 10  # for all texts of one body; what is left then counts as unscanned, out_of_time
+    links_allowed: tuple[str, ...] = ()  # hosts that answers may link to: exact, .suffix of a domain, with *
+    icap: IcapConfig | None = None  # an external data-loss system that is asked about every request to an AI service
+    canaries: bool = False  # mark each application's instructions with a token of its own, to know them when they leak
 
 
 class SensorConfig(Section, frozen=True):

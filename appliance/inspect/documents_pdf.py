@@ -41,6 +41,7 @@ _LIMITS |= {"xform_maximum_invocations_per_extraction": 200, "zlib_maximum_recov
 _RECOVERED = 1_000  # objects looked at to find the root of a damaged file
 _DATE = re.compile(r"D:\d{4}")
 _CIPHER = frozenset({"/ID", "/O", "/U", "/OE", "/UE", "/Perms"})  # byte strings that are no text
+LABEL = "/MSIP_Label_"  # what office programs call a sensitivity label among a file's properties
 _MEANINGLESS = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]")
 _INLINE = re.compile(rb"(?<![^\s)>\]])BI\s[^()<>]{0,400}?\sID\s")  # a picture among the drawing instructions
 _TOLERATED = 50  # letters to each meaningless one
@@ -134,6 +135,7 @@ def _strings(reader: PdfReader, texts: list[str]) -> set[str]:
             item = item.get_object()
         if isinstance(item, DictionaryObject):
             faults |= _unread(item, texts)
+            strings |= dict.fromkeys(key[1:] for key in item if key.startswith(LABEL))
             waiting += [item.raw_get(key) for key in item if key not in _CIPHER]
         elif isinstance(item, ArrayObject):
             waiting += list.__iter__(item)

@@ -6,31 +6,39 @@ works on what was scanned and on nothing else; nothing here decides: policy does
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
+from appliance.inspect.choosing import Chooser, chosen_by, picked
 from appliance.inspect.content import Decoded, decode_body, encode_body
 from appliance.inspect.coverage import all_opaque
 from appliance.inspect.dialects import Call, Dialect
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.heads import Heads
 from appliance.inspect.jsonspans import MalformedBody
+from appliance.inspect.looking import source_of
+from appliance.inspect.output.confidence import confidence_of
+from appliance.inspect.output.expected import NOTHING, Expected
 from appliance.inspect.overlap import cover
-from appliance.inspect.redact import redact, redact_text
+from appliance.inspect.pseudonyms import Renaming, Restoration, holds_secret
+from appliance.inspect.redact import Worded, redact, redact_text
 from appliance.inspect.scanning import Findings, Limits, Scanned, labels_of, merged, scan_view
 from appliance.inspect.target import Spot, inspect_target, target_without
+from appliance.inspect.topics.uses import use_of
 from appliance.inspect.uploads import uploads_of
 from appliance.inspect.view import RequestView, ResponseView
 from appliance.inspect.walker import is_like_json, opaque_view, walk
 from appliance.inspect.windows import Scanner
-from appliance.model.detection import Coverage, Detection, Label, Segment, Selector
+from appliance.model.detection import Coverage, Detection, DetectorCount, Label, Segment, Selector
 from appliance.model.facts import Upload
+from appliance.model.names import DetectionKind, Source
 
 __all__ = ["Edited", "Inspection", "Inspector", "Limits", "ResponseInspection", "chosen_by", "labels_of"]
 
+INCLUDE_USAGE, CANARY_ADDED = "include_usage", "canary_added"
 _NULL = b"null"
-Chooser = Callable[[Detection], bool]
+NAMES = "names"  # in `scanned_by`
 
 
 class Edited(msgspec.Struct, frozen=True):
@@ -92,18 +100,31 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         """The client itself asked for the usage chunk."""
         return self.view.include_usage
 
-    def edited(self, chosen: Chooser | None, *, include_usage: bool = False) -> Edited:
+    def edited(
+        self,
+        chosen: Chooser | None,
+        *,
+        include_usage: bool = False,
+        renaming: Renaming | None = None,
+        canary: str = "",
+    ) -> Edited:
         """The body with the chosen detections replaced and usage asked for, in its own content coding.
 
-        `chosen` None: no redaction. A body without edits comes back as it came, bit by bit. ValueError when a detection
-        cannot be placed: the caller fails closed.
+        `chosen` None: no redaction. `renaming`: gives some of them names of their own. `canary`: put behind the
+        application's instructions, where there are any. A body without edits comes back as it came, bit by bit.
+        ValueError when a detection cannot be placed: the caller fails closed.
         """
-        body, count = self._redact(chosen) if chosen else (self.body, 0)
+        body, count = self._redact(chosen, renaming) if chosen else (self.body, 0)
         edits: tuple[str, ...] = ()
+        marked = self._marked(canary) if canary and not self.problem else None
+        if marked is not None:
+            places = self._places(chosen or _nothing, renaming)
+            places[marked[0]] = (*places[marked[0]], marked[1])
+            body, edits = redact(self.body, self.view.syntax, self.segments, places)[0], (CANARY_ADDED,)
         dialect = by_api(self.api)
         if include_usage and dialect and self.stream and not self.include_usage and not self.problem:
             asked = dialect.ask_usage(body)
-            edits = ("include_usage",) if asked != body else ()
+            edits = (*edits, INCLUDE_USAGE) if asked != body else edits
             body = asked
         target, spots = target_without(self.target, self.spots, chosen) if chosen else ("", 0)
         sent = encode_body(body, self.encodings) if count or edits else self.raw
@@ -115,6 +136,19 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
             return self
         labels = merged(self.labels, labels_of(spot.found for spot in spots))
         return msgspec.structs.replace(self, target=target, spots=spots, labels=labels)
+
+    def of_names(self, found: Findings, version: str) -> "Inspection":
+        """With names that were found along the segments by `version`: they are findings like any other."""
+        detections = tuple(tuple(sorted({*had, *new})) for had, new in zip(self.detections, found, strict=True))
+        by = (*self.coverage.scanned_by, NAMES)
+        return msgspec.structs.replace(
+            self,
+            detections=detections,
+            labels=merged(self.labels, labels_of(found)),
+            coverage=msgspec.structs.replace(self.coverage, scanned_by=by),
+            uploads=uploads_of(self.body, self.view, detections) if self.uploads else (),
+            detector_version=f"{self.detector_version}+{version}",
+        )
 
     def redacted(self, chosen: Chooser) -> tuple[bytes, int]:
         """The body in its own content coding with the chosen detections replaced, and how many replacements."""
@@ -128,13 +162,32 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
                 return redact_text(segment.text, cover(tuple(filter(chosen, found))))
         return self.model
 
-    def hidden_texts(self, chosen: Chooser) -> tuple[tuple[str, str], ...]:
+    def hidden_texts(self, chosen: Chooser, renaming: Renaming | None = None) -> tuple[tuple[str, str], ...]:
         """Whole texts that redaction changes, and what they become: for headers that repeat them."""
-        pairs = zip(self.segments, picked(self.detections, chosen), strict=True)
+        pairs = zip(self.segments, self._places(chosen, renaming), strict=True)
         return tuple((segment.text, redact_text(segment.text, found)) for segment, found in pairs if found)
 
-    def _redact(self, chosen: Chooser) -> tuple[bytes, int]:
-        return redact(self.body, self.view.syntax, self.segments, picked(self.detections, chosen))
+    def _redact(self, chosen: Chooser, renaming: Renaming | None = None) -> tuple[bytes, int]:
+        return redact(self.body, self.view.syntax, self.segments, self._places(chosen, renaming))
+
+    def _marked(self, canary: str) -> tuple[int, Worded] | None:
+        """Which text the canary comes behind, and the edit that puts it there."""
+        for index in range(len(self.segments) - 1, -1, -1):
+            one = self.segments[index]
+            if source_of(one) is Source.SYSTEM and one.channel == "content" and one.text:
+                end = len(one.text)
+                return index, Worded(end, end, "CANARY", DetectionKind.OUTPUT, 0.0, "", f" [{canary}]")
+        return None
+
+    def _places(self, chosen: Chooser, renaming: Renaming | None) -> list[tuple[Detection, ...]]:
+        places = picked(self.detections, chosen)
+        if renaming is None:
+            return places
+        every = zip(self.segments, self.detections, places, strict=True)
+        return [
+            tuple(one if holds_secret(one, known) else renaming(one, segment.text) for one in found)
+            for segment, known, found in every
+        ]
 
 
 class ResponseInspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,19 +210,20 @@ class ResponseInspection(msgspec.Struct, frozen=True, kw_only=True):
         found = [one for found in self.detections for one in found]
         return next((selector for selector in selectors if any(map(selector.takes, found))), None)
 
-    def edited(self, hides: tuple[Selector, ...]) -> Edited:
+    def edited(self, hides: tuple[Selector, ...], restoration: Restoration | None = None) -> Edited:
         """The answer in its own content coding without what `hides` mean; as `Inspection.edited`.
 
-        What repeats hidden text in pieces becomes null: `logprobs_removed` among the edits.
+        What repeats hidden text in pieces becomes null: `logprobs_removed` among the edits. `restoration`: names that
+        are put back in the model's words.
         """
-        places = picked(self.detections, chosen_by(hides))
+        hidden = picked(self.detections, chosen_by(hides))
+        places = hidden if restoration is None else restoration.along(self.view.segments, hidden)
         if not any(places):
             return Edited(self.raw)
-        emptied = _without(self.body, self.view.repeats)
-        body, count = redact(emptied, self.view.syntax, self.view.segments, places)
-        return Edited(
-            encode_body(body, self.encodings), count, ("logprobs_removed",) if emptied is not self.body else ()
-        )
+        emptied = _without(self.body, self.view.repeats) if any(hidden) else self.body
+        body, _ = redact(emptied, self.view.syntax, self.view.segments, places)
+        edits = ("logprobs_removed",) if emptied is not self.body else ()
+        return Edited(encode_body(body, self.encodings), sum(map(len, hidden)), edits)
 
 
 class Inspector:
@@ -183,18 +237,33 @@ class Inspector:
         self._clock = clock
         self.heads = Heads(detectors)
 
-    def request(self, call: Call, content_encoding: str | None, raw: bytes, service_dialect: str | None) -> Inspection:
-        """Inspect a request body. Raises only what a detector raises."""
+    def statistics(self) -> tuple[DetectorCount, ...]:
+        """What each detector has cost and found."""
+        told = getattr(self._detectors, "statistics", None)
+        return told.told() if told is not None else ()
+
+    def request(
+        self,
+        call: Call,
+        content_encoding: str | None,
+        raw: bytes,
+        service_dialect: str | None,
+        enough: Chooser | None = None,
+    ) -> Inspection:
+        """Inspect a request body. Raises only what a detector raises.
+
+        `enough`: whether a finding settles the verdict whatever else there is; see `scan_view`.
+        """
         decoded = self._decode(raw, content_encoding)
         view = self._read(choose(call.method, call.path, service_dialect), decoded, call)
-        detections, coverage = self._scan(view, decoded.data)
+        detections, coverage = self._scan(view, decoded.data, enough=enough)
         return Inspection(
             view=view,
             raw=raw,
             body=decoded.data,
             encodings=decoded.encodings,
             detections=detections,
-            labels=labels_of(detections),
+            labels=merged(labels_of(detections), use_of(view)),
             coverage=coverage,
             detector_version=self._detectors.version,
             problem=view.problem,
@@ -215,14 +284,17 @@ class Inspector:
         raw: bytes,
         *,
         skip: str | None = None,
+        expected: Expected = NOTHING,
     ) -> ResponseInspection:
         """Inspect an answer in one piece. `api`, `call`: its request's. Raises only what a detector raises.
 
-        `skip`: it is read, but nothing is scanned, for this reason.
+        `skip`: it is read, but nothing is scanned, for this reason. `expected`: what its request tells of it.
         """
         decoded = self._decode(raw, content_encoding)
         view, problem = self._read_response(by_api(api), decoded, call, content_type)
         scanned = self._scan(view, decoded.data, skip) if not problem else None
+        if scanned and not skip:
+            scanned = scanned._replace(detections=expected.along(view.segments, scanned.detections))
         return ResponseInspection(
             view=view,
             raw=raw,
@@ -230,7 +302,7 @@ class Inspector:
             encodings=decoded.encodings,
             coverage=scanned.coverage if scanned else all_opaque(len(decoded.data), problem or ""),
             detections=scanned.detections if scanned else (),
-            labels=labels_of(scanned.detections) if scanned else (),
+            labels=merged(labels_of(scanned.detections), confidence_of(decoded.data, view.repeats)) if scanned else (),
             problem=problem,
         )
 
@@ -268,8 +340,10 @@ class Inspector:
                 word = word or fault.word
         return ResponseView(), word
 
-    def _scan(self, view: RequestView | ResponseView, body: bytes, skip: str | None = None) -> Scanned:
-        return scan_view(self._detectors, self._limits, self._clock, view, body, skip)
+    def _scan(
+        self, view: RequestView | ResponseView, body: bytes, skip: str | None = None, enough: Chooser | None = None
+    ) -> Scanned:
+        return scan_view(self._detectors, self._limits, self._clock, view, body, skip, enough)
 
 
 def _request_view(dialect: Dialect | None, body: bytes, call: Call) -> RequestView:
@@ -285,12 +359,8 @@ def _request_view(dialect: Dialect | None, body: bytes, call: Call) -> RequestVi
     return walk(body, call.content_type)
 
 
-def picked(detections: Findings, chosen: Chooser) -> list[tuple[Detection, ...]]:
-    """What is to be replaced, along the segments.
-
-    Chosen first, resolved second: a finding that stays must not shield a shorter one that has to go.
-    """
-    return [cover(tuple(filter(chosen, found))) if found else () for found in detections]
+def _nothing(_found: Detection) -> bool:
+    return False
 
 
 def _without(body: bytes, repeats: tuple[tuple[int, int], ...]) -> bytes:
@@ -302,12 +372,6 @@ def _without(body: bytes, repeats: tuple[tuple[int, int], ...]) -> bytes:
         if end - start >= len(_NULL):
             emptied[start:end] = _NULL.ljust(end - start)
     return bytes(emptied)
-
-
-def chosen_by(selectors: Iterable[Selector]) -> Chooser:
-    """Whether any of the selectors means a detection."""
-    wanted = tuple(selectors)
-    return lambda found: any(selector.takes(found) for selector in wanted)
 
 
 def _as_response(view: RequestView) -> ResponseView:

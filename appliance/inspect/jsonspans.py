@@ -27,9 +27,17 @@ MAX_POINTER = 512
 """Code points; a longer pointer is cut, so that depth times length stays bounded."""
 
 _BOM = b"\xef\xbb\xbf"
-# Group 1: inside of a string; 2: the colon that makes it a key; 3: structure. Possessive, so that a long string with
-# many escapes keeps no backtracking state. Numbers, literals and white space are stepped over.
-_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"([ \t\r\n]*+:)?+|([{}\[\],])', re.DOTALL)
+# Possessive, so that a long string with many escapes keeps no backtracking state. Numbers, literals and white space are
+# stepped over. What follows each other in most bodies is one token: a comma and the string behind it, a key and the
+# string that is its value, the border between two objects of an array (nothing else can be `},{`).
+_BLANK = r"[ \t\r\n]*+"
+_INSIDE = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_TOKEN = re.compile(
+    rf'(,{_BLANK})?+"({_INSIDE})"(?:({_BLANK}:){_BLANK}(?:"({_INSIDE})")?+)?+|(\}}{_BLANK},{_BLANK}\{{)|([{{}}\[\],])'.encode(),
+    re.DOTALL,
+)
+_STRING, _KEY, _PAIR, _BORDER = 2, 3, 4, 5
+"""By the last group of a token: a string that is no key, a key, a key with its string, the border of two objects."""
 
 
 class MalformedBody(PeerError):  # noqa: N818 - a body, named as people say it
@@ -110,7 +118,7 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= 40 else float(digits)  # noqa: PLR2004 - far beyond any 128-bit number
 
 
-def _walk(  # noqa: C901, PLR0912 - one loop over all tokens, whose cost is that of reading a body
+def _walk(  # noqa: C901, PLR0912, PLR0915 - one loop over all tokens, whose cost is that of reading a body
     data: bytes, offset: int, prefix: str, known: Mapping[bytes, str], room: int
 ) -> tuple[list[StringSpan], bool]:
     found: list[StringSpan] = []
@@ -119,20 +127,38 @@ def _walk(  # noqa: C901, PLR0912 - one loop over all tokens, whose cost is that
     duplicates = False
     here, index, pointer = prefix, -1, prefix  # pointer: of the member whose key came last; index -1: no array
     for token in _TOKEN.finditer(data):
-        group = token.lastindex
-        if group == 1:  # a string value
-            found.append(_span(token, pointer if index < 0 else _member(here, str(index)), offset, is_key=False))
-        elif group == 2:  # noqa: PLR2004 - a key
-            raw = token[1]
+        group = token.lastindex or 0
+        if _KEY <= group <= _PAIR:
+            raw = token[2]
             name = known.get(raw)
-            pointer = _member(here, unescape(raw.decode()) if name is None else name)
             if name is None:
-                found.append(_span(token, pointer, offset, is_key=True))
+                pointer = _member(here, unescape(raw.decode()))
+                found.append(_span(token, 2, pointer, offset, is_key=True))
+            else:
+                pointer = f"{here}/{name}"
+                if len(pointer) > MAX_POINTER:
+                    pointer = pointer[:MAX_POINTER]
             if pointer in seen:
                 duplicates = duplicates or len(pointer) < MAX_POINTER
             seen.add(pointer)
+            if group == _PAIR:
+                found.append(_span(token, 4, pointer, offset, is_key=False))
+        elif group == _STRING:
+            if index >= 0:
+                index += token[1] is not None
+                found.append(_span(token, 2, _member(here, str(index)), offset, is_key=False))
+            else:
+                found.append(_span(token, 2, pointer, offset, is_key=False))
+        elif group == _BORDER:
+            here, index = stack[-1]
+            if index >= 0:
+                index += 1
+                pointer = _member(here, str(index))
+            stack[-1] = (here, index)
+            here, index = pointer, -1
+            continue
         else:
-            mark = token[3]
+            mark = token[6]
             if mark == b",":
                 if index >= 0:
                     index += 1
@@ -152,11 +178,12 @@ def _walk(  # noqa: C901, PLR0912 - one loop over all tokens, whose cost is that
     return found, duplicates
 
 
-def _span(token: re.Match[bytes], pointer: str, offset: int, *, is_key: bool) -> StringSpan:
-    raw = token[1].decode()
-    start, end = token.span(1)
-    escaped = "\\" in raw
-    return StringSpan(pointer, start + offset, end + offset, unescape(raw) if escaped else raw, escaped, is_key)
+def _span(token: re.Match[bytes], group: int, pointer: str, offset: int, *, is_key: bool) -> StringSpan:
+    raw = token[group].decode()
+    start, end = token.span(group)
+    if "\\" in raw:
+        return StringSpan(pointer, start + offset, end + offset, unescape(raw), True, is_key)
+    return StringSpan(pointer, start + offset, end + offset, raw, False, is_key)
 
 
 def _member(here: str, name: str) -> str:

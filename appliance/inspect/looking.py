@@ -19,13 +19,15 @@ class View(NamedTuple):
     """A way to read a text. `name`: raw, canonical, or what was undone (base64, hex, url, rot13, tags...).
 
     `place`: a span of `text` in the original; None: its own offsets. `sure`: only findings that are certain count
-    (keys, checksums), since decoding makes digits and letters of anything.
+    (keys, checksums), since decoding makes digits and letters of anything. `parts`: the places of `text` in which
+    patterns may find what they do not find in the original; None: all of it.
     """
 
     name: str
     text: str
     place: Callable[[int, int], tuple[int, int]] | None = None
     sure: bool = False
+    parts: Sequence[tuple[int, int]] | None = None
 
     def placed(self, start: int, end: int) -> tuple[int, int]:
         """A span of this view in the original text."""
@@ -39,6 +41,8 @@ class Looked:
         """`reader`: makes the views beside the raw one: the canonical one first, where it differs."""
         self.text = text
         self.source = source
+        self.said: tuple[Detection, ...] = ()  # what patterns found in the letters, for those that read on
+        self.kept: dict[str, tuple[View, ...]] = {}  # further readings, for whoever asks next
         self._reader = reader
 
     @cached_property
@@ -65,10 +69,21 @@ class Detector(Protocol):
     `version`: another whenever it would find something else. `sources`: the texts that it looks at; empty: all.
     """
 
-    name: str
-    detector_class: str
-    version: str
-    sources: frozenset[Source]
+    @property
+    def name(self) -> str:
+        """Of the detector, for statistics and settings."""
+
+    @property
+    def detector_class(self) -> str:
+        """Which class of detection it stands for in the coverage."""
+
+    @property
+    def version(self) -> str:
+        """Another whenever it would find something else."""
+
+    @property
+    def sources(self) -> frozenset[Source]:
+        """The texts that it looks at; empty: all."""
 
     def find(self, looked: Looked, deadline: float) -> Iterable[Detection]:
         """What it finds, by places of the original text. `deadline`: on the monotonic clock."""

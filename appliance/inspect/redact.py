@@ -23,9 +23,15 @@ class NotEditable(ValueError):  # noqa: N818 - said of a finding: it is not edit
     """Something that was to be hidden stands where it cannot be edited; the message says so to a person."""
 
 
+class Worded(Detection, frozen=True):
+    """A detection with a word of its own that comes in its place: a name, or a value that is put back."""
+
+    word: str
+
+
 def placeholder(detection: Detection) -> str:
     """What stands where `detection` stood: `<EMAIL_ADDRESS>`."""
-    return f"<{detection.entity}>"
+    return detection.word if isinstance(detection, Worded) else f"<{detection.entity}>"
 
 
 def redact(
@@ -104,7 +110,7 @@ def _number_edit(body: bytes, segment: Segment, detections: Sequence[Detection])
 
 
 def _ordered(length: int, detections: Sequence[Detection]) -> list[Detection]:
-    ordered = sorted(detections)
+    ordered = sorted(detections, key=lambda found: (found.start, found.end))
     at = 0
     for detection in ordered:
         if detection.start < at or detection.end < detection.start or detection.end > length:

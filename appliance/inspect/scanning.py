@@ -1,8 +1,9 @@
 """All texts of one body through the detectors, within bounds, with an account of every byte.
 
 Owns: which texts are scanned when there is not room or time for all of them, and what that leaves in the coverage.
-Rules: whole texts before beginnings, in the order of the body; a detector that fails raises; time is asked between
-texts and never inside one (detectors bound that themselves), so that a slow body ends as `out_of_time`, not as clean.
+Rules: whole texts before beginnings, in the order of the body; a detector that fails raises; one that runs out of
+time, and what is left when the body's time is up, leave texts that count as `out_of_time`, not as clean, with what was
+found in them. `scanned_by` names the classes that ran over all of the scanned texts.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,19 +12,23 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.inspect.coverage import measure
+from appliance.inspect.failure import OutOfTime
 from appliance.inspect.identifiers import names_model, telling
+from appliance.inspect.injection.turns import with_joined
 from appliance.inspect.looking import source_of
 from appliance.inspect.numbers import NUMBER
 from appliance.inspect.redact import byte_of
-from appliance.inspect.revealing import scan_revealing
 from appliance.inspect.view import RequestView, ResponseView, Syntax
 from appliance.inspect.windows import Scanner, scan_whole
 from appliance.model.detection import Coverage, Detection, Label, Segment
 from appliance.model.names import Source
 
 Findings = tuple[tuple[Detection, ...], ...]
+Chooser = Callable[[Detection], bool]
+Clock = Callable[[], float]
 TOO_LARGE = "too_large"
 OUT_OF_TIME = "out_of_time"
+DECIDED = "decided"  # what was found before it settles what happens to the body
 REPEATS = "repeats"  # text that stands in the answer once more, in pieces
 
 
@@ -47,34 +52,61 @@ class Scanned(NamedTuple):
 def scan_view(
     detectors: Scanner,
     limits: Limits,
-    clock: Callable[[], float],
+    clock: Clock,
     view: RequestView | ResponseView,
     body: bytes,
     skip: str | None = None,
+    enough: Chooser | None = None,
 ) -> Scanned:
-    """Scan the segments of `view`, which was read from `body`. `skip`: scan nothing, for this reason."""
+    """Scan the segments of `view`, which was read from `body`. `skip`: scan nothing, for this reason.
+
+    `enough`: whether a finding settles what happens to the body whatever else is in it; later texts are not scanned
+    then, and coverage says so.
+    """
     until = clock() + limits.max_time_s
     findings: list[tuple[Detection, ...]] = []
     counted: list[tuple[Segment, str | None]] = []
-    late, asks = skip is not None, isinstance(view, RequestView)
+    stopped, asks = skip, isinstance(view, RequestView)
     for segment, share in zip(view.segments, _shares(view.segments, limits, skip), strict=True):
-        late = late or clock() > until
-        counted += _counted(body, view.syntax, segment, 0 if late else share, skip or (OUT_OF_TIME if late else None))
-        findings.append(() if late or not share else _found(detectors, segment, share, view.model, asks=asks))
+        if stopped is None and clock() > until:
+            stopped = OUT_OF_TIME
+        found, why = (
+            NOTHING if stopped or not share else _found(detectors, segment, share, view.model, asks, clock, until)
+        )
+        counted += _counted(body, view.syntax, segment, share, stopped or why)
+        findings.append(found)
+        if found and enough is not None and stopped is None and any(map(enough, found)):
+            stopped = DECIDED
+    if asks and stopped is None and "injection" in detectors.classes:
+        findings = with_joined(view.segments, findings)
     if isinstance(view, ResponseView):
         counted += [(Segment("", "", "", "", start, end), REPEATS) for start, end in view.repeats]
     scanned_by = () if skip else detectors.classes
     return Scanned(tuple(findings), measure(len(body), counted, view.opaque, scanned_by))
 
 
-def _found(detectors: Scanner, segment: Segment, share: int, model: str | None, *, asks: bool) -> tuple[Detection, ...]:
-    text = segment.text[:share]
-    found = scan_whole(detectors, text, source_of(segment) if asks else Source.ANSWER)
-    if asks:
-        found += tuple(set(scan_revealing(detectors, text)).difference(found))
+class _Seen(NamedTuple):
+    """What was found in a text, and why it counts as not scanned; None: it was."""
+
+    found: tuple[Detection, ...] = ()
+    why: str | None = None
+
+
+NOTHING = _Seen()
+
+
+def _found(
+    detectors: Scanner, segment: Segment, share: int, model: str | None, asks: bool, clock: Clock, until: float
+) -> _Seen:
+    """A text that not every class of detectors could finish counts as not scanned; what was found is kept."""
+    text, why = segment.text[:share], None
+    try:
+        found = scan_whole(detectors, text, source_of(segment) if asks else Source.ANSWER, lambda: clock() > until)
+    except OutOfTime as short:
+        found, why = short.found, OUT_OF_TIME
     if found and (segment.channel == NUMBER or names_model(segment, model)):
-        return telling(segment.text, found)
-    return found
+        found = telling(segment.text, found)
+    return _Seen(found, why)
 
 
 def _shares(segments: tuple[Segment, ...], limits: Limits, skip: str | None) -> list[int]:

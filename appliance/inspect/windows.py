@@ -5,10 +5,12 @@ nothing found is dropped: a finding that a window cuts is kept beside the whole 
 resolution takes the longer.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from appliance.inspect.failure import OutOfTime
 from appliance.model.detection import Detection
 from appliance.model.names import Source
 
@@ -30,15 +32,26 @@ class Scanner(Protocol):
         """Findings in one text; `source`: whose words it is."""
 
 
-def scan_whole(detectors: Scanner, text: str, source: Source = Source.UNKNOWN) -> tuple[Detection, ...]:
-    """Findings in all of `text`, however long; sorted when it took more than one window."""
+def scan_whole(
+    detectors: Scanner, text: str, source: Source = Source.UNKNOWN, is_late: Callable[[], bool] | None = None
+) -> tuple[Detection, ...]:
+    """Findings in all of `text`, however long; sorted when it took more than one window.
+
+    `is_late`: asked before each further window; OutOfTime where it says so, or where a window ran out of time itself.
+    """
     size = detectors.max_chars
     if len(text) <= size:
         return detectors.scan(text, source)
     step = size - min(OVERLAP, size // 4)
     found: set[Detection] = set()
     for start in range(0, len(text), step):
-        found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size], source))
+        if start and is_late is not None and is_late():
+            raise OutOfTime("a text's later windows were not reached", tuple(sorted(found)), detectors.classes)
+        try:
+            found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size], source))
+        except OutOfTime as short:
+            found.update(_shifted(one, start) for one in short.found)
+            raise OutOfTime(str(short), tuple(sorted(found)), detectors.classes) from None
         if start + size >= len(text):
             break
     return tuple(sorted(found))

@@ -85,3 +85,17 @@ class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether `detection` is meant."""
         named = detection.entity in self.entities or detection.kind.value in self.kinds
         return named and detection.score >= self.min_score
+
+
+class DetectorCount(msgspec.Struct, frozen=True):
+    """What one detector has cost and found since its process began; numbers only.
+
+    `texts`: those it looked at, which the cache did not answer. `late`: out of time. `seconds`: of the wall.
+    """
+
+    name: str
+    texts: int
+    found: int
+    seconds: float
+    failed: int = 0
+    late: int = 0

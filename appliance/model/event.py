@@ -66,6 +66,7 @@ class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind")
     tools_called: tuple[str, ...] = ()  # names, at most 128
     finish: tuple[str, ...] = ()
     gone_bytes: int | None = None  # bytes that had gone to the client when a late detector spoke
+    late_labels: tuple[Label, ...] | None = None  # names found in the request after it had gone; None: not read late
     sent: Coverage | None = None  # what the client sent after the opening, e.g. sound on a WebSocket
 
 

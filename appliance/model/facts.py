@@ -92,3 +92,5 @@ class Verdict(msgspec.Struct, frozen=True):
     hits: tuple[RuleHit, ...] = ()
     answer_hides: tuple[Selector, ...] = ()  # what is hidden in the answer; acts in `stage` enforce only
     answer_ends: tuple[Selector, ...] = ()  # what ends the answer before it leaves; likewise
+    named: tuple[str, ...] = ()  # of what is hidden, entities that get a name which the answer puts back
+    hides: tuple[Selector, ...] = ()  # the same with scores: what is hidden in the request

@@ -17,12 +17,12 @@ import msgspec
 
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.decision import Decision
-from appliance.model.detection import Coverage, Selector
+from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts, RuleHit, Verdict
 from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
 from appliance.policy import decisions as decided
-from appliance.policy.answers import ended_by, hidden_of
+from appliance.policy.answers import HIDING, ended_by, hidden_in_request, hidden_of
 from appliance.policy.matching import (
     RANK,
     CompiledRule,
@@ -37,8 +37,8 @@ from appliance.policy.rules import Match, Rule, problems
 from appliance.policy.snapshot import PolicySnapshot
 
 ACKNOWLEDGED = "acknowledged"  # note of a lesson that its caller has read
+_WAIT = "wait"
 MAX_HITS = 64  # hits recorded with a verdict; the deciding one is always among them
-HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, Disposition.BLOCK})
 TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
 type _OfAnswer = tuple[tuple[Selector, ...], tuple[Selector, ...]]  # what is hidden in it, what ends it
@@ -103,6 +103,7 @@ class Policy:
         self._ready = [_Hit(_acting_hit(rule), rule) if rule.always_acts else None for rule in self._rules]
         self._decisions = decided.Decisions(snapshot.decisions)
         self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
+        self._naming = tuple(rule for rule in self._rules if rule.names)
         self._asking = _Index((place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks)
         self._answering = _Index(
             (place, rule.keys(answer=True)) for place, rule in enumerate(self._rules) if rule.answers
@@ -194,6 +195,25 @@ class Policy:
             return next((d.reason for d in self.snapshot.decisions if str(d.number) == number), "")
         return next((rule.reason for rule in self.snapshot.rules if rule.id == name), "")
 
+    @property
+    def reads_names(self) -> bool:
+        """Some rule asks for names."""
+        return bool(self._naming)
+
+    def names(self, facts: Facts, now: float) -> str | None:
+        """How a request is read for names; None: no rule asks. `facts`: what they carry counts for nothing.
+
+        `wait`: a rule that acts and may concern it needs them before the verdict. `late`: one wants them told.
+        """
+        unapproved = facts.service is not None and not self.approved(facts, now)
+        asking = [rule for rule in self._naming if rule.concerns(facts, unapproved)]
+        if any(rule.names == _WAIT and self._acts(rule, facts, now) for rule in asking):
+            return _WAIT
+        return "late" if asking else None
+
+    def _acts(self, rule: CompiledRule, facts: Facts, now: float) -> bool:
+        return rule.always_acts or _rule_hit(rule, facts, now, self._shared).acts
+
     def _watching(self, facts: Facts, now: float) -> list[CompiledRule]:
         """The rules that look at the answer and act."""
         places = self._answering.candidates(facts)
@@ -201,7 +221,7 @@ class Policy:
             return []
         unapproved = facts.service is not None and not self.approved(facts, now)
         watching = (self._rules[place] for place in places if self._rules[place].watches(facts, unapproved))
-        return [rule for rule in watching if rule.always_acts or _rule_hit(rule, facts, now, self._shared).acts]
+        return [rule for rule in watching if self._acts(rule, facts, now)]
 
     def _about_answer(self, facts: Facts, now: float) -> _OfAnswer:
         rules = [rule.rule for rule in self._watching(facts, now)]
@@ -237,6 +257,8 @@ class Policy:
             reason=deciding.reason if deciding else "",
             entities=entities,
             kinds=kinds,
+            named=_named(acting, facts),
+            hides=tuple(hidden_in_request(hit.rule.rule) for hit in acting if hit.hides and hit.rule),
             route=_route(acting, disposition),
             hits=_recorded(hits, deciding),
             answer_hides=answer[0],
@@ -312,6 +334,20 @@ def _hidden(acting: Sequence[_Hit], facts: Facts) -> tuple[tuple[str, ...], tupl
         else:
             kinds.update(dict.fromkeys((DetectionKind.PII.value, DetectionKind.SECRET.value)))
     return tuple(entities), tuple(kinds)
+
+
+def _named(acting: Sequence[_Hit], facts: Facts) -> tuple[str, ...]:
+    """Entities of the request that only rules of `pseudonymise` hide; what a rule of `redact` hides gets no name."""
+    named = [hit for hit in acting if hit.hides and hit.hit.disposition is Disposition.PSEUDONYMISE]
+    if not named:
+        return ()
+    asked = _hidden(named, facts)
+    plain = _hidden([hit for hit in acting if hit not in named], facts)
+    return tuple(dict.fromkeys(one.entity for one in facts.labels if _takes(asked, one) and not _takes(plain, one)))
+
+
+def _takes(hidden: tuple[tuple[str, ...], tuple[str, ...]], label: Label) -> bool:
+    return label.entity in hidden[0] or label.kind.value in hidden[1]
 
 
 def _recorded(hits: Sequence[_Hit], deciding: _Hit | None) -> tuple[RuleHit, ...]:

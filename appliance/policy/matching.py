@@ -51,7 +51,9 @@ class CompiledRule:
         self.asks = Direction.REQUEST in rule.match.directions
         self.answers = Direction.RESPONSE in rule.match.directions
         self._checks = tuple(_checks(rule.match, self._principals))
-        self._of_caller = tuple(_checks(rule.match.of_caller, self._principals)) if self.answers else ()
+        self.names = rule.then.names if self.asks else None
+        of_caller = self.answers or self.names
+        self._of_caller = tuple(_checks(rule.match.of_caller, self._principals)) if of_caller else ()
         self._percent_key = percent_key[:64]
 
     def matches(self, facts: Facts, unapproved: bool) -> bool:
@@ -64,6 +66,10 @@ class CompiledRule:
     def watches(self, facts: Facts, unapproved: bool) -> bool:
         """It looks at the answer of this exchange: all checks hold that need no answer."""
         return self.answers and all(check(facts, unapproved) for check in self._of_caller)
+
+    def concerns(self, facts: Facts, unapproved: bool) -> bool:
+        """It may match this exchange once names are known: all checks hold that need no findings."""
+        return all(check(facts, unapproved) for check in self._of_caller)
 
     def reaches(self, principal: str) -> bool:
         """The principal is within the rule's percentage. The same principal falls differently for each rule."""

@@ -6,7 +6,7 @@ renders it for editors. Sources of the words: appliance/model/names.py.
 """
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -86,6 +86,7 @@ class Redact(Part, frozen=True):
 
     entities: tuple[str, ...] = ()  # e.g. EMAIL_ADDRESS
     kinds: tuple[DetectionKind, ...] = ()  # e.g. secret
+    min_score: Score = 0.0  # lowest score that is hidden of those named here
 
 
 class Then(Part, frozen=True, kw_only=True):
@@ -94,6 +95,7 @@ class Then(Part, frozen=True, kw_only=True):
     disposition: Disposition  # allow, observe, coach, pseudonymise, redact, redirect, hold, block
     redact: Redact = Redact()  # what is hidden with redact and pseudonymise
     route: str | None = None  # where redirect goes
+    names: Literal["wait", "late"] | None = None  # requests it may concern: wait for names to be read, or not
 
 
 class Exemption(Part, frozen=True, kw_only=True):
@@ -140,6 +142,8 @@ def problems(rule: Rule) -> tuple[str, ...]:
     if rule.then.disposition is Disposition.REDIRECT and not rule.then.route:
         found.append("then.route: redirect needs a route")
     found += _about_answers(rule)
+    if rule.then.names and Direction.REQUEST not in match.directions:
+        found.append("then.names: names are read in requests only; give the rule direction request")
     for number, exemption in enumerate(rule.exceptions):
         if not (exemption.principals or exemption.users or exemption.groups):
             found.append(f"exceptions.{number}: name principals, users or groups")

@@ -29,7 +29,7 @@ BEHAVIOURS = {
     "stand-in-cut": "ends the connection in mid-stream",
     "stand-in-slow": "waits 50 ms before each further event",
     "stand-in-mute": "answers after SIGUSR1 only",
-    "stand-in-say": "says the last text of a user backwards; see saying.py",
+    "stand-in-say": "says the last text of a user turned; see saying.py",
     "stand-in-hold": "sends the first event, then waits for the client to leave or for SIGUSR1",
 }
 # Answers that are sent as they stand here; then the connection is closed.

@@ -1,6 +1,6 @@
 """What the stand-in says when it is told what to say: `stand-in-say[.CHANNEL][.N][.CODING]`.
 
-It says the last text of a user backwards, because what is hidden on the way up would not be there to come back.
+It says the last text of a user `turned`, because what is hidden on the way up would not be there to come back.
 CHANNEL: content (default), reasoning or arguments; N: code points of each delta (3); CODING: gzip, `odd` for one
 that nobody knows, or `chunked` for none and no told length. Pure: the request's document in, the whole answer out.
 """
@@ -13,6 +13,7 @@ import msgspec
 
 PREFIX = "stand-in-say"
 TOOL = "look_up"
+_TURNED = {code: 33 + (code - 33 + 47) % 94 for code in range(33, 127)}
 _CODINGS = ("gzip", "odd", "chunked")
 
 
@@ -36,13 +37,18 @@ def saying(model: str) -> Saying | None:
 
 def said(model: str, how: Saying, document: dict[str, Any]) -> bytes:
     """The answer as it goes on the wire, in a stream where that is asked for."""
-    text = _asked(document)[::-1]
+    text = turned(_asked(document))
     if document.get("stream"):
         options = document.get("stream_options") or {}
         events = _events(model, how, text, usage=bool(options.get("include_usage")))
         body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
         return _answer(body, "text/event-stream", how)
     return _answer(json.dumps(_whole(model, how, text)).encode(), "application/json", how)
+
+
+def turned(text: str) -> str:
+    """Every printable ASCII character half-way round (rot47): nobody reads it, and twice turned it is as it was."""
+    return text.translate(_TURNED)
 
 
 def _asked(document: dict[str, Any]) -> str:

@@ -25,8 +25,19 @@ def check_files(config: Config) -> None:
     faults = [what for what in (_bundle(config.egress.ca_bundle), _passwords(config.identity.htpasswd)) if what]
     faults.extend(_listener(config.listen.certificate, config.listen.key))
     faults.extend(f"gateway.routes: {what}" for what in credentials.check(config))
+    faults.extend(_detection(config))
     if faults:
         raise OperatorError("\n".join(faults))
+
+
+def _detection(config: Config) -> Iterator[str]:
+    from appliance.config.detection import detection_settings, has_more
+
+    try:
+        if has_more(config):
+            detection_settings(config)
+    except OperatorError as error:
+        yield str(error)
 
 
 def _bundle(path: str | None) -> str:

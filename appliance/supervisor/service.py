@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from appliance.bus import control
 from appliance.bus.control import ChildStatus, Health, Reloaded, Snapshot, Status
 from appliance.bus.errors import RemoteError
@@ -113,7 +115,7 @@ class Control:
         seconds = round(time.monotonic() - life.since, 1)
         if told is None:
             return ChildStatus(name, boss.children[name].pid, life.state, seconds)
-        numbers = (told.policy_version, told.active, round(told.journal_fill, 4))
+        numbers = (told.policy_version, told.active, round(told.journal_fill, 4), told.detectors)
         return ChildStatus(name, boss.children[name].pid, life.state, seconds, *numbers)
 
     def _read_stage(self) -> Stage:
@@ -148,7 +150,7 @@ class Control:
     async def _applied(self, request: control.Applied, _body: bytes, peer: Peer) -> Reply:
         self._check(request.worker, peer)
         before = self._told.get(request.worker, Health(request.worker))
-        self._told[request.worker] = Health(request.worker, request.policy_version, before.active, before.journal_fill)
+        self._told[request.worker] = msgspec.structs.replace(before, policy_version=request.policy_version)
         self._supervisor.tell()
         return Reply(Done())
 

@@ -54,21 +54,21 @@ async def test_a_job_that_takes_too_long_ends_its_process_and_the_next_one_is_se
     made.start()
     try:
         await made.request(CALL, None, body("warm"), None)
-        first = made._process.pid
+        first = made._beside.process.pid
         os.kill(first, signal.SIGSTOP)  # it will never answer
         made._deadline_s = 0.05
         with pytest.raises(AnalysisError, match="no answer"):
             await made.request(CALL, None, body("x"), None)
         made._deadline_s = 20
         assert (await made.request(CALL, None, body(KEY), None)).labels
-        assert made._process.pid != first
+        assert made._beside.process.pid != first
     finally:
         made.close()
 
 
 async def test_a_process_that_was_killed_is_replaced(analyser):
     await analyser.request(CALL, None, body("warm"), None)
-    os.kill(analyser._process.pid, signal.SIGKILL)
+    os.kill(analyser._beside.process.pid, signal.SIGKILL)
     with pytest.raises(AnalysisError):
         await analyser.request(CALL, None, body("x"), None)
     assert (await analyser.request(CALL, None, body(KEY), None)).labels
@@ -83,7 +83,7 @@ async def test_jobs_that_come_together_are_served_in_turn(analyser):
 
 async def test_a_job_that_runs_at_the_end_fails_and_leaves_no_process(analyser):
     await analyser.request(CALL, None, body("warm"), None)
-    process = analyser._process
+    process = analyser._beside.process
     os.kill(process.pid, signal.SIGSTOP)
     jobs = [asyncio.ensure_future(analyser.request(CALL, None, body("x"), None)) for _ in range(2)]
     while not analyser._turn.locked():  # noqa: ASYNC110 - a lock tells nobody that it is taken
@@ -91,7 +91,7 @@ async def test_a_job_that_runs_at_the_end_fails_and_leaves_no_process(analyser):
     analyser.close()
     assert all(isinstance(one, AnalysisError) for one in await asyncio.gather(*jobs, return_exceptions=True))
     assert process.returncode == -signal.SIGKILL
-    assert analyser._process is None
+    assert analyser._beside.process is None
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -99,12 +99,12 @@ async def test_what_a_client_sees_when_its_reader_dies(provider, tmp_path, stage
     async with worker_at(tmp_path, provider, stage) as worker, worker.client() as client:
         reader = analyser_of(worker)
         reader.warm()
-        await reader._ready
-        os.kill(reader._process.pid, signal.SIGSTOP)
+        await reader._beside.ready
+        os.kill(reader._beside.process.pid, signal.SIGSTOP)
         job = asyncio.ensure_future(client.post(URL, content=body(KEY, 400_000), headers=JSON))
         while not reader._turn.locked():  # noqa: ASYNC110 - a lock tells nobody that it is taken
             await asyncio.sleep(0.001)
-        reader._process.kill()
+        reader._beside.process.kill()
         answer = await job
         assert (await client.post(URL, content=body("next", 400_000), headers=JSON)).status_code == 200
     (refused,) = worker.events("refusal") or [None]
@@ -127,7 +127,7 @@ def analyser_of(worker):
 
 async def test_it_has_given_everything_up(analyser):
     await analyser.request(CALL, None, body("warm"), None)
-    lines = Path(f"/proc/{analyser._process.pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{analyser._beside.process.pid}/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     assert status["CapEff"].strip("0") == ""
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")

@@ -14,7 +14,7 @@ from appliance.inspect.inspection import Inspector, ResponseInspection
 from appliance.inspect.stream.editor import StreamEditor
 from appliance.inspect.stream.watching import Watching
 from appliance.model.names import Stage
-from appliance.standin.saying import TOOL
+from appliance.standin.saying import TOOL, turned
 
 URL = f"https://{HOST}/v1/chat/completions"
 KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -23,7 +23,7 @@ CHANNELS = {"content": "content", "reasoning": "reasoning_content"}
 
 
 def asking(text: str, model: str = "stand-in-say", *, stream: bool = True, **more) -> dict:
-    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": text[::-1]}], **more}
+    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": turned(text)}], **more}
 
 
 async def ask(worker, body: dict, **headers: str) -> httpx.Response:

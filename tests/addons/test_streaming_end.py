@@ -25,6 +25,7 @@ class Blank:
     """Watches that find nothing."""
 
     classes = ()
+    restores = False
 
     def watch(self, *_):
         return Growing()

@@ -64,6 +64,7 @@ class NameWatcher:
     """Finds capitalised words, and holds back while one may go on: enough to make the editor edit."""
 
     classes = ("secret",)
+    restores = False
 
     def watch(self, kind: str, hides: tuple[Selector, ...], *more: object) -> "NameWatch":  # noqa: ARG002 - a protocol's
         return NameWatch(bool(hides))

@@ -8,6 +8,8 @@ import httpx
 import openai
 import pytest
 
+from appliance.standin.saying import turned
+
 pytestmark = pytest.mark.system
 KEY = "AKIAIOSFODNN7EXAMPLE"
 HIDDEN = "<AWS_ACCESS_KEY_ID>"
@@ -29,7 +31,7 @@ def client(appliance):
 
 
 def streamed(appliance, text: str, model: str, **more) -> list:
-    messages = [{"role": "user", "content": text[::-1]}]
+    messages = [{"role": "user", "content": turned(text)}]
     with client(appliance) as asking:
         return list(asking.chat.completions.create(model=model, messages=messages, stream=True, **more))
 
@@ -61,7 +63,7 @@ def test_where_nothing_is_hidden_every_object_is_the_same(appliance, provider, s
     ) as direct:
         straight = list(
             direct.chat.completions.create(
-                model=f"stand-in-say.{size}", messages=[{"role": "user", "content": text[::-1]}], stream=True
+                model=f"stand-in-say.{size}", messages=[{"role": "user", "content": turned(text)}], stream=True
             )
         )
     assert streamed(appliance, text, f"stand-in-say.{size}") == straight
@@ -78,7 +80,7 @@ def test_a_rule_ends_the_stream_and_the_sdk_says_so(appliance_class, provider, t
     try:
         ending.up()
         seen = []
-        messages = [{"role": "user", "content": TEXT[::-1]}]
+        messages = [{"role": "user", "content": turned(TEXT)}]
         with client(ending) as asking, pytest.raises(openai.APIError):
             seen.extend(asking.chat.completions.create(model="stand-in-say.2", messages=messages, stream=True))
         with client(ending) as asking, pytest.raises(openai.PermissionDeniedError) as refused:

@@ -10,6 +10,7 @@ presidio: it also counts a stop word that occurs elsewhere in the text as one ha
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from appliance.inspect.detect.english import Tokenizer
 
@@ -18,6 +19,7 @@ LEAST = 0.4
 KEYWORDS = 6  # presidio's context_prefix_count and one, for the match's own token
 LONGEST_RUN = 1000
 
+_APART = "\0\n"  # in no word that is asked for
 _RUN = re.compile(r"\s+|\S+")
 
 
@@ -38,15 +40,22 @@ class Surroundings:
         self._words: dict[int, list[str]] = {}
         self._skip: dict[int, int] = {}
         self._behind = (0, 0)
+        self._said: dict[tuple[int, int], str] = {}
         self._tokens: dict[int, Sequence[tuple[int, str]]] = {}
 
     def support(self, words: tuple[str, ...], start: int) -> bool:
         """Whether one of `words` (lower case) stands in a keyword beside the token at `start`."""
-        if not words or not self._occurs(words):
+        if not words or not self.occurs(words):
             return False
-        run, index = self._token_at(start)
-        near = [*self._keywords_before(run, index), *self._first_keyword_from(run, index)]
-        return any(wanted in word for word in near for wanted in words)
+        near = self._near(*self._token_at(start))
+        return any(wanted in near for wanted in words)
+
+    def _near(self, run: int, index: int) -> str:
+        """The keywords beside a token, apart from one another: recognisers ask for the same places."""
+        if (run, index) not in self._said:
+            near = [*self._keywords_before(run, index), *self._first_keyword_from(run, index)]
+            self._said[run, index] = _APART.join(near)
+        return self._said[run, index]
 
     def settled(self, words: tuple[str, ...], start: int) -> bool:
         """Whether `support` would say the same however the text goes on."""
@@ -137,7 +146,7 @@ class Surroundings:
             self._words[run] = self._keywords(run, len(self._split(run)))
         return self._words[run]
 
-    def _occurs(self, words: tuple[str, ...]) -> bool:
+    def occurs(self, words: tuple[str, ...]) -> bool:
         """A quick no: none of the words is anywhere in the text."""
         if words not in self._present:
             self._present[words] = any(word in self._lower for word in words)
@@ -145,7 +154,7 @@ class Surroundings:
 
     def _run_at(self, start: int) -> int:
         if not self._starts:
-            self._starts = [run.start() for run in _RUN.finditer(self._text)]
+            self._starts = [*accumulate(map(len, _RUN.findall(self._text)), initial=0)][:-1]
         return bisect_right(self._starts, start) - 1
 
     def _split(self, run: int) -> Sequence[tuple[int, str]]:
@@ -163,4 +172,6 @@ class Surroundings:
             return [(start, word)] if word else []
         if len(word) > LONGEST_RUN:
             return [(start, word.replace(":", ""))]
+        if (parts := self._tokenizer.split_plain(word)) is not None:
+            return [(start, parts[0])] if len(parts) == 1 else [(start, parts[0]), (start + len(parts[0]), parts[1])]
         return [(start + at, token) for at, token in self._tokenizer.split(word)]

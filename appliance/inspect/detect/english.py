@@ -61,6 +61,8 @@ class Tokenizer:
         self._special = _typographic(modules["lang.en.tokenizer_exceptions"].TOKENIZER_EXCEPTIONS)
         self._joined_special = self._special_sequences()
         self._longest = max((len(parts) for parts in self._joined_special), default=0)
+        marks_alone = (mark for mark in ",;:!?." if (mark,) not in self._joined_special)
+        self._marks = frozenset(marks_alone)
         self.stop_words: frozenset[str] = frozenset(modules["lang.en.stop_words"].STOP_WORDS)
 
     def _special_sequences(self) -> dict[tuple[str, ...], str]:
@@ -74,6 +76,17 @@ class Tokenizer:
         for run in _SPACE_RUN.finditer(text):
             found.extend(self._run(text, run.start(), run.end()))
         return self._rejoined(found, text)
+
+    def split_plain(self, word: str) -> tuple[str, ...] | None:
+        """A quick `split` of a run of ASCII letters, with one mark behind it or none; None: ask `split`."""
+        if not word.isascii() or word in self._special:
+            return None
+        if word.isalpha():
+            return (word,)
+        body, mark = word[:-1], word[-1]
+        if mark not in self._marks or not body.isalpha() or body in self._special:
+            return None
+        return (body, mark) if mark != "." or (len(body) > 1 and body.islower()) else None
 
     def _run(self, text: str, start: int, end: int) -> list[tuple[int, str]]:
         """Tokens of one maximal run of blanks or of other characters."""

@@ -1,8 +1,5 @@
-"""The one exception of detection.
+"""The exceptions of detection, where detectors look for them."""
 
-Rules: it names the rule that failed and never carries the text that was scanned; the caller fails closed on it.
-"""
+from appliance.inspect.failure import DetectorFailure, OutOfTime
 
-
-class DetectorFailure(Exception):  # noqa: N818 - named by what happened, not by the language's habit
-    """A detector could not finish: nothing is known about the text, which must be treated as not scanned."""
+__all__ = ["DetectorFailure", "OutOfTime"]

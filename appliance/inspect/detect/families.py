@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from appliance.inspect.detect import context, phones
+from appliance.inspect.detect.assigned import Candidate
+from appliance.inspect.detect.candidates import entities
 from appliance.inspect.detect.failure import DetectorFailure
 from appliance.inspect.detect.keyrules import KeyRule
-from appliance.inspect.detect.pii import Found, Pii, judged, weighed, without_duplicates
+from appliance.inspect.detect.pii import Found, Pii, judged, validates, weighed, without_duplicates
 from appliance.inspect.detect.prefilter import Prefilter
 from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser
-from appliance.inspect.detect.secrets import Secrets
+from appliance.inspect.detect.secrets import Secrets, detection, matches
 from appliance.inspect.detect.viable_nfa import Expression, Reading
 from appliance.model.detection import Detection, Selector
 from appliance.model.names import DetectionKind
@@ -40,10 +42,11 @@ class Look(NamedTuple):
 
 
 class Family(Protocol):
-    """`words`: what raises a match's score beside it. `best`: no score is higher."""
+    """`words`: what raises a match's score beside it. `best`: no score is higher. `entities`: all that it may tell."""
 
     name: str
     entity: str
+    entities: tuple[str, ...]
     words: tuple[str, ...]
     best: float
     expressions: tuple[Expression, ...]
@@ -69,9 +72,11 @@ class PatternFamily:
     ) -> None:
         """`first`: the prefilter's expression that is the first of these rules."""
         self.name, self.entity, self.words = recogniser.name, recogniser.entity, recogniser.context
+        self.entities: tuple[str, ...] = (self.entity,)
         self.expressions = tuple(Expression(rule.expression, _STANDARD_FLAGS, _AS_PRESIDIO) for rule, _ in rules)
         top = max(rule.score for rule, _ in rules)
-        self.best = 1.0 if _validates(recogniser) else context.raised(top)
+        raised = context.raised(top) if recogniser.context or not recogniser.sifts else top
+        self.best = 1.0 if validates(recogniser) else raised
         self._recogniser = recogniser
         self._rules = rules
         self._prefilter = prefilter
@@ -106,6 +111,7 @@ class PhoneFamily:
     def __init__(self, recogniser: Recogniser, prefilter: Prefilter, mine: range) -> None:
         """`mine`: the prefilter's expressions that tell of phone numbers."""
         self.name, self.entity, self.words = recogniser.name, recogniser.entity, recogniser.context
+        self.entities: tuple[str, ...] = (self.entity,)
         self.best = context.raised(recogniser.score)
         shape, flags, reach = phones.candidate()
         self.expressions: tuple[Expression, ...] = (Expression(shape, flags, Reading("re", int(re.IGNORECASE)), reach),)
@@ -144,21 +150,39 @@ class KeyFamily:
 
     def __init__(self, rule: KeyRule, shape: re.Pattern[str]) -> None:
         self.name, self.entity, self.best = rule.name, rule.entity, rule.score
+        self.entities = entities(rule)
         self.words: tuple[str, ...] = ()
         self.expressions: tuple[Expression, ...] = (Expression(rule.shape, int(re.ASCII), _AS_KEYS),)
+        self._rule = rule
         self._shape = shape
-        self._group = "secret" if "secret" in shape.groupindex else 0
 
     def look(self, text: str, start: int, rules: Sequence[int], deadline: float) -> Look:
         """See `Family`."""
         del rules, deadline
-        matches = list(self._shape.finditer(text, start))
-        return Look([m.span() for m in matches], [Found(*m.span(self._group), self.best) for m in matches])
+        matched = list(matches(self._rule, self._shape, text, start, len(text)))
+        return Look([one.span for one in matched], [_told(one) for one in matched if one.score])
 
     def weighed(self, found: Sequence[Found], words: context.Surroundings | None) -> list[Detection]:
         """See `Family`."""
         del words
-        return [Detection(start, end, self.entity, self.kind, score, self.name) for start, end, score in found]
+        return [_detection(one) for one in found]
+
+
+class _Told(Found):
+    """A match with what it is: candidates of one rule are of several entities."""
+
+    candidate: Candidate
+
+
+def _told(candidate: Candidate) -> _Told:
+    made = _Told(*candidate.secret, candidate.score)
+    made.candidate = candidate
+    return made
+
+
+def _detection(found: Found) -> Detection:
+    assert isinstance(found, _Told)  # noqa: S101 - `look` made it
+    return detection(found.candidate)
 
 
 def families(pii: Pii, secrets: Secrets, prefilter: Prefilter, pii_expressions: int) -> tuple[Family, ...]:
@@ -179,7 +203,8 @@ def families(pii: Pii, secrets: Secrets, prefilter: Prefilter, pii_expressions: 
 def meant(family: Family, selectors: Sequence[Selector]) -> bool:
     """Whether something that the family finds could be meant by one of `selectors`."""
     return any(
-        (family.entity in one.entities or family.kind.value in one.kinds) and family.best >= one.min_score
+        (family.kind.value in one.kinds or not set(family.entities).isdisjoint(one.entities))
+        and family.best >= one.min_score
         for one in selectors
     )
 
@@ -197,8 +222,3 @@ def looked(family: Family, text: str, start: int, rules: Sequence[int], deadline
         raise DetectorFailure(f"{family.name} ran out of time; the text counts as not scanned") from None
     except Exception as error:  # noqa: BLE001 - the text must not travel in a traceback
         raise DetectorFailure(f"{family.name} failed ({type(error).__name__})") from None
-
-
-def _validates(recogniser: Recogniser) -> bool:
-    """Whether its checks can raise a match to 1.0: presidio's own stand-in never does."""
-    return not getattr(recogniser.validate, "__qualname__", "").startswith("PatternRecognizer.")

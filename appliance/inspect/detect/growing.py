@@ -12,7 +12,7 @@ match consumed and in front of what the words to come may still raise; from ther
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from appliance.inspect.detect.context import Surroundings
@@ -69,6 +69,10 @@ class _Part:
         self.waits = None
 
 
+def _everything(_entity: str, _text: str) -> bool:
+    return True
+
+
 class Growing:
     """Offsets are characters from the beginning of the text."""
 
@@ -76,6 +80,7 @@ class Growing:
         "_base",
         "_ceiling",
         "_chosen",
+        "_counts",
         "_cursor",
         "_first",
         "_masking",
@@ -85,8 +90,10 @@ class Growing:
         "_window",
     )
 
-    def __init__(self, rules: Rules, ceiling: int) -> None:
+    def __init__(self, rules: Rules, ceiling: int, counts: Callable[[str, str], bool] = _everything) -> None:
+        """`counts`: whether an entity, found over exactly that text, is to be told of here."""
         self._rules = rules
+        self._counts = counts
         self._ceiling = ceiling
         self._cursor = Cursor(rules.automaton)
         self._chosen = _Part()
@@ -265,8 +272,12 @@ class Growing:
                 cut = self._cut(settled, spans)
             for family, ones in matches:
                 known = [one for one in ones if one.start < cut]
-                found += [_moved(one, self._base) for one in family.weighed(known, words)]
+                told = family.weighed(known, words)
+                found += [_moved(one, self._base) for one in told if self._counts(one.entity, self._text_of(one))]
         return cut + self._base
+
+    def _text_of(self, found: Detection) -> str:
+        return self._window[found.start : found.end]
 
     def _matches(self, part: _Part) -> tuple[list[Span], list[tuple[Family, list[Found]]]]:
         due: dict[int, list[int]] = {}

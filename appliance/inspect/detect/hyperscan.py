@@ -5,6 +5,7 @@ UTF-8 when encoded (lone surrogates) is scanned with a question mark in each pla
 broken UTF-8 is undefined; one scan at a time, since the scratch space is shared.
 """
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -22,10 +23,17 @@ SUPERSET = (
     | hyperscan.HS_FLAG_UCP
     | hyperscan.HS_FLAG_PREFILTER
 )
-ASCII_SUPERSET = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_PREFILTER
+ASCII = hyperscan.HS_FLAG_UTF8  # for what has no look-around: as narrow as it is written
+ASCII_SUPERSET = ASCII | hyperscan.HS_FLAG_PREFILTER
 CASELESS = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP | hyperscan.HS_FLAG_CASELESS
 PLAIN = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP
+ONCE = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL  # only whether there is a match at all
+CompileError = hyperscan.error  # the expression, not the machine, is at fault
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes that continue a character in UTF-8
+
+
+_LOOK_AHEAD = re.compile(r"\(\?!\[[^\[\]\\]*\]\)\Z")
+_REPEAT_AT_THE_END = re.compile(r"\{([1-9][0-9]*),[0-9]*\}(\)*)\Z")
 
 
 class Expression(NamedTuple):
@@ -38,6 +46,15 @@ class Expression(NamedTuple):
 def version() -> str:
     """The binding's version, which pins the engine inside it: a serialised database is read by no other."""
     return f"hyperscan={installed_version('hyperscan')}"
+
+
+def ending_early(pattern: str) -> str:
+    """A pattern that is found inside whatever `pattern` matches, but told once where that would be told at every end.
+
+    A repeat at the end is made as short as it may be; what looks ahead behind it is nothing to a prefilter.
+    """
+    shorter, cut = _REPEAT_AT_THE_END.subn(r"{\1}\2", _LOOK_AHEAD.sub("", pattern))
+    return shorter if cut else pattern
 
 
 def compile_expressions(expressions: Sequence[Expression]) -> bytes:

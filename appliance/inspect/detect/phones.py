@@ -7,6 +7,8 @@ of four digits or less that are valid in some region, which are enumerated when 
 
 import re
 import time
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import phonenumbers
@@ -20,6 +22,7 @@ ENOUGH_DIGITS = 5
 _BEYOND_ASCII = 0x80
 _DIGIT = re.compile(r"\d")
 _SECOND_NUMBER: re.Pattern[str] = phonenumberutil._SECOND_NUMBER_START_PATTERN  # noqa: SLF001 - as the matcher trims
+_LEAD: re.Pattern[str] = phonenumbermatcher._LEAD_PATTERN  # noqa: SLF001 - as the matcher looks beside a candidate
 _MATCHER: re.Pattern[str] = phonenumbermatcher._PATTERN  # noqa: SLF001 - the pattern is the only source of the alphabet
 
 
@@ -63,10 +66,137 @@ def expressions(members: str, short: tuple[str, ...]) -> tuple[str, ...]:
     return (enough, *(filler.join([*first, f"[{last}]"]) for first, last in last_digits.items()))
 
 
+class _Plan:
+    """A quick and certain no: digits that are a number of a region in no way in which the library may read them.
+
+    Owns the argument: without a plus, letters or marks of an extension the library takes the digits as they are, or
+    dialled abroad from the region (never refused here, unless a zero follows, with which no country's code begins), or
+    behind the region's own code, and strips the national prefix at most twice; what is left must match a type of number
+    of some region with that code. Where nothing at all is stripped the digits are the number, and one that is always
+    written behind the national prefix lacks it.
+    """
+
+    def __init__(self, region: str) -> None:
+        metadata = _metadata(region)
+        regions = phonenumberutil.COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
+        sharing = [_metadata(other) for other in regions if other.isalpha()]
+        plans = (metadata, *(one for one in sharing if one.id == regions[0]))
+        prefixes = sorted({one.national_prefix_for_parsing for one in plans if one.national_prefix_for_parsing})
+        shapes = sorted({desc.national_number_pattern for one in sharing for desc in _types(one)} - {None})
+        abroad = f"(?:{metadata.international_prefix})" if metadata.international_prefix else "(?!)"
+        stripped = f"(?:{'|'.join(prefixes)}){{0,2}}" if prefixes else ""
+        self.shape = f"{abroad}[1-9].*|(?:{metadata.country_code})?{stripped}(?:{'|'.join(shapes)})"
+        self._shape = re.compile(self.shape)
+        self._code = str(metadata.country_code)
+        self._begun = re.compile("|".join([abroad, self._code, *prefixes]))
+        self._formats = [_Format(one) for one in metadata.number_format] if metadata.id == regions[0] else []
+        self._rewritten = [
+            (re.compile(one.national_prefix_for_parsing), one.national_prefix_transform_rule)
+            for one in plans
+            if one.national_prefix_transform_rule
+        ]
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether a national prefix is more than left out, so that `shape` does not say everything."""
+        return bool(self._rewritten)
+
+    def refuses(self, digits: str) -> bool:
+        """Whether no reading of ASCII digits is a number."""
+        if self._shape.fullmatch(digits) is None and (not self._rewritten or self._refuses_rewritten(digits)):
+            return True
+        return self._lacks_prefix(digits)
+
+    def _lacks_prefix(self, digits: str) -> bool:
+        """As phonenumbermatcher._is_national_prefix_present_if_required, where the digits are all there is."""
+        if self._begun.match(digits):
+            return False
+        chosen = next((one for one in self._formats if one.fits(digits)), None)
+        return chosen is not None and chosen.needs_prefix
+
+    def _refuses_rewritten(self, digits: str) -> bool:
+        readings = {digits}
+        if digits.startswith(self._code):
+            readings.add(digits[len(self._code) :])
+        for _ in range(2):
+            readings |= {one for reading in readings for one in self._rewrite(reading)}
+        return not any(map(self._shape.fullmatch, readings))
+
+    def _rewrite(self, digits: str) -> Iterator[str]:
+        for prefix, rule in self._rewritten:
+            if match := prefix.match(digits):
+                yield digits[match.end() :]
+                if match.lastindex:
+                    yield prefix.sub(rule, digits, count=1)
+
+
+class _Format:
+    """One way in which a region writes numbers."""
+
+    def __init__(self, written: Any) -> None:
+        leading = written.leading_digits_pattern
+        self._leads = re.compile(leading[-1]) if leading else None
+        self._shape = re.compile(written.pattern)
+        rule = written.national_prefix_formatting_rule
+        self.needs_prefix = bool(
+            rule
+            and not written.national_prefix_optional_when_formatting
+            and not phonenumberutil._formatting_rule_has_first_group_only(rule)  # noqa: SLF001 - as the matcher asks
+        )
+
+    def fits(self, digits: str) -> bool:
+        """Whether the region writes a number so."""
+        return (self._leads is None or self._leads.match(digits) is not None) and bool(self._shape.fullmatch(digits))
+
+
+class _Plans:
+    """The same for several regions at once."""
+
+    def __init__(self, regions: tuple[str, ...]) -> None:
+        made = [_plan(region) for region in regions]
+        self._shape = re.compile("|".join(f"(?:{one.shape})" for one in made))
+        self._made = made
+        self._rewriting = [one for one in made if one.rewrites]
+
+    def refuse(self, digits: str) -> bool:
+        """Whether all of them refuse ASCII digits."""
+        asked = self._rewriting if self._shape.fullmatch(digits) is None else self._made
+        return all(one.refuses(digits) for one in asked)
+
+
+def _metadata(region: str) -> Any:
+    return phonenumbers.PhoneMetadata.metadata_for_region(region)
+
+
+def _types(metadata: Any) -> Iterator[Any]:
+    """Every type of number that makes one valid (phonenumberutil._number_type_helper)."""
+    names = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager")
+    for name in (*names, "uan", "voicemail"):
+        desc = getattr(metadata, name)
+        if desc is not None:
+            yield desc
+
+
+@cache
+def _plan(region: str) -> _Plan:
+    return _Plan(region)
+
+
+@cache
+def _plans(regions: tuple[str, ...]) -> _Plans:
+    return _Plans(regions)
+
+
+_FEWEST = 2  # digits of a number, to the library (phonenumberutil._MIN_LENGTH_FOR_NSN)
+_PLAIN = re.compile(r"[0-9 .()-]{2,250}")
+_NO_DIGIT = {ord(character): None for character in " .()-"}
+
+
 class _Matcher(phonenumbers.PhoneNumberMatcher):
     """The library's matcher with a deadline on the monotonic clock; raises TimeoutError behind it.
 
-    It begins at `start` and notes in `tried` what it went over.
+    It begins at `start` and notes in `tried` what it went over, and in `asked` all that it took for a number, with its
+    place. While nothing is one, what it asks does not depend on the region.
     """
 
     def __init__(
@@ -82,6 +212,31 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         self._deadline = deadline
         self._search_index = start
         self._tried = tried
+        self._plan = _plan(region)
+        self._leniency_is_valid = leniency >= phonenumbers.Leniency.VALID
+        self.asked: set[tuple[str, int]] = set()
+
+    def _parse_and_verify(self, candidate: str, offset: int) -> Any:
+        if len(candidate) < _FEWEST:
+            return None
+        if self._leniency_is_valid and self._touches_letters(candidate, offset):
+            return None
+        self.asked.add((candidate, offset))
+        return self.read(candidate, offset)
+
+    def _touches_letters(self, candidate: str, offset: int) -> bool:
+        """What the library refuses in every region."""
+        before = self.text[offset - 1] if offset and not _LEAD.match(candidate) else " "
+        behind = self.text[offset + len(candidate) : offset + len(candidate) + 1] or " "
+        return any(self._is_invalid_punctuation_symbol(one) or self._is_latin_letter(one) for one in (before, behind))
+
+    def read(self, candidate: str, offset: int) -> Any:
+        """The number that a candidate is in this region; None: it is none."""
+        if _PLAIN.fullmatch(candidate) and self._plan.refuses(candidate.translate(_NO_DIGIT)):
+            return None
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        return super()._parse_and_verify(candidate, offset)
 
     def _extract_match(self, candidate: str, offset: int) -> Any:
         if time.monotonic() > self._deadline:
@@ -98,14 +253,33 @@ def find(text: str, start: int, end: int, how: tuple[tuple[str, ...], int], dead
     window = text[left : end + _LOOKS_BEHIND_A_CANDIDATE]
     regions, leniency = how
     only = _only_candidate(window, start - left, end - left)
-    found = set()
+    found: set[tuple[int, int]] = set()
+    asked: set[tuple[str, int]] | None = None  # what every region asks, where the first one read none of it
     for region in regions:
-        for match in _Matcher(window, region, leniency, deadline):
+        if asked is not None and all(_all_refuse((region,), one) for one, _ in asked):
+            continue
+        matcher = _Matcher(window, region, leniency, deadline)
+        if asked is not None and not any(matcher.read(*one) for one in asked):
+            continue
+        first = True
+        for match in matcher:
+            first = False
             if start <= left + match.start and left + match.end <= end:
                 found.add((left + match.start, left + match.end))
             if (match.start, match.end) == only:
                 return found  # what other regions could add lies inside, and would be dropped as a duplicate
+        if first and region == regions[0]:
+            asked = {one for one in matcher.asked if not _all_refuse(regions[1:], one[0])}
+            if not asked:
+                break
     return found
+
+
+def _all_refuse(regions: tuple[str, ...], candidate: str) -> bool:
+    """Whether it is certain that none of them reads a number."""
+    if not regions:
+        return True
+    return _PLAIN.fullmatch(candidate) is not None and _plans(regions).refuse(candidate.translate(_NO_DIGIT))
 
 
 def candidate() -> tuple[str, int, int]:

@@ -4,6 +4,7 @@ Owns: the exact pass. Rules: findings equal stock presidio's (AnalyzerEngine wit
 end and score; an expression that runs out of time raises `DetectorFailure` where presidio would skip it in silence.
 """
 
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,16 +13,23 @@ from typing import Any, NamedTuple
 import regex
 
 from appliance.inspect.detect import context, hyperscan, phones
-from appliance.inspect.detect.alphabet import Reader, derive
+from appliance.inspect.detect.alphabet import PARSER, Reader, derive
 from appliance.inspect.detect.english import Tokenizer, tokenizer
 from appliance.inspect.detect.failure import DetectorFailure
 from appliance.inspect.detect.prefilter import Region
-from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser, load_recognisers
+from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser, load_recognisers, no_opinion
+from appliance.inspect.detect.recognisers_own import OWN
 from appliance.inspect.detect.tables import Scope
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
 _STANDARD_FLAGS = re.DOTALL | re.MULTILINE | re.IGNORECASE
+
+
+_CHOICE = re.compile(r"\(\?:((?:\(\?:[a-z0-9]+\)\|)+\(\?:[a-z0-9]+\))\)")
+_WORD = re.compile("[a-z0-9]+")
+_MANY = 50
+_EVERY = 64  # matches between two looks at the clock
 
 
 class Found(NamedTuple):
@@ -32,15 +40,27 @@ class Found(NamedTuple):
     score: float
 
 
+class Worth(NamedTuple):
+    """What counts: findings from a score on, and weaker ones of some entities."""
+
+    least: float
+    entities: frozenset[str]
+
+
 class Pii:
     """All recognisers. `expressions` and `scopes` go into the tables; `scan` gets the regions back."""
 
-    def __init__(self) -> None:
-        self._recognisers = load_recognisers()
+    def __init__(self, recognisers: tuple[Recogniser, ...] | None = None) -> None:
+        """Presidio's and our own, unless others are given."""
+        self._recognisers = (*load_recognisers(), *OWN) if recognisers is None else recognisers
         self._compiled = [
-            (recogniser, [(rule, regex.compile(rule.expression, PATTERN_FLAGS)) for rule in recogniser.patterns])
+            (
+                recogniser,
+                [(rule, regex.compile(branching(rule.expression), PATTERN_FLAGS)) for rule in recogniser.patterns],
+            )
             for recogniser in self._recognisers
         ]
+        self._best = [_best(recogniser) for recogniser in self._recognisers]
         self._tokenizer = tokenizer()
 
     @property
@@ -60,50 +80,136 @@ class Pii:
             if recogniser.regions:
                 yield from _phone_expressions(recogniser)
             for rule in recogniser.patterns:
-                yield hyperscan.Expression(rule.expression, hyperscan.SUPERSET), _scope(rule, reader)
+                signal = rule.signal or hyperscan.ending_early(rule.expression)
+                yield hyperscan.Expression(signal, hyperscan.SUPERSET), _scope(rule, reader)
 
-    def scan(self, text: str, regions: Mapping[int, Sequence[Region]], total: int, deadline: float) -> list[Detection]:
+    def scan(
+        self,
+        text: str,
+        regions: Mapping[int, Sequence[Region]],
+        total: int,
+        deadline: float,
+        worth: Worth | None = None,
+    ) -> list[Detection]:
         """Everything found, overlaps included, as presidio returns it. Raises DetectorFailure.
 
         `total`: how many of the tables' expressions came from here; what is no pattern's is the phone numbers'.
-        `deadline`: on the monotonic clock; behind it the scan gives up.
+        `deadline`: on the monotonic clock; behind it the scan gives up. `worth`: who asks for certain things only; what
+        cannot become one is not looked for.
         """
         phone_expressions = total - sum(len(rules) for _, rules in self._compiled)
         words: context.Surroundings | None = None
         found: list[Detection] = []
         index = 0
-        for recogniser, rules in self._compiled:
+        lowered = text.lower() if worth else ""
+        for (recogniser, rules), best in zip(self._compiled, self._best, strict=True):
             count = phone_expressions if recogniser.regions else len(rules)
             seen = {n: regions[index + n] for n in range(count) if index + n in regions}
             index += count
+            if worth and best < worth.least and not _may_count(recogniser, best, lowered, worth):
+                continue
+            if seen and recogniser.least > 0 and best < 1:
+                words = words or context.Surroundings(text, self._tokenizer)
+                seen = _telling(recogniser, seen, rules, words)
             if not seen:
                 continue
-            try:
-                if recogniser.regions:
-                    matches = _phones(text, seen, recogniser, deadline)
-                else:
-                    matches = _matches(text, seen, recogniser, rules, deadline)
-            except TimeoutError:
-                raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned") from None
-            except Exception as error:  # noqa: BLE001 - the text must not travel in a traceback
-                raise DetectorFailure(f"{recogniser.name} failed ({type(error).__name__})") from None
+            matches = self._found(text, seen, recogniser, rules, deadline)
             if matches and words is None:
                 words = context.Surroundings(text, self._tokenizer)
             if time.monotonic() > deadline:
                 raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned")
-            found.extend(weighed(matches, recogniser, words))
+            found.extend(weighed(matches, recogniser, words, deadline))
         return found
 
+    @staticmethod
+    def _found(
+        text: str,
+        seen: Mapping[int, Sequence[Region]],
+        recogniser: Recogniser,
+        rules: Sequence[tuple[PatternRule, Any]],
+        deadline: float,
+    ) -> list[Found]:
+        try:
+            if recogniser.regions:
+                return _phones(text, seen, recogniser, deadline)
+            return _matches(text, seen, recogniser, rules, deadline)
+        except TimeoutError:
+            raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned") from None
+        except Exception as error:  # noqa: BLE001 - the text must not travel in a traceback
+            raise DetectorFailure(f"{recogniser.name} failed ({type(error).__name__})") from None
 
-def weighed(matches: Iterable[Found], recogniser: Recogniser, words: context.Surroundings | None) -> list[Detection]:
-    """Scores raised by context, then duplicates removed once more, since a raised score may now cover others."""
+
+def branching(expression: str) -> str:
+    """The same expression, with long choices of words branching at their first two letters.
+
+    Which words are tried, and in which order, stays as it was: words that begin otherwise exclude each other.
+    """
+    return _CHOICE.sub(_branched, expression)
+
+
+def _branched(choice: re.Match[str]) -> str:
+    words = _WORD.findall(choice[1])
+    if len(words) < _MANY or min(map(len, words)) < 2:  # noqa: PLR2004 - two letters
+        return choice[0]
+    firsts: dict[str, dict[str, list[str]]] = {}
+    for word in words:
+        firsts.setdefault(word[0], {}).setdefault(word[1], []).append(word[2:])
+    return _either(
+        first + _either(second + _either(rest) for second, rest in seconds.items()) for first, seconds in firsts.items()
+    )
+
+
+def _either(parts: Iterable[str]) -> str:
+    return f"(?:{'|'.join(parts)})"
+
+
+def validates(recogniser: Recogniser) -> bool:
+    """Whether its checks can raise a match to 1.0: presidio's own stand-in never does."""
+    is_stand_in = getattr(recogniser.validate, "__qualname__", "").startswith("PatternRecognizer.")
+    return not (recogniser.sifts or is_stand_in or recogniser.validate is no_opinion)
+
+
+def _best(recogniser: Recogniser) -> float:
+    """What a match scores at most without a word beside it."""
+    return 1.0 if validates(recogniser) else max([recogniser.score, *(rule.score for rule in recogniser.patterns)])
+
+
+def _may_count(recogniser: Recogniser, best: float, lowered: str, worth: Worth) -> bool:
+    """Whether a weak match counts all the same, or a word could lift it."""
+    if recogniser.entity in worth.entities:
+        return True
+    return context.raised(best) >= worth.least and any(word in lowered for word in recogniser.context)
+
+
+def _telling(
+    recogniser: Recogniser,
+    seen: dict[int, Sequence[Region]],
+    rules: Sequence[tuple[PatternRule, Any]],
+    words: context.Surroundings,
+) -> dict[int, Sequence[Region]]:
+    """Without the rules that score too little to be told, where no word lifts them; those hide nothing that is told."""
+    if words.occurs(recogniser.context):
+        return seen
+    return {number: places for number, places in seen.items() if rules[number][0].score >= recogniser.least}
+
+
+def weighed(
+    matches: Iterable[Found], recogniser: Recogniser, words: context.Surroundings | None, deadline: float = math.inf
+) -> list[Detection]:
+    """Scores raised by context, then duplicates removed once more, since a raised score may now cover others.
+
+    DetectorFailure behind the deadline.
+    """
     weighed = []
-    for start, end, score in matches:
+    for number, (start, end, score) in enumerate(matches, 1):
+        if number % _EVERY == 0 and time.monotonic() > deadline:
+            raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned")
         supported = words is not None and words.support(recogniser.context, start)
         weighed.append(Found(start, end, context.raised(score) if supported else score))
     return [
         Detection(start, end, recogniser.entity, DetectionKind.PII, score, recogniser.name)
         for start, end, score in without_duplicates(weighed)
+        if score >= recogniser.least
     ]
 
 
@@ -129,7 +235,7 @@ def _matches(
 
 def judged(match: Any, left: int, score: float, recogniser: Recogniser) -> Iterator[Found]:
     """The match with the score that the recogniser's checks leave it; nothing where they refuse it."""
-    begin = match.start()
+    begin = match.start("value") if recogniser.valued else match.start()
     for end in _ends(match) if recogniser.groups else (match.end(),):
         word = match.string[begin:end]
         if not word:
@@ -173,12 +279,14 @@ def without_duplicates(found: Iterable[Found]) -> list[Found]:
 
 
 _MARGIN = 8  # at least every scope's margin
+_LONGEST = 10_000  # a rule of longer matches looks at whole texts
 
 
 def _scope(rule: PatternRule, reader: Reader) -> Scope:
     derived = derive(rule.expression, int(_STANDARD_FLAGS), reader)
     if derived is None:
-        return Scope(None, 0, unicode=True)
+        width = PARSER.parse(rule.expression, int(_STANDARD_FLAGS)).getwidth()[1]
+        return Scope(None, 0, unicode=True, reach=width + _MARGIN if width < _LONGEST else 0)
     return Scope(derived.members, derived.margin, unicode=True)
 
 

@@ -6,7 +6,9 @@ matches crosses its border; every match of a rule lies in one of its regions. Wh
 1. An expression is given to Hyperscan as a prefilter: every end of a match is reported, and perhaps more.
 2. Where Hyperscan reads a character otherwise than the exact engine (`unlike`), the runs that hold it or touch it are
    regions of their own, hit or not. Look-arounds need no more: Hyperscan has none, so a prefilter drops them.
-3. What a match depends on lies in its run and `margin` characters beside it (`alphabet`); exact rules get to see both.
+3. A rule without an alphabet but of bounded length gets what lies within that length around its hits, each of which is
+   inside a match: so no match, not even one that only begins to look like one, crosses the border of a region.
+4. What a match depends on lies in its run and `margin` characters beside it (`alphabet`); exact rules get to see both.
 """
 
 import re
@@ -34,6 +36,7 @@ class Prefilter:
     def __init__(self, tables: Tables) -> None:
         self._database = Database(tables.database)
         self._members = [scope.members for scope in tables.scopes]
+        self._reaches = [scope.reach for scope in tables.scopes]
         self._runs = {members: runs_of(members) for members in self._members if members is not None}
         self._marks = _expanded(tables.unlike, _OTHER) | _expanded(tables.narrow, _NARROW) | {_NARROW: _NARROW}
         self._unlike_ascii = tuple(character for character in self._marks if character.isascii())
@@ -48,14 +51,16 @@ class Prefilter:
         """Expression -> its regions in `text`, ascending and disjoint; expressions without one are left out."""
         found = {}
         for index, places in self._database.hits(text).items():
-            if regions := self._widened(text, places, self._members[index]):
+            if regions := self._widened(text, places, self._members[index], self._reaches[index]):
                 found[index] = regions
         if not text.isascii() or any(character in text for character in self._unlike_ascii):
             for index, more in self._beside_unlike(text).items():
                 found[index] = _joined([*found[index], *more]) if index in found else more
         return found
 
-    def _widened(self, text: str, places: Iterable[int], members: str | None) -> list[Region]:
+    def _widened(self, text: str, places: Iterable[int], members: str | None, reach: int) -> list[Region]:
+        if members is None and reach:
+            return _joined((max(0, place - reach), min(len(text), place + reach)) for place in places)
         if members is None:
             return [(0, len(text))]
         run = self._runs[members]

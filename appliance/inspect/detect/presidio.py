@@ -58,24 +58,33 @@ _CONTEXT_IN_CONFIGURATION = {
         *("jcb", "diners", "maestro", "instapayment"),
     ),
 }
+# What to look for first, where the whole shape is told at each of many ends: it ends inside every match.
+_PATH = "(?:/[^\\s()<>\\\"']*)?)"
+_ACCOUNT = "(?<![A-Z0-9])([A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,6})"
+_FIRST_GROUPS = r"(?:^|[^A-Za-z0-9]|[\x{80}-\x{10ffff}])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2}"
 _VERSIONED = ("presidio-analyzer", "phonenumbers", "tldextract", "regex", "spacy")
 
 type Check = Callable[[str], bool | None]
 
 
 class PatternRule(NamedTuple):
-    """One pattern of a recogniser. `expression` compiles with `PATTERN_FLAGS` in the `regex` library."""
+    """One pattern of a recogniser. `expression` compiles with `PATTERN_FLAGS` in the `regex` library.
+
+    `signal`: what to look for first where the expression is too large for that; it ends inside every match.
+    """
 
     name: str
     expression: str
     score: float
+    signal: str = ""
 
 
 class Recogniser(NamedTuple):
     """One recogniser. `validate`: True raises a match to 1.0, False drops it; `invalidate`: True drops it.
 
     `groups`: the match ends at the last capturing group whose text is valid (presidio does so for IBAN only).
-    `regions`: for phone numbers, the regions tried; patterns are empty then.
+    `regions`: for phone numbers, the regions tried; patterns are empty then. `valued`: what is found is the group
+    `value`. `least`: what scores less, after the words beside it, is nothing. `sifts`: `validate` only refuses.
     """
 
     name: str
@@ -88,6 +97,9 @@ class Recogniser(NamedTuple):
     regions: tuple[str, ...] = ()
     leniency: int = 1
     score: float = 0.0
+    valued: bool = False
+    least: float = 0.0
+    sifts: bool = False
 
 
 def offline_suffixes() -> tldextract.TLDExtract:
@@ -124,13 +136,23 @@ def _recogniser(module: ModuleType, name: str) -> Recogniser:
     if name == "PhoneRecognizer":
         regions = tuple(made.supported_regions)
         return Recogniser(
-            name, entity, (), words, _no_opinion, _no_opinion, False, regions, made.leniency, float(made.SCORE)
+            name, entity, (), words, no_opinion, no_opinion, False, regions, made.leniency, float(made.SCORE)
         )
-    patterns = tuple(PatternRule(item.name, item.regex, float(item.score)) for item in made.patterns)
+    patterns = tuple(
+        PatternRule(item.name, item.regex, float(item.score), _signal(item.regex)) for item in made.patterns
+    )
     groups = name == "IbanRecognizer"  # its own analyze() never asks invalidate_result
-    invalidate = _no_opinion if groups else made.invalidate_result
+    invalidate = no_opinion if groups else made.invalidate_result
     return Recogniser(name, entity, patterns, words, made.validate_result, invalidate, groups)
 
 
-def _no_opinion(_: str) -> bool | None:
+def _signal(expression: str) -> str:
+    """Empty: the expression itself. An account is told at its first groups, an address of the web before its path."""
+    if expression.startswith(_ACCOUNT):
+        return _FIRST_GROUPS
+    return f"{expression.removesuffix(_PATH)})" if expression.endswith(_PATH) else ""
+
+
+def no_opinion(_: str) -> bool | None:
+    """The check of a recogniser that has none."""
     return None

@@ -1,23 +1,35 @@
 """Secrets in text: the key rules, run only where the prefilter says that they could match.
 
-Owns: the exact pass over the regions. Rules: what was matched never leaves this module, only its place; the rules read
-ASCII alone, so that no Unicode table has a say.
+Owns: the exact pass over the regions, and what a match becomes (`matches`), for whole texts and growing ones alike.
+Rules: what was matched never leaves this module, only its place; the rules read ASCII alone, so that no Unicode table
+has a say.
 """
 
+import math
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from appliance.inspect.detect import hyperscan
 from appliance.inspect.detect.alphabet import Reader, derive
-from appliance.inspect.detect.keyrules import KEY_RULES, KeyRule
+from appliance.inspect.detect.assigned import Candidate, candidates
+from appliance.inspect.detect.candidates import CANDIDATES
+from appliance.inspect.detect.checks import factor
+from appliance.inspect.detect.failure import OutOfTime
+from appliance.inspect.detect.keyrules import SHAPED_RULES, KeyRule
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.tables import Scope
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
+KEY_RULES: tuple[KeyRule, ...] = (*SHAPED_RULES, *CANDIDATES)
+
+_BESIDE = re.compile(r"\(\?<?[!=]")  # looks around
 _COUNTED = re.compile(r"\{([0-9]+),([0-9]+)\}")
 _LONG = 64
 _ENOUGH = 20
+_EVERY = 64  # candidates between two looks at the clock
+_CLASSES = ("secret", "pii")  # which of them is not complete then: personal data comes behind keys
 _MARGIN = 8  # at least every scope's margin
 
 
@@ -36,23 +48,52 @@ class Secrets:
         """What Hyperscan looks for, in the order that `scan` expects."""
         reader = Reader(re.finditer, int(re.ASCII | re.IGNORECASE))  # parts of the rules ignore case
         for rule, _ in self._rules:
-            expression = hyperscan.Expression(rule.signal or _shortened(rule.shape), hyperscan.ASCII_SUPERSET)
-            derived = None if rule.signal else derive(rule.shape, int(re.ASCII), reader)
+            exact = rule.judge and not _BESIDE.search(rule.signal)
+            flags = hyperscan.ASCII if exact else hyperscan.ASCII_SUPERSET
+            expression = hyperscan.Expression(rule.signal or _shortened(hyperscan.ending_early(rule.shape)), flags)
+            derived = derive(rule.shape, int(re.ASCII), reader)
             if derived is None:
                 yield expression, Scope(None, 0, unicode=False)
             else:
                 yield expression, Scope(derived.members, derived.margin, unicode=False)
 
-    def scan(self, text: str, regions: Mapping[int, Sequence[Region]], first: int) -> list[Detection]:
-        """Every match in the regions; the rules' expressions are numbered from `first`."""
+    def scan(
+        self, text: str, regions: Mapping[int, Sequence[Region]], first: int, deadline: float = math.inf
+    ) -> list[Detection]:
+        """Every match in the regions; the rules' expressions are numbered from `first`.
+
+        Keys that are known by their letters come first. `deadline`: on the monotonic clock; OutOfTime behind it, with
+        what was found until then.
+        """
         found: list[Detection] = []
-        for index, seen in regions.items():
-            if index < first:
-                continue
+        looked = 0
+        for index in sorted(index for index in regions if index >= first):
             rule, shape = self._rules[index - first]
-            for start, end in seen:
-                found.extend(_matches(text, start, end, rule, shape))
+            for start, end in regions[index]:
+                for one in matches(rule, shape, text, start, end):
+                    looked += 1
+                    if looked % _EVERY == 0 and time.monotonic() > deadline:
+                        raise OutOfTime(f"{rule.name} ran out of time", tuple(found), _CLASSES)
+                    if one.score:
+                        found.append(detection(one))
         return found
+
+
+def matches(rule: KeyRule, shape: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Candidate]:
+    """Everything that a rule matches inside `text[start:end]`, seen with what stands beside it; refused ones too."""
+    if rule.judge:
+        yield from candidates(rule, shape, text, start, end)
+        return
+    group = "secret" if "secret" in shape.groupindex else 0
+    for match in shape.finditer(text, start, min(len(text), end + _MARGIN)):  # looks around reach beyond both ends
+        if match.end() <= end:
+            score = round(rule.score * factor(rule.check, match[group]), 2)
+            yield Candidate(match.span(), match.span(group), rule.entity, score, rule.name)
+
+
+def detection(found: Candidate) -> Detection:
+    """What leaves: a place and a name."""
+    return Detection(*found.secret, found.entity, DetectionKind.SECRET, found.score, found.rule)
 
 
 def _shortened(shape: str) -> str:
@@ -60,12 +101,3 @@ def _shortened(shape: str) -> str:
     return _COUNTED.sub(
         lambda count: f"{{{min(int(count[1]), _ENOUGH)},}}" if int(count[2]) > _LONG else count[0], shape
     )
-
-
-def _matches(text: str, start: int, end: int, rule: KeyRule, shape: re.Pattern[str]) -> Iterator[Detection]:
-    left = max(0, start - _MARGIN)
-    for match in shape.finditer(text[left : end + _MARGIN]):
-        if left + match.start() < start or left + match.end() > end:
-            continue
-        begin, stop = match.span("secret" if "secret" in shape.groupindex else 0)
-        yield Detection(left + begin, left + stop, rule.entity, DetectionKind.SECRET, rule.score, rule.name)

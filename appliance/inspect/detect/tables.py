@@ -27,7 +27,8 @@ class Scope(msgspec.Struct, frozen=True):
     """Where an expression's matches can lie; None for `members`: anywhere.
 
     `unicode`: engines may read the expression apart, and `agreed` are the members that they read alike. `wide`: it
-    consumes more than a few of those that they do not, such as every combining mark.
+    consumes more than a few of those that they do not, such as every combining mark. `reach`: without members, how far
+    around a hit its match can lie; 0: anywhere.
     """
 
     members: str | None
@@ -35,6 +36,7 @@ class Scope(msgspec.Struct, frozen=True):
     unicode: bool
     agreed: str = ""
     wide: bool = False
+    reach: int = 0
 
 
 class Tables(msgspec.Struct, frozen=True):

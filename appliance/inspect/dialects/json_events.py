@@ -18,6 +18,7 @@ from appliance.inspect.dialects.recurring import Filler, Recurring
 from appliance.inspect.dialects.shapes import Shapes
 from appliance.inspect.dialects.telling import Telling
 from appliance.inspect.jsonspans import Document, MalformedBody, StringSpan
+from appliance.inspect.spoken import is_spoken
 from appliance.inspect.stream.events import Event, EventView, Framing, Text, Told
 from appliance.inspect.view import Opaque
 
@@ -120,11 +121,15 @@ def spread(strings: tuple[StringSpan, ...], spot: Spotter) -> tuple[tuple[Text, 
     for span in strings:
         if span.start == span.end:
             continue
-        place = _KEY if span.is_key else spot(span, span.pointer.split("/"))
+        path = span.pointer.split("/")
+        place = _KEY if span.is_key else spot(span, path)
         if place is None:
             continue
         if place.blind is not None:
             opaque.append(Opaque(span.start, span.end, place.blind))
         else:
-            texts.append(Text(span.start, span.end, span.text, span.escaped, place.channel, place.kind, place.role))
+            spoken = place.role == "assistant" and is_spoken(path, place.channel)
+            texts.append(
+                Text(span.start, span.end, span.text, span.escaped, place.channel, place.kind, place.role, spoken)
+            )
     return tuple(texts), tuple(opaque)

@@ -236,8 +236,13 @@ class _Chunk:
         return _number(detail.get("index"), str(at))
 
 
+_BLIND = frozenset({"url", "image_url", "data", "file_data", "encrypted_content"})
+
+
 def blind_in(path: list[str], text: str) -> str | None:
     """Why a string inside a message cannot be read, by the field it stands in; None: it is text."""
+    if path[-1] not in _BLIND:  # nearly all: this runs for every string of a body
+        return None
     match path[-2:]:
         case ["image_url", "url"] | [_, "image_url"]:
             return data_url(text)
@@ -245,10 +250,8 @@ def blind_in(path: list[str], text: str) -> str | None:
             return "audio" if is_base64(text) else None
         case ["file", "file_data"]:
             return data_url(text) or ("file" if is_base64(text) else None)
-        case [_, "encrypted_content"]:
+        case [_, "encrypted_content" | "data"] if path[-1] != "data" or "reasoning_details" in path:
             return "encrypted" if is_base64(text) else None
-    if path[-1:] == ["data"] and "reasoning_details" in path:
-        return "encrypted" if is_base64(text) else None
     return None
 
 

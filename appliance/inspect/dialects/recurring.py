@@ -148,7 +148,9 @@ def _relative(text: Text, places: list[tuple[int, int, Text | None, re.Pattern[b
 
 
 def _moved(text: Text, by: int) -> Text:
-    return Text(text.start + by, text.end + by, text.text, text.escaped, text.channel, text.kind, text.role)
+    return Text(
+        text.start + by, text.end + by, text.text, text.escaped, text.channel, text.kind, text.role, text.spoken
+    )
 
 
 def _filled(shape: _Shape, payload: bytes) -> EventView | None:
@@ -169,7 +171,7 @@ def _filled(shape: _Shape, payload: bytes) -> EventView | None:
                 return None
             escaped = "\\" in raw
             said = unescape(raw) if escaped else raw
-            texts.append(Text(at, end, said, escaped, model.channel, model.kind, model.role))
+            texts.append(Text(at, end, said, escaped, model.channel, model.kind, model.role, model.spoken))
         ends.append(end)
         at = end + len(behind)
     if at != len(payload):

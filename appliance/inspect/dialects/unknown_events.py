@@ -64,7 +64,8 @@ class UnknownEvents:
             return EventView(opaque=(Opaque(0, len(payload), "binary"),))
         self._speaks = True
         channel = f"text/{self._turns}"
-        return EventView(texts=(Text(0, len(payload), text, escaped=False, channel=channel, role="unknown"),))
+        said = Text(0, len(payload), text, escaped=False, channel=channel, role="unknown", spoken=False)
+        return EventView(texts=(said,))
 
     def told(self) -> Told:
         """Nothing: nobody knows where it would stand."""

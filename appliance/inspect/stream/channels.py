@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.inspect.escapes import json_escaped, json_offsets
 from appliance.inspect.jsonspans import unescape
-from appliance.inspect.redact import Edit, placeholder
+from appliance.inspect.redact import Edit, Worded, placeholder
 from appliance.inspect.stream.events import EventView, Text
 from appliance.inspect.stream.frames import Frame
 from appliance.inspect.stream.watch import Decided, Watch
@@ -208,12 +208,17 @@ class Channel:
                 if piece.end > one.end:
                     break
                 piece = next(pieces, None)
-        return sum(1 for one in found if word_of(one))
+        return hidden_among(found)
 
 
 def word_of(found: Detection) -> str:
     """What stands where `found` stood; what goes on from a mask has its word before it."""
     return "" if found.rule == CONTINUED else placeholder(found)
+
+
+def hidden_among(found: Iterable[Detection]) -> int:
+    """How many places were hidden: not the rest of a mask, nor a value that is put back."""
+    return sum(1 for one in found if one.rule != CONTINUED and not isinstance(one, Worded))
 
 
 def whole_changes(found: Iterable[Detection]) -> list[Change]:

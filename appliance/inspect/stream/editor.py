@@ -25,7 +25,7 @@ from appliance.inspect.stream.frames import BROKEN, COMPRESSED, MAX_EVENT, TOO_L
 from appliance.inspect.stream.framing import DROPPABLE, framer_of, placed
 from appliance.inspect.stream.queue import EventQueue
 from appliance.inspect.stream.tally import LABELS_LOST, LOGPROBS_REMOVED, UNFINISHED_DROPPED, StreamReport, Tally
-from appliance.inspect.stream.watch import Decided, Watch, Watcher
+from appliance.inspect.stream.watch import Decided, Watch, Watcher, kind_for
 from appliance.inspect.stream.wholes import Wholes
 from appliance.model.detection import Selector
 
@@ -48,8 +48,8 @@ class StreamEditor:
     """One streamed answer.
 
     `hides`, `ends`: what must not leave, and what ends the answer before it leaves. `ceiling`: UTF-8 bytes of one text
-    held at most. `drop_usage`: events that are there only because usage was asked for go no further. `wants_cut`: why
-    the answer must be ended; nothing more leaves, and the adapter calls `cut`.
+    held at most. `drop_usage`: events that are there only because usage was asked for go no further. `restores`: the
+    watcher puts values back. `wants_cut`: why the answer must be ended; nothing more leaves, the adapter calls `cut`.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class StreamEditor:
         ends: tuple[Selector, ...],
         ceiling: int = CEILING,
         drop_usage: bool = False,
+        restores: bool = False,
         max_event: int = MAX_EVENT,
         max_held: int = MAX_HELD,
     ) -> None:
         self.wants_cut: str | None = None
         self._reader = reader
         self._watcher = watcher
-        self._hides = hides
-        self._ends = ends
+        self._hides, self._ends = hides, ends
         self._ceiling = ceiling
         self._max_held = max_held
         self._framer = framer_of(reader.framing, max_event)
@@ -79,7 +79,7 @@ class StreamEditor:
         self._grown: set[str] = set()  # with this event
         self._guards = bool(hides or ends)
         drops = drop_usage and reader.framing in DROPPABLE
-        self._passes = not (self._guards or drops)
+        self._passes = not (self._guards or drops or restores)
         self._queue = EventQueue(self._tally, hides=bool(hides), drops_usage=drops)
         self._held = 0  # code points undecided
         self._last = b""  # of an array: the last byte that has left and is no white space
@@ -237,7 +237,7 @@ class StreamEditor:
             entry.asides += self._single(entry, frame.raw, text, "metadata")
 
     def _event(self, entry: Entry, view: EventView, payload: bytes) -> None:
-        self._tally.payload(len(payload), view, removed=bool(self._hides))
+        self._tally.payload(len(payload), view, removed=bool(self._hides), data=payload)
         problem = doubt(payload, view)
         if problem is not None:
             self._doubted(entry, problem)
@@ -263,7 +263,7 @@ class StreamEditor:
             if not text.text:
                 continue
             if text.channel is None:
-                entry.edits += self._single(entry, payload, text, text.kind)
+                entry.edits += self._single(entry, payload, text, kind_for(self._watcher, text))
             else:
                 self._grow(entry, text, text.channel)
         if self._held:
@@ -272,11 +272,11 @@ class StreamEditor:
 
     def _loose(self, entry: Entry, payload: bytes, *, plain: bool) -> None:
         """An event that is no document: words grow with those that follow."""
-        text = Text(0, len(payload), payload.decode("utf-8", "surrogateescape"), escaped=False)
+        text = Text(0, len(payload), payload.decode("utf-8", "surrogateescape"), escaped=False, spoken=False)
         if plain:
             self._grow(entry, text, _LOOSE)
         else:
-            self._single(entry, payload, text, "content")
+            self._single(entry, payload, text, kind_for(self._watcher, text))
 
     def _doubted(self, entry: Entry, problem: str) -> None:
         """Readers may differ in what this event says: it goes no further where something may be hidden in it."""
@@ -311,7 +311,7 @@ class StreamEditor:
                 return
             if name in self._ended:
                 self._doubted(entry, BEGUN_AGAIN)
-            channel = self._channels[name] = Channel(self._watch(text.kind), text.kind)
+            channel = self._channels[name] = Channel(self._watch(kind := kind_for(self._watcher, text)), kind)
         elif channel.resting:
             channel.wake(self._watch(channel.kind))
         size = len(text.text)
@@ -355,7 +355,7 @@ class StreamEditor:
         if self._guards:
             self._stop(entry, TOO_MANY_CHANNELS)
         else:
-            self._single(entry, b"", text, text.kind)
+            self._single(entry, b"", text, kind_for(self._watcher, text))
 
     def _settle(self, entry: Entry, channel: Channel, decided: Decided) -> None:
         before = channel.held

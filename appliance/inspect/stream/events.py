@@ -37,7 +37,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
     `channel`: which growing text it is a piece of, e.g. `0/content` or `0/arguments/1`; None: it stands for itself (a
     repeat of the whole text, a name, an error message). `kind`: content | reasoning | refusal | arguments | name |
-    description | metadata.
+    description | metadata. `spoken`: words for a person: see spoken.py.
     """
 
     start: int
@@ -47,6 +47,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     channel: str | None = None
     kind: str = "content"
     role: str = "assistant"
+    spoken: bool = True
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True, gc=False):

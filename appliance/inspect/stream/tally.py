@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from appliance.inspect.output.confidence import Confidence
 from appliance.inspect.stream.events import EventView, Told
 from appliance.model.detection import Coverage, Label
 from appliance.model.event import Usage
@@ -74,6 +75,7 @@ class Tally:
         self._streamed: dict[tuple[str, str], Label] = {}
         self._whole: dict[tuple[str, str], Label] = {}
         self._repeats: set[int] = set()
+        self._confidence = Confidence()
 
     def edited(self, word: str) -> None:
         """A declared edit was made."""
@@ -92,8 +94,11 @@ class Tally:
         """A frame was read."""
         self._read += size
 
-    def payload(self, length: int, view: EventView, *, removed: bool) -> None:
-        """What a dialect says of an event. `removed`: repeats are taken out. ValueError: its spans overlap."""
+    def payload(self, length: int, view: EventView, *, removed: bool, data: bytes = b"") -> None:
+        """What a dialect says of an event. `removed`: repeats are taken out. ValueError: its spans overlap.
+
+        `data`: the payload itself, in which repeats tell how sure the model was.
+        """
         self.events += 1
         if view.malformed:
             self._scanned += length
@@ -106,6 +111,7 @@ class Tally:
             self._opaque[span.reason] = self._opaque.get(span.reason, 0) + span.end - span.start
         for start, end in view.repeats:
             spans.append((start, end))
+            self._confidence.take(data[start:end])
             if not removed:
                 self._unscanned[REPEATS] = self._unscanned.get(REPEATS, 0) + end - start
         _disjoint(spans, length)
@@ -135,7 +141,7 @@ class Tally:
     def report(self, told: Told, scanned_by: tuple[str, ...], growing: Iterable[tuple[Label, ...]]) -> StreamReport:
         """As it stands. `growing`: labels of the texts that have not ended."""
         streamed = dict(self._streamed)
-        for labels in growing:
+        for labels in (*growing, self._confidence.labels()):
             _add(streamed, labels)
         return StreamReport(
             told=told,

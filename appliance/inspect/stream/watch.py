@@ -9,9 +9,13 @@ its rule `ceiling-continued`: an editor writes the placeholder for the first and
 call decides come joined. A mask ends an answer only where `ends` names UNDECIDED itself.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from appliance.inspect.stream.events import Text
 from appliance.model.detection import Detection, Label, Selector
+
+UNSPOKEN: Final = "!"
+"""Behind a kind, where the watcher puts values back: not in this text."""
 
 
 class Decided(NamedTuple):
@@ -44,9 +48,10 @@ class Watcher(Protocol):
     """Makes watches, and looks at texts that are whole."""
 
     classes: tuple[str, ...]
+    restores: bool  # it puts values back, and knows `UNSPOKEN`
 
     def watch(self, kind: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int) -> Watch:
-        """For one channel. `kind` as in `Text` (arguments are read as JSON text).
+        """For one channel. `kind` as in `Text` (arguments are read as JSON text); see also `UNSPOKEN`.
 
         `ceiling`: UTF-8 bytes held at most; beyond it the text is masked from the start of what could still match,
         never released.
@@ -56,3 +61,8 @@ class Watcher(Protocol):
         self, kind: str, text: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int
     ) -> tuple[Decided, tuple[Label, ...]]:
         """A whole text at once: exactly what a watch would decide for it."""
+
+
+def kind_for(watcher: Watcher, text: Text) -> str:
+    """The kind of a text, as this watcher is asked for it."""
+    return text.kind if text.spoken or not watcher.restores else text.kind + UNSPOKEN

@@ -1,14 +1,16 @@
 """Watches over growing texts: the detectors as the stream editor asks for them.
 
 Owns: `Watching` (one per worker), what a selector chooses, the cut at a detection that ends the answer, labels. Rules:
-as in `watch`; a whole text gets exactly what a watch would decide for it. `arguments` are JSON text: detectors see its
-strings with their escapes read (`unescaped`), places are those of the text as it stands.
+as in `watch`; a whole text gets exactly what a watch would decide for it; what a request tells of its answer
+(`expecting`) leaves out what is allowed there and adds what is watched for, and changes nothing else. `arguments` are
+JSON text: detectors see its strings with their escapes read (`unescaped`), places are those of the text as it stands.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,34 +19,26 @@ from appliance.inspect.detect.families import meant
 from appliance.inspect.detect.growing import CONTINUED, UNDECIDED, Growing, Rules
 from appliance.inspect.detect.viable import Automaton
 from appliance.inspect.detect.viable_nfa import build
+from appliance.inspect.output.expected import NOTHING, Expected
+from appliance.inspect.output.late import Flag, LateDetector, Whole
 from appliance.inspect.overlap import cover
 from appliance.inspect.stream.unescaped import Unescaped
-from appliance.inspect.stream.watch import Decided, Watch
+from appliance.inspect.stream.watch import Decided, Watch, Watcher
 from appliance.model.detection import Detection, Label, Selector
-from appliance.model.names import DetectionKind
+
+if TYPE_CHECKING:
+    from appliance.model.names import DetectionKind
 
 ARGUMENTS = "arguments"
+_SPOKEN = frozenset({"content", "reasoning", "refusal"})  # what people read: judged as a whole too, when it has gone
+_ASKED = 64  # sets of selectors whose families are remembered
 _CHOICES = 8  # sets of rules with an automaton of their own; policies have one or two
-
-
-class Flag(NamedTuple):
-    """What a late detector says of a text: not where, only that."""
-
-    entity: str
-    kind: DetectionKind
-    score: float
-    rule: str
-
-
-class LateDetector(Protocol):
-    """Judges a text that has gone already: what it says can label the answer or end it, and hide nothing."""
-
-    def feed(self, text: str) -> Flag | None:
-        """More of the text."""
 
 
 class Watching:
     """Implements `Watcher`. `late`: makes a late detector for a text of a kind (as in `Text`), or None for none."""
+
+    restores = False
 
     def __init__(self, detectors: Detectors, late: Sequence[Callable[[str], LateDetector | None]] = ()) -> None:
         self.classes: tuple[str, ...] = ("pii", "secret")  # what runs exactly; late detectors only label
@@ -55,21 +49,41 @@ class Watching:
         self._nfa = build([one for family in self._families for one in family.expressions])
         self._lock = threading.Lock()
         self._rules: OrderedDict[frozenset[int], Rules] = OrderedDict()
+        self._chosen: dict[tuple[Selector, ...], frozenset[int]] = {}  # families that selectors mean
 
-    def watch(self, kind: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int) -> Watch:
+    def expecting(self, expected: Expected) -> "_Expecting":
+        """The watcher of one answer."""
+        return _Expecting(self, expected)
+
+    def watch(
+        self,
+        kind: str,
+        hides: tuple[Selector, ...],
+        ends: tuple[Selector, ...],
+        ceiling: int,
+        expected: Expected = NOTHING,
+    ) -> Watch:
         """See `Watcher`."""
-        growing = Growing(self._rules_for((*hides, *ends)), ceiling)
-        late = [made for make in self._late if (made := make(kind)) is not None]
+        growing = Growing(self._rules_for((*hides, *ends)), ceiling, expected.counts)
+        late = [made for make in self._late if (made := make(kind)) is not None] + expected.late(kind)
+        if kind in _SPOKEN:
+            late.append(Whole(self._detectors.beside))
         asked = _Asked(hides, ends)
         return _EscapedWatch(growing, asked, late) if kind == ARGUMENTS else _Watch(growing, asked, late)
 
     def whole(
-        self, kind: str, text: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int
+        self,
+        kind: str,
+        text: str,
+        hides: tuple[Selector, ...],
+        ends: tuple[Selector, ...],
+        ceiling: int,
+        expected: Expected = NOTHING,
     ) -> tuple[Decided, tuple[Label, ...]]:
         """See `Watcher`."""
-        if not self._late and kind != ARGUMENTS and self._fits(text, ceiling):
-            return self._at_once(text, _Asked(hides, ends))
-        watch = self.watch(kind, hides, ends, ceiling)
+        if kind not in _SPOKEN and kind != ARGUMENTS and not self._late and self._fits(text, ceiling):
+            return self._at_once(text, _Asked(hides, ends), expected)
+        watch = self.watch(kind, hides, ends, ceiling, expected)
         first, last = watch.feed(text), watch.close()
         ends_at = first.ends_at if last.ends_at is None else last.ends_at
         return Decided(last.until, _rejoined((*first.found, *last.found)), ends_at), watch.labels()
@@ -78,16 +92,22 @@ class Watching:
         """Nothing can come to the ceiling: a watch finds what a scan of the whole finds."""
         return len(text) <= self._detectors.max_chars and len(text.encode("utf-8", "surrogatepass")) <= ceiling
 
-    def _at_once(self, text: str, asked: "_Asked") -> tuple[Decided, tuple[Label, ...]]:
-        found = self._detectors.exact(text)
+    def _at_once(self, text: str, asked: "_Asked", expected: Expected) -> tuple[Decided, tuple[Label, ...]]:
+        found = expected.kept(text, self._detectors.exact(text))
         labels = _Labels()
         labels.add(found)
         hidden, ends_at = asked.resolved(found)
         return Decided(len(text) if ends_at is None else ends_at, hidden, ends_at), labels.told()
 
     def _rules_for(self, selectors: Sequence[Selector]) -> Rules:
-        chosen = frozenset(n for n, family in enumerate(self._families) if meant(family, selectors))
+        asked = tuple(selectors)
+        chosen = self._chosen.get(asked)
+        if chosen is None:
+            chosen = frozenset(n for n, family in enumerate(self._families) if meant(family, asked))
         with self._lock:
+            if len(self._chosen) >= _ASKED:
+                self._chosen.clear()
+            self._chosen[asked] = chosen
             if chosen not in self._rules:
                 rules = frozenset(rule for rule, (family, _) in enumerate(self._owners) if family in chosen)
                 self._rules[chosen] = Rules(
@@ -102,6 +122,27 @@ class Watching:
             while len(self._rules) > _CHOICES:
                 self._rules.popitem(last=False)
             return self._rules[chosen]
+
+
+class _Expecting:
+    """Watches one answer; see `Watching`."""
+
+    restores = False
+
+    def __init__(self, watching: Watching, expected: Expected) -> None:
+        self.classes = watching.classes
+        self._watching = watching
+        self._expected = expected
+
+    def watch(self, kind: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int) -> Watch:
+        """See `Watcher`."""
+        return self._watching.watch(kind, hides, ends, ceiling, self._expected)
+
+    def whole(
+        self, kind: str, text: str, hides: tuple[Selector, ...], ends: tuple[Selector, ...], ceiling: int
+    ) -> tuple[Decided, tuple[Label, ...]]:
+        """See `Watcher`."""
+        return self._watching.whole(kind, text, hides, ends, ceiling, self._expected)
 
 
 class _Asked(NamedTuple):
@@ -176,10 +217,11 @@ class _Watch:
     def feed(self, text: str) -> Decided:
         chosen, others = self._growing.feed(text)
         decided = self._told(chosen, others)
-        return self._judged_late(decided, text) if self._late else decided
+        return self._flagged(decided, (detector.feed(text) for detector in self._late)) if self._late else decided
 
     def close(self) -> Decided:
-        return self._told(*self._growing.close())
+        decided = self._told(*self._growing.close())
+        return self._flagged(decided, (detector.close() for detector in self._late)) if self._late else decided
 
     def labels(self) -> tuple[Label, ...]:
         return self._labels.told() if self._labels else ()
@@ -195,15 +237,14 @@ class _Watch:
                 hidden, self._ends_at = self._asked.resolved(chosen)
         return Decided(self._growing.decided if self._ends_at is None else self._ends_at, hidden, self._ends_at)
 
-    def _judged_late(self, decided: Decided, text: str) -> Decided:
+    def _flagged(self, decided: Decided, flags: Iterable[Iterable[Flag]]) -> Decided:
         """Flags become labels; one that ends the answer ends it where text may leave up to now."""
-        for detector in self._late:
-            if flag := detector.feed(text):
-                found = Detection(decided.until, decided.until, *flag)
-                self._labels = self._labels or _Labels()
-                self._labels.add((found,))
-                if self._ends_at is None and _takes(self._asked.ends, found):
-                    self._ends_at = decided.until
+        for flag in chain.from_iterable(flags):
+            found = Detection(decided.until, decided.until, *flag)
+            self._labels = self._labels or _Labels()
+            self._labels.add((found,))
+            if self._ends_at is None and _takes(self._asked.ends, found):
+                self._ends_at = decided.until
         return decided._replace(ends_at=self._ends_at)
 
 
@@ -238,3 +279,8 @@ class _EscapedWatch:
         )
         until = self._length if self._free else source(decided.until)
         return Decided(until, found, None if decided.ends_at is None else until)
+
+
+def of_answer(watcher: Watcher, expected: Expected) -> Watcher:
+    """The watcher of one answer, where `watcher` can be told of it."""
+    return watcher.expecting(expected) if isinstance(watcher, Watching) else watcher

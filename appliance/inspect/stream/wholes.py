@@ -8,7 +8,7 @@ only the latter, and what hides it brings its own quotes.
 from appliance.inspect.identifiers import is_identifier, telling
 from appliance.inspect.redact import Edit
 from appliance.inspect.stream.beside import in_names, name_labels, number_edit, sure, sure_labels
-from appliance.inspect.stream.channels import text_edits, whole_changes
+from appliance.inspect.stream.channels import hidden_among, text_edits, whole_changes
 from appliance.inspect.stream.events import Text
 from appliance.inspect.stream.tally import Tally
 from appliance.inspect.stream.watch import Decided, Watcher
@@ -50,9 +50,8 @@ class Wholes:
             if decided.ends_at is None and not labels:
                 self._keep_clean(kind, text.text)
             return [], decided.ends_at is not None
-        changes = whole_changes(found)
-        self._tally.redactions += sum(1 for change in changes if change.word)
-        return text_edits(written, text, changes), decided.ends_at is not None
+        self._tally.redactions += hidden_among(found)
+        return text_edits(written, text, whole_changes(found)), decided.ends_at is not None
 
     def _keep_clean(self, kind: str, text: str) -> None:
         """Nothing was found in it, and it will come with every event."""

@@ -52,6 +52,7 @@ class Words:
     """Decides a text up to the last blank."""
 
     classes = ("test",)
+    restores = False
 
     def watch(self, *_):
         fed = ""

@@ -47,7 +47,7 @@ def test_what_is_sure_or_no_identifier_counts_in_a_model_too(model, entity):
 
 
 def test_only_the_place_of_the_model_is_looked_at_so():
-    text = "x-212-555-0100"
+    text = "tel-212-555-0100"
     said = {"role": "user", "content": text, "tool_calls": [{"function": {"arguments": json.dumps({"model": text})}}]}
     assert "PHONE_NUMBER" in labels({"model": text, "messages": [said]})
     assert "PHONE_NUMBER" in labels({"model": "m", "input": {"model": text}}, "/elsewhere")

@@ -291,3 +291,27 @@ def test_a_shared_host_is_still_observed_redacted_and_blocked_by_decision() -> N
     assert policy(hide, catalogue=catalogue).judge(seen, NOW).disposition is D.REDACT
     blocked = policy(decisions=(decision(1, K.BLOCK, service="notes"),), catalogue=catalogue)
     assert blocked.judge(seen, NOW).disposition is D.BLOCK
+
+
+def test_what_is_hidden_in_a_request_has_a_score_of_its_own() -> None:
+    secrets = Match(labels=LabelMatch(kinds=(DetectionKind.SECRET,), min_score=0.5))
+    implied, named = (
+        rule("a", D.REDACT, secrets),
+        rule("b", D.REDACT, secrets, then={"redact": Redact(kinds=(DetectionKind.PII,))}),
+    )
+    sure = rule("c", D.REDACT, secrets, then={"redact": Redact(kinds=(DetectionKind.SECRET,), min_score=0.8)})
+    hides = policy(implied, named, sure).judge(facts(labels=(label("KEY", DetectionKind.SECRET, 0.9),)), NOW).hides
+    assert [(one.rule, one.kinds, one.min_score) for one in hides] == [
+        ("a", ("secret",), 0.5),
+        ("b", ("pii",), 0.0),
+        ("c", ("secret",), 0.8),
+    ]
+
+
+def test_what_only_pseudonymises_gets_names() -> None:
+    mail, card = label("EMAIL_ADDRESS"), label("CREDIT_CARD")
+    both = Match(labels=LabelMatch(entities=("EMAIL_ADDRESS", "CREDIT_CARD")))
+    cards = Match(labels=LabelMatch(entities=("CREDIT_CARD",)))
+    verdict = policy(rule("a", D.PSEUDONYMISE, both), rule("b", D.REDACT, cards)).judge(facts(labels=(mail, card)), NOW)
+    assert verdict.named == ("EMAIL_ADDRESS",), "what a rule redacts has no name"
+    assert policy(rule("b", D.REDACT, cards)).judge(facts(labels=(card,)), NOW).named == ()

@@ -116,7 +116,9 @@ def test_a_look_ahead_without_end_is_refused():
 
 def test_widths_hold_the_reach(rules):
     nfa = build(rules)
-    widths = [max(d for d, owner in zip(nfa.depth, nfa.rule, strict=True) if owner == n) for n in range(len(rules))]
+    widths = [0] * len(rules)
+    for depth, owner in zip(nfa.depth, nfa.rule, strict=True):
+        widths[owner] = max(widths[owner], depth)
     assert sum(width == inf for width in widths) < 12
     for rule, width in zip(rules, widths, strict=True):
         seen = [matching(rule.text, rule.flags, seeded(seed), 10**6 if width < 1000 else 9) for seed in (1, 2)]
@@ -124,7 +126,7 @@ def test_widths_hold_the_reach(rules):
 
 
 def test_memory_is_bounded_and_forgetting_changes_nothing(rules, automaton, monkeypatch):
-    text = "".join(matching(rule.text, rule.flags, seeded(7), 6) + " " for rule in rules)
+    text = "".join(matching(rule.text, rule.flags, seeded(7), 6) + " " for rule in rules[::9])
     want = follow(automaton, text)
     monkeypatch.setattr(viable, "_NODES", 40)
     small = Automaton(build(rules), frozenset(range(len(rules))))

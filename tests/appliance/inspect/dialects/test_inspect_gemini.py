@@ -152,6 +152,7 @@ class Anything:
     """Finds nothing."""
 
     classes = ("secret",)
+    restores = False
 
     def watch(self, *_):
         raise AssertionError("nothing grows here")

@@ -1,0 +1,201 @@
+"""Injection and jailbreak by a linear model over windows of words.
+
+Theory: a text is cut into words and marks (numbers count as nothing, what repeats counts once); each word and each
+pair of neighbours has a weight; a window's margin is the sum of its weights over the root of its length, and the
+text's is that of its best window, so that a command buried in a page is not thinned by the page. Sums up to each
+place are made once, so that a window costs two look-ups. What somebody writes is read in long windows, what tools
+return and documents say in short ones, since there an attempt is a sentence or two between others. Where the weights
+come from, what they reach and what they miss: docs/models/injection.md.
+
+Rules: pure; the text as a person reads it is judged, then whatever it says in disguise; an application's own words,
+what a model said and definitions of tools are not judged. Bounded: `CAP` characters of a reading (beginning, end and
+pieces of the middle), `MAX_VIEWS` readings. One finding a text: from the first word of the best window to its last.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from itertools import accumulate, chain, compress, islice, pairwise, repeat
+from operator import add, ne
+from typing import NamedTuple
+
+from appliance.inspect.injection.disguise import disguised
+from appliance.inspect.injection.weights import Reading, Weights, read
+from appliance.inspect.looking import CANONICAL, RAW, Looked, View
+from appliance.model.detection import Detection
+from appliance.model.names import DetectionKind, Source
+
+NAME = "injection-model"
+SHA256 = "3058f2b9a1e139d1773b73988f47134be7f2e384db5eba87df1306ff7e6b7478"
+"""Of model.bin as it was trained."""
+ENTITY = "PROMPT_INJECTION"
+OWN, FOREIGN = "own", "foreign"
+"""Classes of thresholds: what somebody writes, and what tools return or documents say."""
+CLASSES: Mapping[Source, str] = {
+    Source.USER: OWN,
+    Source.UNKNOWN: OWN,
+    Source.TOOL: FOREIGN,
+    Source.DOCUMENT: FOREIGN,
+}
+CAP = 20_000
+"""Code points of one reading that are judged."""
+MAX_VIEWS = 8
+_LEAST_POWER = -700  # exp's range
+_FIRST, _LAST, _PIECE = 10_000, 5_000, 1_000
+TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|[^\w\s]{1,3}")
+# The same for what is ASCII and lower case, in half the time.
+_ASCII_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?+|[\x00-\x08\x0e-\x1b!-/:-@\[-^`{-\x7f]{1,3}+")
+
+
+class Best(NamedTuple):
+    """The best window of a text: its margin and its place."""
+
+    margin: float
+    start: int
+    end: int
+
+
+class Model:
+    """Margins of texts by given weights."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.version = weights.version
+        self._reads = dict(zip((OWN, FOREIGN), weights.shape.reads, strict=True))
+        self.thresholds = {kind: one.threshold for kind, one in self._reads.items()}
+        self._shape = weights.shape
+        self._numbers = weights.numbers
+        self._singles = weights.singles
+        self._pairs = weights.pairs
+        largest = max(one.window for one in weights.shape.reads)
+        self._lengths = [1 / math.sqrt(size + weights.shape.shift) for size in range(largest + 1)]
+
+    def probability(self, margin: float, kind: str = OWN) -> float:
+        """0 to 1; calibrated on texts of which half were attacks."""
+        reading = self._reads[kind]
+        power = reading.slope * margin + reading.offset
+        return 1 / (1 + math.exp(-power)) if power > _LEAST_POWER else 0.0
+
+    def best(self, text: str, kind: str = OWN) -> Best | None:
+        """The best window of the judged part of `text`; None: no words in it."""
+        found: Best | None = None
+        for start, piece in _judged(text):
+            one = self._best(piece, self._reads[kind])
+            if one and (found is None or one.margin > found.margin):
+                found = Best(one.margin, one.start + start, one.end + start)
+        return found
+
+    def _best(self, text: str, reading: Reading) -> Best | None:
+        lowered = text.lower()
+        words = once(_token(lowered).findall(lowered))
+        if not words:
+            return None
+        margin, first, last = self._window(words, reading.window, reading.step)
+        if margin < 0 or len(lowered) != len(text):
+            return Best(margin, 0, len(text))
+        return Best(margin, *_places(lowered, first, last))
+
+    def _window(self, words: Sequence[str], size: int, step: int) -> tuple[float, int, int]:
+        """Margin of the best window and which words it holds."""
+        numbers = list(map(self._numbers.get, words, repeat(0)))
+        weight = self._pairs.get
+        pairs = [weight(first << 16 | second, 0) for first, second in pairwise(numbers)]
+        # Each pair counts at its first word; the last word has none.
+        sums = [0, *accumulate(map(add, map(self._singles.__getitem__, numbers), (*pairs, 0)))]
+        best, place = -math.inf, (0, 0)
+        for start in range(0, max(len(words) - size, 0) + step, step):
+            end = min(start + size, len(words))
+            margin = (sums[end] - sums[start]) * self._lengths[end - start]
+            if margin > best:
+                best, place = margin, (start, end)
+            if end == len(words):
+                break
+        return best * self._shape.unit + self._shape.bias, *place
+
+
+class ModelDetector:
+    """The model as a detector of whole texts."""
+
+    name = NAME
+    detector_class = "injection"
+    sources = frozenset(CLASSES)
+
+    def __init__(self, model: Model, thresholds: Mapping[str, float] | None = None) -> None:
+        """`thresholds`: probabilities of the classes of sources; the model's own where there is none."""
+        self._model = model
+        self._thresholds = {**model.thresholds, **(thresholds or {})}
+        self.version = model.version
+
+    def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
+        """The best window over all readings, where it reaches the threshold of the source."""
+        del deadline  # linear and capped: a millisecond or two at most
+        score, start, end = self.judge(looked)
+        if score >= self._thresholds[CLASSES.get(looked.source, OWN)]:
+            yield Detection(start, end, ENTITY, DetectionKind.INJECTION, round(score, 3), f"model:{self.version[:8]}")
+
+    def judge(self, looked: Looked) -> tuple[float, int, int]:
+        """Probability and place of the best window, whether or not it reaches a threshold."""
+        top: tuple[float, int, int] = (0.0, 0, 0)
+        kind = CLASSES.get(looked.source, OWN)
+        for view in _readings(looked):
+            found = self._model.best(view.text, kind)
+            if found and (score := self._model.probability(found.margin, kind)) > top[0]:
+                top = (score, *view.placed(found.start, found.end))
+        return top
+
+
+def _token(lowered: str) -> re.Pattern[str]:
+    return _ASCII_TOKEN if lowered.isascii() else TOKEN
+
+
+def once(words: Sequence[str]) -> list[str]:
+    """Words without those that repeat the one before: a line of marks says no more than one of them."""
+    return [*words[:1], *compress(words[1:], map(ne, words, islice(words, 1, None)))]
+
+
+def _readings(looked: Looked) -> Iterator[View]:
+    """The text as a person reads it, and what it holds in disguise; letters made of anything have no weight."""
+    read = looked.canonical
+    yield read
+    hidden = (view for view in looked.others if view.name not in {CANONICAL, RAW})
+    yield from islice(chain(disguised(looked), hidden), MAX_VIEWS)
+
+
+def _judged(text: str) -> Iterator[tuple[int, str]]:
+    """All of a text up to `CAP`; of a longer one its beginning, its end and pieces spread over what lies between."""
+    if len(text) <= CAP:
+        yield 0, text
+        return
+    pieces = (CAP - _FIRST - _LAST) // _PIECE
+    between = len(text) - _FIRST - _LAST
+    yield 0, text[:_FIRST]
+    for number in range(pieces):
+        start = _FIRST + (between - _PIECE) * number // (pieces - 1)
+        yield start, text[start : start + _PIECE]
+    yield len(text) - _LAST, text[-_LAST:]
+
+
+def _places(lowered: str, first: int, last: int) -> tuple[int, int]:
+    """Where the words from `first` up to `last` stand."""
+    start, end, number, before = 0, len(lowered), -1, ""
+    for token in _token(lowered).finditer(lowered):
+        if token[0] != before:
+            number += 1
+            before = token[0]
+            if number == first:
+                start = token.start()
+            if number == last:
+                break
+        end = token.end()
+    return start, end
+
+
+@cache
+def shipped() -> Model:
+    """The model by the weights that are shipped; ValueError: they are damaged."""
+    data = (resources.files(__package__) / "model.bin").read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise ValueError("model.bin is not the file that was shipped: install the release again")
+    return Model(read(data))

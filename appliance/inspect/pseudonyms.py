@@ -1,0 +1,203 @@
+r"""Names that stand for what was found, and the way back: `<EMAIL_ADDRESS_k7wq2m3fab>`.
+
+Theory. A name is made of the entity, of eight letters that a keyed hash gives for the value, and of two that check the
+rest. So one value has one name in every request of the site: history that is sent again needs no memory, and a
+provider's prompt cache keeps hitting. The map back is the exchange's own and holds what this exchange has sent; a name
+that a model invents or damages fails its check or is not in the map, and stays as it is.
+
+Rules: pure; a secret never gets a name; one name never means two values; nothing is put back where it would travel on:
+in the target of a link or picture, in a tag, in a call's arguments. Values never enter a record.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import regex
+
+from appliance.inspect.redact import Worded
+from appliance.inspect.spoken import is_spoken
+from appliance.inspect.travelling import CONTEXT, travels
+from appliance.model.detection import Detection, Label, Segment
+from appliance.model.names import DetectionKind
+
+MAX_NAMES: Final = 4096
+MAX_CHARS: Final = 1 << 20  # of all values of one exchange
+LONGEST: Final = 192  # code points of a name, however it is written
+MAX_RESTORED: Final = 4096  # names that are put back in one answer; what comes beyond stays as it is
+WORDS: Final = frozenset({"content", "reasoning", "refusal"})
+"""Channels of a model's words: values come back there and nowhere else."""
+RESTORED, UNRESTORED = "RESTORED_PSEUDONYM", "UNRESTORED_PSEUDONYM"
+_RULE: Final = "pseudonym"
+_BODY, _CHECK = 8, 2
+_DIGITS: Final = frozenset({"CREDIT_CARD", "PHONE_NUMBER", "US_SSN", "US_BANK_NUMBER", "US_ITIN", "UK_NHS"})
+_UNSPACED: Final = frozenset({"IBAN_CODE", "SWIFT_CODE"})
+# As models write it back: any case, `_` escaped for Markdown, angle brackets escaped for HTML or with a backslash.
+_NAME: Final = regex.compile(
+    r"(?:\\?<|&lt;)(?P<entity>[A-Za-z][A-Za-z0-9]{0,23}(?:\\?_[A-Za-z0-9]{1,24}){0,5})\\?_"
+    r"(?P<body>[A-Za-z2-7]{10})(?:\\?>|&gt;)"
+)
+_OPENERS: Final = "<&\\"
+
+
+@dataclass(slots=True)
+class Restoration:
+    """The way back of one exchange, and what became of it. `values`: by name."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    restored: int = 0
+    unrestored: int = 0
+    _chars: int = 0
+
+    def add(self, name: str, entity: str, value: str) -> bool:
+        """Whether `name` now means `value`: not where it means another already, or where there is no room."""
+        known = self.values.get(name)
+        if known is not None:
+            return canonical(entity, known) == canonical(entity, value)
+        if len(self.values) >= MAX_NAMES or self._chars + len(value) > MAX_CHARS:
+            return False
+        self.values[name] = value
+        self._chars += len(value)
+        return True
+
+    def labels(self) -> tuple[Label, ...]:
+        """What became of the names of an answer, for its record."""
+        counts = ((RESTORED, self.restored), (UNRESTORED, self.unrestored))
+        return tuple(Label(entity, DetectionKind.OUTPUT, count, 1.0) for entity, count in counts if count)
+
+    def find(self, text: str, before: Iterable[str] = ("",)) -> list[Detection]:
+        """Names in `text` that are to be put back, each with its value; counts them and the others.
+
+        `before`: the ends of all that may stand before `text`.
+        """
+        before = tuple(before)
+        found: list[Detection] = []
+        for match in _NAME.finditer(text):
+            name = _plain(match["entity"], match["body"])
+            if name is None:
+                continue
+            value = self.values.get(name)
+            if value is None or self.restored >= MAX_RESTORED or _travels(before, text, match.start()):
+                self.unrestored += 1
+                continue
+            self.restored += 1
+            found.append(Worded(match.start(), match.end(), RESTORED, DetectionKind.OUTPUT, 1.0, _RULE, value))
+        return found
+
+    def along(
+        self, segments: Iterable[Segment], hidden: Iterable[tuple[Detection, ...]]
+    ) -> list[tuple[Detection, ...]]:
+        """What is hidden along the texts of an answer, and what is put back: in the model's words, and nowhere else."""
+        places: list[tuple[Detection, ...]] = []
+        said = ""  # clients join one text to the next
+        for segment, found in zip(segments, hidden, strict=True):
+            if _is_read(segment):
+                names = self.find(segment.text, [said])
+                said = (said + segment.text)[-CONTEXT:]
+                places.append(tuple(self.beside(names, found)))
+            else:
+                places.append(found)
+        return places
+
+    def beside(self, first: Iterable[Detection], then: Iterable[Detection]) -> list[Detection]:
+        """Both, in order; a name that stands where something is hidden is not put back."""
+        found = sorted((*first, *then), key=lambda one: (one.start, one.end))
+        hidden = [one for one in found if not isinstance(one, Worded)]
+        if not hidden:
+            return found
+        kept = [
+            one
+            for one in found
+            if not isinstance(one, Worded) or not any(h.start < one.end and one.start < h.end for h in hidden)
+        ]
+        lost = len(found) - len(kept)
+        self.restored -= lost
+        self.unrestored += lost
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """Gives names under one key. `entities`: those that get one; everything else gets its plain placeholder."""
+
+    key: bytes
+    entities: frozenset[str]
+    restoration: Restoration
+
+    def __call__(self, found: Detection, text: str) -> Detection:
+        """The detection with the word that comes in its place; `text`: the whole text in which it stands."""
+        if found.entity not in self.entities or found.kind is DetectionKind.SECRET:
+            return found
+        value = text[found.start : found.end]
+        name = name_of(self.key, found.entity, value)
+        if not self.restoration.add(name, found.entity, value):
+            return found
+        return Worded(found.start, found.end, found.entity, found.kind, found.score, found.rule, name)
+
+
+def holds_secret(one: Detection, known: Iterable[Detection]) -> bool:
+    """Whether a secret among `known` stands in `one` as well: a name could be undone."""
+    secrets = (other for other in known if other.kind is DetectionKind.SECRET)
+    return any(other.start < one.end and one.start < other.end for other in secrets)
+
+
+def name_of(key: bytes, entity: str, value: str) -> str:
+    """The name of a value. `key`: up to 64 bytes."""
+    told = f"{entity}|{canonical(entity, value)}".encode("utf-8", "surrogatepass")
+    body = _letters(hashlib.blake2b(told, key=key, digest_size=5).digest())
+    return f"<{entity}_{body}{_check(entity, body)}>"
+
+
+def canonical(entity: str, value: str) -> str:
+    """What makes two ways to write it one value."""
+    if entity in _DIGITS:
+        kept = "".join(letter for letter in value if letter.isdigit() or letter == "+")
+        return kept or value
+    folded = " ".join(value.casefold().split())
+    return folded.replace(" ", "") if entity in _UNSPACED else folded
+
+
+def open_from(text: str) -> int:
+    """Where a name may have begun that `text` does not end yet; its length: nowhere."""
+    first = max(0, len(text) - LONGEST)
+    for at in range(first, len(text)):
+        if text[at] in _OPENERS:
+            match = _NAME.fullmatch(text, at, partial=True)
+            if match is not None and match.partial:
+                return at
+    return len(text)
+
+
+def _plain(entity: str, body: str) -> str | None:
+    """The name as it was given; None: its letters do not check."""
+    entity, body = entity.replace("\\", "").upper(), body.lower()
+    if _check(entity, body[:_BODY]) != body[_BODY:]:
+        return None
+    return f"<{entity}_{body}>"
+
+
+def _check(entity: str, body: str) -> str:
+    return _letters(hashlib.blake2b(f"{entity}_{body}".encode(), digest_size=5).digest())[:_CHECK]
+
+
+def _letters(data: bytes) -> str:
+    """Five bytes as eight letters."""
+    return base64.b32encode(data).decode().lower()
+
+
+def _is_read(segment: Segment) -> bool:
+    spoken = segment.role == "assistant" and segment.channel in WORDS and not segment.fixed
+    return spoken and is_spoken(segment.pointer.split("/"))
+
+
+def _travels(before: tuple[str, ...], text: str, at: int) -> bool:
+    """Whether what stands at `at` of `text`, behind any of `before`, would go somewhere by itself."""
+    near = text[max(0, at - CONTEXT) : at]
+    for end in before if at < CONTEXT else ("",):
+        known = (end + near)[-CONTEXT:]
+        plain = _NAME.sub("_", known) if ">" in known or ";" in known else known  # no tags
+        if travels(plain, is_cut=len(known) == CONTEXT):
+            return True
+    return False
