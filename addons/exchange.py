@@ -117,7 +117,7 @@ class ExchangeAddon:
             if self._worker.naming and (waiting or self._waits(flow, exchange, raw, inspection)):
                 inspection = await self._worker.naming.named(inspection)
             if self._worker.external is not None:
-                inspection = await self._worker.external.judged(flow, inspection)
+                inspection = await self._worker.external.judged(flow, inspection, acts=exchange.stage is Stage.ENFORCE)
             self.govern(flow, exchange, raw, inspection)
         except BaseException as error:
             fault_of(error)

@@ -2,8 +2,8 @@
 
 Theory. The request goes to it over ICAP as it came, without the caller's credentials; what it says becomes a label,
 `EXTERNAL_DLP`, that policy acts on like on any other. Rules: it never edits anything; it has a deadline; where it
-fails, `on_failure` decides: `close` is a fault (the guard closes in stage enforce), `pass` a label of its own, so that
-nothing passes unseen.
+fails, `on_failure` decides: `close` is a fault where verdicts act, so that the guard closes; otherwise the record
+carries a label of its own, and nothing passes unseen.
 """
 
 import asyncio
@@ -38,8 +38,11 @@ class External:
         self._deadline_s, self._closes = config.deadline_s, config.on_failure == "close"
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def judged(self, flow: http.HTTPFlow, inspection: Inspection) -> Inspection:
-        """The inspection with what the system says of the request. ExternalError: see the class."""
+    async def judged(self, flow: http.HTTPFlow, inspection: Inspection, *, acts: bool) -> Inspection:
+        """The inspection with what the system says of the request. ExternalError: it failed, verdicts act, and it must.
+
+        `acts`: verdicts do; where they do not, nothing is lost by a failure: the record carries its label.
+        """
         request = flow.request
         pieces = icap.request(
             self._service, request.method, request.url, tuple(request.headers.items(multi=True)), inspection.raw
@@ -48,7 +51,7 @@ class External:
             async with asyncio.timeout(self._deadline_s), self._turns:
                 said = await self._ask(pieces)
         except (OSError, TimeoutError, PeerError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as fault:
-            if self._closes:
+            if self._closes and acts:
                 raise ExternalError(f"the external system failed ({type(fault).__name__})") from None
             return _labelled(inspection, FAILED)
         return inspection if said.clean else _labelled(inspection, FOUND)
