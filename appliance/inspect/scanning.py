@@ -19,7 +19,7 @@ from appliance.inspect.looking import source_of
 from appliance.inspect.numbers import NUMBER
 from appliance.inspect.redact import byte_of
 from appliance.inspect.view import RequestView, ResponseView, Syntax
-from appliance.inspect.windows import Scanner, scan_whole
+from appliance.inspect.windows import Scanner, keys_in, scan_whole
 from appliance.model.detection import Coverage, Detection, Label, Segment
 from appliance.model.names import Source
 
@@ -70,9 +70,12 @@ def scan_view(
     for segment, share in zip(view.segments, _shares(view.segments, limits, skip), strict=True):
         if stopped is None and clock() > until:
             stopped = OUT_OF_TIME
-        found, why = (
-            NOTHING if stopped or not share else _found(detectors, segment, share, view.model, asks, clock, until)
-        )
+        seen = NOTHING
+        if stopped == OUT_OF_TIME and skip is None:
+            seen = _Seen(keys_in(detectors, segment.text[:share]))
+        elif share and stopped is None:
+            seen = _found(detectors, segment, share, view.model, asks, clock, until)
+        found, why = seen
         counted += _counted(body, view.syntax, segment, share, stopped or why)
         findings.append(found)
         if found and enough is not None and stopped is None and any(map(enough, found)):

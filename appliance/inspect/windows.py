@@ -46,12 +46,29 @@ def scan_whole(
     found: set[Detection] = set()
     for start in range(0, len(text), step):
         if start and is_late is not None and is_late():
+            found.update(_shifted(one, start) for one in keys_in(detectors, text[start:]))
             raise OutOfTime("a text's later windows were not reached", tuple(sorted(found)), detectors.classes)
         try:
             found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size], source))
         except OutOfTime as short:
             found.update(_shifted(one, start) for one in short.found)
+            found.update(_shifted(one, start + step) for one in keys_in(detectors, text[start + step :]))
             raise OutOfTime(str(short), tuple(sorted(found)), detectors.classes) from None
+        if start + size >= len(text):
+            break
+    return tuple(sorted(found))
+
+
+def keys_in(detectors: Scanner, text: str) -> tuple[Detection, ...]:
+    """Keys alone, in a text for which there is no time: they are found fast, and must not leave behind a slow text."""
+    keys = getattr(detectors, "keys", None)
+    if keys is None:
+        return ()
+    size = detectors.max_chars
+    step = size - min(OVERLAP, size // 4)
+    found: set[Detection] = set()
+    for start in range(0, max(len(text), 1), step):
+        found.update(_shifted(one, start) for one in keys(text[start : start + size]))
         if start + size >= len(text):
             break
     return tuple(sorted(found))

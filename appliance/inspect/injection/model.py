@@ -50,6 +50,11 @@ TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|[^\w\s]{1,3}")
 _ASCII_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?+|[\x00-\x08\x0e-\x1b!-/:-@\[-^`{-\x7f]{1,3}+")
 
 
+_VOWELS, _HEX = frozenset("aeiouy"), frozenset("abcdef")
+_LONGEST_WORD = 16
+_LEAST_SAID = 0.5  # of a window's words: what is less is hashes, certificates, tables
+
+
 class Best(NamedTuple):
     """The best window of a text: its margin and its place."""
 
@@ -93,6 +98,8 @@ class Model:
         if not words:
             return None
         margin, first, last = self._window(words, reading.window, reading.step)
+        if not _is_said(words[first:last]):
+            return None
         if margin < 0 or len(lowered) != len(text):
             return Best(margin, 0, len(text))
         return Best(margin, *_places(lowered, first, last))
@@ -161,6 +168,19 @@ def _readings(looked: Looked) -> Iterator[View]:
     yield read
     hidden = (view for view in looked.others if view.name not in {CANONICAL, RAW})
     yield from islice(chain(disguised(looked), hidden), MAX_VIEWS)
+
+
+def _is_said(words: Sequence[str]) -> bool:
+    """Whether a window is language: most of its words could be spoken. Letters between digits are no words."""
+    letters = [word for word in words if word[:1].isalpha()]
+    spoken = sum(map(_is_spoken, letters))
+    return spoken >= _LEAST_SAID * len(letters)
+
+
+def _is_spoken(word: str) -> bool:
+    if not word.isascii() or word in {"a", "i"}:
+        return True
+    return 1 < len(word) <= _LONGEST_WORD and not _VOWELS.isdisjoint(word) and not _HEX.issuperset(word)
 
 
 def _judged(text: str) -> Iterator[tuple[int, str]]:

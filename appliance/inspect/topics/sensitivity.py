@@ -20,7 +20,7 @@ _MSIP = re.compile(r"MSIP_Label_([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F
 _TLP = re.compile(r"\bTLP:\s?(RED|AMBER(?:\+STRICT)?|GREEN|CLEAR|WHITE)\b")
 _TLP_LEVELS = {"RED": "restricted", "AMBER": "confidential", "GREEN": "internal", "CLEAR": "public", "WHITE": "public"}
 _NAMES = {
-    "restricted": r"(?:highly|strictly)[ -]confidential|top secret|restricted|streng (?:vertraulich|geheim)|secret"
+    "restricted": r"(?:highly|strictly)[ -]confidential|top secret|restricted|streng (?:vertraulich|geheim)"
     r"|strictement confidentiel|estrictamente confidencial",
     "confidential": r"confidential|vertraulich|confidentiel(?:le)?|confidencial",
     "internal": r"internal(?: use)?(?: only)?|for internal use(?: only)?|company internal|intern|usage interne"
@@ -30,7 +30,7 @@ _NAMES = {
 _MARK = re.compile(
     r"^[ \t*#\-\u2013\u2014_|\[(]{0,12}(?:classification|sensitivity|einstufung|klassifizierung)?[:\s]{0,3}(?:"
     + "|".join(f"(?P<{level}>{words})" for level, words in _NAMES.items())
-    + r")(?:[ \t]*[-\u2013\u2014/\\:][^\n]{0,40})?[ \t*\-\u2013\u2014_|\])]{0,12}$",
+    + r")(?:[ \t]*[-\u2013\u2014/\\][^\n]{0,40})?[ \t*\-\u2013\u2014_|\])]{0,12}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _MARKS = (

@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.inspect.windows import scan_whole
+from appliance.inspect.failure import OutOfTime
+from appliance.inspect.windows import keys_in, scan_whole
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
@@ -39,3 +41,21 @@ def test_a_short_text_is_scanned_as_it_is():
     scanner = Short(10)
     assert scan_whole(scanner, "0123456789") == ()
     assert scanner.seen == ["0123456789"]
+
+
+class Quick(Short):
+    """Runs out of time in its first window; keys alone it finds everywhere."""
+
+    def keys(self, text):
+        return super().scan(text)
+
+    def scan(self, _text, _source=None):
+        raise OutOfTime("late", (), self.classes)
+
+
+def test_no_key_hides_behind_a_slow_text():
+    text = "x" * 35 + "k123e" + "y" * 30 + "k456e"
+    with pytest.raises(OutOfTime) as short:
+        scan_whole(Quick(20), text)
+    assert [(one.start, one.end) for one in short.value.found] == [(35, 40), (70, 75)]
+    assert keys_in(Short(20), text) == (), "who has no quick way says nothing"

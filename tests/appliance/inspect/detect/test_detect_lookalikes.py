@@ -62,3 +62,27 @@ def test_the_address_of_a_machine_is_no_phone():
     machine = Detection(3, 18, "IP_ADDRESS", DetectionKind.PII, 0.6, "r")
     assert not left(text, "169.254.169.254", more=[machine])
     assert left(text, "169.254.169.254", score=0.75, more=[machine])
+
+
+DIGEST = "96762e6116c6e9c92d99bf358c2e0718"
+LINE = "MIIDdzCCAlgAwIBAgIUOeTqFiQMCq65CE4yATo9fXcVb0wDQYJKoZIhvcNAQELBQAx"[:64]
+
+
+def of(text, word, entity, kind):
+    start = text.index(word)
+    return Detection(start, start + len(word), entity, kind, 1.0, "r")
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "entity", "kind", "stays"),
+    [
+        (f"sha {DIGEST}", "bf358c2", "MEDICAL_LICENSE", DetectionKind.PII, False),
+        ("id bf358c2 x", "bf358c2", "MEDICAL_LICENSE", DetectionKind.PII, True),
+        (f"a\n{LINE}\nb", "5CE4yATo9", "AZURE_KEY", DetectionKind.SECRET, False),
+        (f"{LINE}\nb", "5CE4yATo9", "AZURE_KEY", DetectionKind.SECRET, True),
+        (f"a\n{LINE}\nb", LINE, "AZURE_KEY", DetectionKind.SECRET, True),
+        (f"key = {LINE}", "5CE4yATo9", "AZURE_KEY", DetectionKind.SECRET, True),
+    ],
+)
+def test_what_stands_in_a_digest_or_a_certificate_is_chance(text, word, entity, kind, stays):
+    assert bool(told_apart(text, [of(text, word, entity, kind)])) is stays

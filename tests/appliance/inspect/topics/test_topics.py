@@ -102,7 +102,17 @@ def test_the_site_says_what_a_label_means():
     assert "internal" in LEVELS
 
 
-@pytest.mark.parametrize("text", ["this is confidential, please do not share it", "make it public", "a secret garden"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secret: string",
+        "  restricted: boolean",
+        "# For internal use: keys",
+        "this is confidential, please do not share it",
+        "make it public",
+        "a secret garden",
+    ],
+)
 def test_prose_about_secrecy_carries_no_label(text):
     assert entities(text, Sensitivity()) == set()
 
