@@ -52,6 +52,7 @@ _ASCII_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?+|[\x00-\x08\x0e-\x1b!-/:-@\[-^`{-
 
 _VOWELS, _HEX = frozenset("aeiouy"), frozenset("abcdef")
 _LONGEST_WORD = 16
+_WORTH = -1.5  # log odds of a probability of 0.18: what is below reaches no threshold
 _LEAST_SAID = 0.5  # of a window's words: what is less is hashes, certificates, tables
 
 
@@ -98,7 +99,7 @@ class Model:
         if not words:
             return None
         margin, first, last = self._window(words, reading.window, reading.step)
-        if not _is_said(words[first:last]):
+        if reading.slope * margin + reading.offset >= _WORTH and not _is_said(words[first:last]):
             return None
         if margin < 0 or len(lowered) != len(text):
             return Best(margin, 0, len(text))
