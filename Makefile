@@ -57,14 +57,22 @@ system: setup ## Tests with real processes
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/conformance/$* $(UV) sync --locked --quiet --project tests/conformance/$*
 	@touch $@
 
-conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced ## Further variants with real SDKs, terminals, sensors and servers
+.cache/classifier/.synced: tests/eval/classifier/uv.lock $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/classifier $(UV) sync --locked --quiet --project tests/eval/classifier
+	@touch $@
+
+conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
 	@$(BIN)/pytest -q -m conformance
 
-bench: setup ## Measure, and write docs/PERFORMANCE.md
+bench: setup .cache/bench-peers/.synced ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
 
 eval: setup ## Measure detection on the shared labelled texts, and write docs/DETECTION.md
 	@$(BIN)/python tests/eval/run.py ../shared/data/datasets docs/DETECTION.md
+
+.cache/bench-peers/.synced: tests/eval/peers/uv.lock $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/bench-peers $(UV) sync --locked --quiet --project tests/eval/peers
+	@touch $@
 
 .cache/eval/.synced: tests/eval/training/uv.lock $(UV)
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/eval $(UV) sync --locked --quiet --project tests/eval/training
@@ -84,6 +92,7 @@ docs: setup ## Write the reference pages from the code
 	@$(BIN)/python -m appliance.config.reference > docs/reference/config.md
 	@$(BIN)/python -m appliance.cli.reference > docs/reference/cli.md
 	@$(BIN)/python -m appliance.cli.vocabulary > docs/reference/vocabulary.md
+	@$(BIN)/python -m appliance.config.catalogue_reference > docs/reference/catalogue.md
 	@$(BIN)/python tests/addons/failures_page.py > docs/reference/failures.md
 
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
@@ -91,6 +100,7 @@ system-packages:
 	@mkdir -p .cache
 	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools; do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
+	ls /usr/lib/*/c_icap/srv_url_check.so >/dev/null 2>&1 || missing="$$missing c-icap libc-icap-mod-urlcheck"; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing for tests:$$missing"; \

@@ -14,9 +14,11 @@ from addons.beside import AnalysisError, Beside
 from addons.worker import Worker
 from appliance.analyse.jobs import Failed, Found, Job, Settings, answered, frame, whole
 from appliance.inspect.content import decode_body
+from appliance.inspect.detect.statistics import Statistics
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection, Limits
 from appliance.inspect.walker import needs_process
+from appliance.model.detection import DetectorCount, Selector
 from appliance.model.errors import PeerError
 
 __all__ = ["Analyser", "AnalysingAddon", "AnalysisError", "wants"]
@@ -50,11 +52,19 @@ class Analyser:
         self._beside = Beside("appliance.analyse.process", user, more, first=frame(Settings(limits)))
         self._limits, self._deadline_s = limits, deadline_s
         self._turn = asyncio.Lock()
+        self._counts = Statistics()
         self._waiting = 0
         self.start, self.warm, self.close = self._beside.start, self._beside.warm, self._beside.close
 
     async def request(
-        self, call: Call, content_encoding: str | None, raw: bytes, dialect: str | None, *, texts: bool = False
+        self,
+        call: Call,
+        content_encoding: str | None,
+        raw: bytes,
+        dialect: str | None,
+        *,
+        texts: bool = False,
+        enough: tuple[Selector, ...] = (),
     ) -> Inspection:
         """`Inspector.request`, elsewhere. `texts`: with every text, also those without findings.
 
@@ -65,9 +75,14 @@ class Analyser:
         self._waiting += len(raw)
         try:
             async with self._turn:
-                return await self._one(Job(call, content_encoding, dialect, texts), raw)
+                return await self._one(Job(call, content_encoding, dialect, texts, enough), raw)
         finally:
             self._waiting -= len(raw)
+
+    @property
+    def counted(self) -> tuple[DetectorCount, ...]:
+        """What the detectors of all its processes have cost and found."""
+        return self._counts.told()
 
     async def _one(self, job: Job, raw: bytes) -> Inspection:
         try:
@@ -80,6 +95,7 @@ class Analyser:
         except asyncio.CancelledError:
             self._beside.again()  # its answer would be taken for the next job's
             raise
+        self._counts.add(told.counts)
         if isinstance(told, Failed):
             raise AnalysisError(f"the analyser failed ({told.word})")
         found = any(told.inspection.detections) or job.texts

@@ -12,6 +12,7 @@ from addons.answer_whole import ENCODED, MEDIA_GATE, PAGE, HeldAnswer, PassingAn
 from addons.endings import UNREADABLE
 from addons.failclosed import HELD, Guard, StreamCallable
 from addons.ongoing import Exchange
+from addons.remembering import noticing
 from addons.upstream import cancel_stream
 from addons.worker import Worker
 from appliance.inspect.dialects import EventReader
@@ -70,6 +71,7 @@ class Ways:
             return
         unknown = isinstance(reader, UnknownEvents)
         guards = exchange.edits_answer or (exchange.drop_usage and not unknown)
+        reader = noticing(exchange, reader)
         editor = StreamEditor(
             reader,
             _watcher(self._worker, exchange),

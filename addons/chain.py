@@ -18,7 +18,9 @@ from mitmproxy import connection, http
 from addons.acknowledged import Acknowledgements
 from addons.analysing import Analyser, AnalysingAddon
 from addons.answer_events import EventsAnswer
+from addons.classifying import classifying
 from addons.conversing import ConversingAddon
+from addons.costs import CostsAddon
 from addons.egress import EgressAddon
 from addons.endings import FAULT
 from addons.exchange import ExchangeAddon
@@ -37,6 +39,7 @@ from addons.notices import Notices
 from addons.ongoing import exchange_of
 from addons.portal import PortalAddon
 from addons.refusals import RefusalsAddon, stranger, turned_away
+from addons.remembering import Remembering, RememberingAddon
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
 from addons.telemetry import Telemetry
@@ -44,11 +47,12 @@ from addons.tls import TlsAddon, listener_context
 from addons.upstream import cancel_stream
 from addons.websocket import WebsocketAddon
 from addons.worker import Worker
-from appliance.ca.files import load_intermediate
+from appliance.ca.files import load_intermediates
 from appliance.ca.leaf_cache import LeafCache
 from appliance.config.catalogue import load_catalogue
 from appliance.config.credentials import Keys, load_keys
 from appliance.config.detection import detection_settings, has_more
+from appliance.config.kept_names import KeptNames
 from appliance.config.schema import Config
 from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
@@ -133,11 +137,14 @@ def build_chain(config: Config, name: str) -> list[object]:
     worker.expectations = Expectations(config.inspect.links_allowed, Canaries(derive(site_key, b"gnomon-canary")))
     warm(worker.watcher, tuple(hidden_of(rule) for rule in worker.policy.snapshot.rules if hides_answers(rule)))
     worker.external = External(config.inspect.icap) if config.inspect.icap else None
+    kept = KeptNames(state, site_key, config.inspect.pseudonyms_kept_s, telemetry.clock)
+    worker.remembering = Remembering(kept, telemetry)
     guard = Guard(Faults(telemetry), lambda: worker.stage, _cut, partial(turned_away, worker))
     streaming = StreamingAddon(worker, guard)
     guard.forsaken = streaming.forsaken
     sender = Sender(_keys(config, telemetry))
     acknowledgements = _acknowledgements(config, worker, site_key)
+    analyser = _analyser(config, state)
     exchanges = ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender))
     addons = [
         identity,
@@ -152,9 +159,12 @@ def build_chain(config: Config, name: str) -> list[object]:
         RefusalsAddon(worker, identity.of_client),
         FollowAddon(worker, compiler, streaming, lambda: journal.fill),
         HabitsAddon(habits, worker),
+        RememberingAddon(worker.remembering),
+        CostsAddon(worker, analyser),
         ShippingAddon(worker, journal),
-        AnalysingAddon(worker, _analyser(config, state)),
+        AnalysingAddon(worker, analyser),
         NamingAddon(worker, NamesReader(_reading_user(config), config.inspect.names_s)),
+        *classifying(worker, _reading_user(config)),
     ]
     return [guard.wrap(addon) for addon in addons]
 
@@ -219,7 +229,7 @@ def _tls(config: Config, worker: Worker) -> TlsAddon:
         worker.telemetry.refused(RefusalReason.OUTSIDE_INTERCEPT, stranger(client), host, 0, detail=detail)
 
     bundle = Path(config.egress.ca_bundle) if config.egress.ca_bundle else None
-    leaves, listen = LeafCache(load_intermediate(config.ca_dir)), config.listen
+    leaves, listen = LeafCache(load_intermediates(config.ca_dir)), config.listen
     listener = (
         listener_context(Path(listen.certificate), Path(listen.key)) if listen.certificate and listen.key else None
     )

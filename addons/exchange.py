@@ -24,10 +24,11 @@ from addons.failclosed import CLEARED, FAULTED
 from addons.faults import fault_of
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited, mirrors
 from addons.keys import Sender
-from addons.naming import LATE, WAIT
+from addons.naming import read_late
 from addons.notices import Notices
-from addons.ongoing import EXCHANGE, Exchange
+from addons.ongoing import EXCHANGE, WAIT, Exchange
 from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services
+from addons.settling import check, chooser, is_settled, settling
 from addons.upstream import RELAYS, UNREAD
 from addons.websocket import is_upgrade
 from addons.worker import ROUTE, Worker
@@ -111,11 +112,11 @@ class ExchangeAddon:
     async def _govern_later(
         self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, waiting: Inspection | None = None
     ) -> None:
-        """`waiting`: it has been inspected, and waits for names."""
+        """`waiting`: it has been inspected, and waits for what other processes read."""
         try:
             inspection = waiting or await self._inspect_beside(flow, exchange, raw)
             if self._worker.naming and (waiting or self._waits(flow, exchange, raw, inspection)):
-                inspection = await self._worker.naming.named(inspection)
+                inspection = await self._worker.naming.named(inspection, exchange.beside)
             if self._worker.external is not None:
                 inspection = await self._worker.external.judged(flow, inspection, acts=exchange.stage is Stage.ENFORCE)
             self.govern(flow, exchange, raw, inspection)
@@ -125,14 +126,14 @@ class ExchangeAddon:
             raise
 
     def _waits(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> bool:
-        """Whether names are to be read before the verdict; sets whether they are read at all."""
+        """Whether other processes are to read it before the verdict; sets whether they read it at all."""
         worker = self._worker
-        if worker.naming is None:
+        if worker.naming is None or is_settled(inspection):
             return False
-        exchange.names = worker.naming.how(
+        exchange.beside = worker.naming.how(
             inspection, lambda: worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
         )
-        return exchange.names == WAIT
+        return WAIT in exchange.beside
 
     def _begun_late(self, flow: http.HTTPFlow) -> Exchange | None:
         """An exchange whose beginning failed: in stage observe it passes, and is recorded like any other."""
@@ -175,6 +176,7 @@ class ExchangeAddon:
         facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
         facts = worker.habit(facts, inspection)
         verdict = exchange.verdict = worker.judge(facts, exchange.service)
+        check(inspection, verdict)
         exchange.facts, exchange.reservation = facts, worker.reserve(facts)
         if exchange.reservation is None and exchange.stage is Stage.ENFORCE:
             self._refuse(flow, 429, RefusalReason.QUOTA, "The request quota is used up")
@@ -209,9 +211,10 @@ class ExchangeAddon:
             )
             flow.request.headers = http.Headers(fields)
         self._forward(flow, exchange, raw, sent.body)
+        if worker.remembering:
+            worker.remembering.grown(exchange, exchange.restoration)
         worker.running[exchange.id] = flow
-        if worker.naming and exchange.names == LATE:
-            worker.naming.later(exchange, inspection)
+        read_late(worker, exchange, facts, inspection)
 
     def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | Stuck | None:
         """Where a redirect leads, or why it cannot be followed; None: no redirect."""
@@ -247,7 +250,8 @@ class ExchangeAddon:
 
     def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
         coding = flow.request.headers.get("content-encoding")
-        return self._worker.inspector.request(exchange.call, coding, raw, exchange.service.dialect)
+        enough = chooser(settling(self._worker, flow, exchange))
+        return self._worker.inspector.request(exchange.call, coding, raw, exchange.service.dialect, enough)
 
     def _elsewhere(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> bool:
         """Whether the analyser is to read a body."""
@@ -260,8 +264,10 @@ class ExchangeAddon:
         if analyse is None or not self._elsewhere(flow, exchange, raw):
             return await asyncio.to_thread(self._inspect, flow, exchange, raw)
         coding = flow.request.headers.get("content-encoding")
-        if self._worker.naming is not None and self._worker.naming.wanted:
-            return await analyse(exchange.call, coding, raw, exchange.service.dialect, texts=True)
+        texts = self._worker.naming is not None and self._worker.naming.wanted
+        enough = settling(self._worker, flow, exchange)
+        if texts or enough:
+            return await analyse(exchange.call, coding, raw, exchange.service.dialect, texts=texts, enough=enough)
         return await analyse(exchange.call, coding, raw, exchange.service.dialect)
 
     def _open(
@@ -306,6 +312,9 @@ class ExchangeAddon:
         signed, target_signed = (
             not stripped and covers(*head) for covers in (signature_breaks, signature_covers_target)
         )
+        if self._worker.remembering and exchange.facts:
+            made = self._worker.remembering.recall(exchange, exchange.facts, inspection, exchange.restoration)
+            exchange.restoration = made
         renaming = self._renaming(exchange, verdict)
         sent = edited(
             inspection,
@@ -317,7 +326,8 @@ class ExchangeAddon:
             renaming=renaming,
             canary=self._worker.canary(exchange.facts) if exchange.facts else "",
         )
-        exchange.restoration = renaming.restoration if renaming and renaming.restoration.values else None
+        known = renaming.restoration if renaming else exchange.restoration
+        exchange.restoration = known if known and known.values else None
         return sent
 
     def _renaming(self, exchange: Exchange, verdict: Verdict) -> Renaming | None:

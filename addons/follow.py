@@ -107,5 +107,5 @@ class FollowAddon:
             policy_version=worker.policy.version,
             active=len(worker.running),
             journal_fill=self._fill(),
-            detectors=worker.inspector.statistics(),
+            detectors=worker.counted(),
         )

@@ -3,7 +3,8 @@
 Owns: state_dir/habits, one file per worker, written hourly and at the end. Rules: an application is client, service and
 the beginning of its system prompt as a keyed digest, never a person; what cannot be read back is begun anew, what
 cannot be written is told once and costs nothing else; only the answer to "is it unusual" leaves here, as a label of
-kind `topic`, so that no rule against injections acts on a mere oddity.
+kind `topic`, so that no rule against injections acts on a mere oddity; a request waits for it only where a rule of the
+policy in force may turn on it, else it is told with the end of the exchange.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +23,9 @@ from appliance.inspect.inspection import Inspection
 from appliance.model.detection import Label
 from appliance.model.facts import Facts
 from appliance.model.names import DetectionKind
+
+if TYPE_CHECKING:
+    from appliance.policy.engine import Policy
 
 ENTITY = "UNUSUAL_REQUEST"
 FOLDER = "habits"
@@ -40,18 +45,15 @@ class Habits:
         self._due = clock() + INTERVAL_S
         self._baselines = self._read()
 
-    def labelled(self, facts: Facts, inspection: Inspection) -> Facts:
-        """The facts, with a label where the request is unusual for its application."""
+    def labels(self, facts: Facts, inspection: Inspection) -> tuple[Label, ...]:
+        """One label where the request is unusual for its application."""
         view = inspection.view
         newest = next((each.text for each in reversed(view.segments) if each.role == "user"), "")
         if not newest:
-            return facts
+            return ()
         seen = features(newest, inspection.chars, view.tools_declared, self._clock())
         distance = self._baselines.judge(self._application(facts, inspection), seen)
-        if distance is None:
-            return facts
-        label = Label(ENTITY, DetectionKind.TOPIC, 1, distance)
-        return msgspec.structs.replace(facts, labels=(*facts.labels, label))
+        return () if distance is None else (Label(ENTITY, DetectionKind.TOPIC, 1, distance),)
 
     def is_due(self) -> bool:
         """Whether the habits should be written down; asked once, it is not for another hour."""
@@ -83,22 +85,41 @@ class Habits:
 
 
 class HabitsAddon:
-    """Keeps the habits over restarts."""
+    """Keeps the habits over restarts, and says when a request is asked about."""
 
     def __init__(self, habits: Habits, worker: Worker) -> None:
         self._habits = habits
-        self._telemetry = worker.telemetry
+        self._worker = worker
         self._told = False
-        worker.habit = self._labelled
+        self._policy: Policy | None = None
+        self._turns = False
+        worker.habit, worker.habit_later = self._labelled, self._later
 
     def done(self) -> None:
         """The worker ends."""
         self._save()
 
     def _labelled(self, facts: Facts, inspection: Inspection) -> Facts:
+        """With the label, where a rule may turn on it."""
+        if not self._policy_turns():
+            return facts
+        labels = self._labels(facts, inspection)
+        return msgspec.structs.replace(facts, labels=(*facts.labels, *labels)) if labels else facts
+
+    def _later(self, facts: Facts, inspection: Inspection) -> tuple[Label, ...]:
+        """The label once the request has gone; none where it has been told already."""
+        return () if self._policy_turns() else self._labels(facts, inspection)
+
+    def _labels(self, facts: Facts, inspection: Inspection) -> tuple[Label, ...]:
         if self._habits.is_due():
             self._save()
-        return self._habits.labelled(facts, inspection)
+        return self._habits.labels(facts, inspection)
+
+    def _policy_turns(self) -> bool:
+        if self._policy is not self._worker.policy:
+            self._policy = self._worker.policy
+            self._turns = self._policy.asks(DetectionKind.TOPIC, ENTITY)
+        return self._turns
 
     def _save(self) -> None:
         try:
@@ -106,4 +127,4 @@ class HabitsAddon:
         except OSError as error:
             if not self._told:
                 self._told = True
-                self._telemetry.notice("warning", "habits_not_kept", f"state_dir/{FOLDER}: {error.strerror}")
+                self._worker.telemetry.notice("warning", "habits_not_kept", f"state_dir/{FOLDER}: {error.strerror}")

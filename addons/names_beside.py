@@ -49,9 +49,19 @@ class _Job:
 
 
 class NamesReader:
-    """One process, one queue, one memory. `deadline_s`: for all texts of a request that waits."""
+    """One process, one queue, one memory. `deadline_s`: for all texts of a request that waits.
 
-    def __init__(self, user: tuple[int, int] | None, deadline_s: float, beside: Beside | None = None) -> None:
+    `beside`, `what`: another process that answers the same questions, and what faults call it.
+    """
+
+    def __init__(
+        self,
+        user: tuple[int, int] | None,
+        deadline_s: float,
+        beside: Beside | None = None,
+        what: str = "the reader of names",
+    ) -> None:
+        self._what = what
         self._beside = beside or Beside(MODULE, user, environment=ONE_THREAD)
         self._deadline_s = deadline_s
         self._queue: list[_Job] = []
@@ -83,13 +93,13 @@ class NamesReader:
         if self._worker is not None:
             self._worker.cancel()
         for job in self._queue:
-            _fail(job, AnalysisError("the reader of names has been closed"))
+            _fail(job, AnalysisError(f"{self._what} has been closed"))
         self._beside.close()
 
     async def _read(self, new: dict[bytes, str], *, late: bool) -> dict[bytes, Found]:
         size = sum(map(len, new.values()))
         if self._waiting + size > WAITING_CHARS:
-            raise AnalysisError("too much waits for the reader of names")
+            raise AnalysisError(f"too much waits for {self._what}")
         self._waiting += size
         jobs: list[_Job] = []
         try:
@@ -98,7 +108,7 @@ class NamesReader:
             async with asyncio.timeout(LATE_S if late else self._deadline_s):
                 return {key: found for job in jobs for key, found in zip(job.keys, await job.done, strict=True)}
         except TimeoutError:
-            raise AnalysisError("the reader of names did not finish in time") from None
+            raise AnalysisError(f"{self._what} did not finish in time") from None
         finally:
             self._waiting -= size
             for job in jobs:
@@ -110,7 +120,7 @@ class NamesReader:
             await self._beside.there()
         except (TimeoutError, OSError, EOFError, PeerError) as error:
             self._beside.again()
-            raise AnalysisError(f"the reader of names could not begin ({type(error).__name__})") from None
+            raise AnalysisError(f"{self._what} could not begin ({type(error).__name__})") from None
 
     def _queued(self, new: dict[bytes, str], *, late: bool) -> list[_Job]:
         jobs: list[_Job] = []
@@ -148,11 +158,11 @@ class NamesReader:
         except (TimeoutError, OSError, EOFError, PeerError, AnalysisError) as error:
             if not isinstance(error, AnalysisError):
                 self._beside.again()
-            _fail(job, AnalysisError(f"the reader of names gave no answer ({type(error).__name__})"))
+            _fail(job, AnalysisError(f"{self._what} gave no answer ({type(error).__name__})"))
             return
         if isinstance(told, Failed) or len(told.found) != len(job.keys):
             word = told.word if isinstance(told, Failed) else "another number of answers"
-            _fail(job, AnalysisError(f"the reader of names failed ({word})"))
+            _fail(job, AnalysisError(f"{self._what} failed ({word})"))
             return
         for key, found in zip(job.keys, told.found, strict=True):
             self._memory.put(key, found)

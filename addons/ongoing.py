@@ -5,13 +5,14 @@ verdict that it began with, and nothing of it acts in stage observe.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mitmproxy import http
 
 from appliance.inspect.dialects import Call, Dialect
 from appliance.inspect.output.expected import NOTHING, Expected
 from appliance.inspect.pseudonyms import Restoration
+from appliance.inspect.states import NONE, States
 from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage, Label, Selector
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 EXCHANGE = "gnomon.exchange"
 INSPECTION_FAILED = "inspection_failed"
+WAIT, LATE = "wait", "late"
+
+
+class How(NamedTuple):
+    """How the processes that read texts are asked about a request: `wait`, `late`, or not at all."""
+
+    names: str = ""
+    classifier: str = ""
+
+
+NOT_ASKED = How()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +92,14 @@ class Exchange:
     cut: str = ""  # why the appliance ended it: see addons/endings.py
     cut_detail: str = ""  # more of that, for the record
     sent: Coverage | None = None  # what the client sent after the opening
-    names: str = ""  # whether its request waits for names or is read for them beside it: wait, late
-    late: "asyncio.Task[tuple[Label, ...]] | None" = None  # reads names beside the exchange
+    beside: How = NOT_ASKED  # whether its request waits for what other processes read in it
+    late: "tuple[asyncio.Task[tuple[Label, ...]], ...]" = ()  # what is read beside the exchange
+    odd: tuple[Label, ...] = ()  # that its request is unusual, told when it had gone
     moved: str = ""  # the route that a redirect sent it to
     restoration: Restoration | None = None  # what names in the answer stand for; None: nothing was named
+    states: States = NONE  # memories of the provider's that it builds on, adds to, or begins
+    recalled: frozenset[str] = frozenset()  # names that are kept for those memories already
+    begun: tuple[str, ...] = ()  # ids by which its answer is remembered
 
     @property
     def hides(self) -> tuple[Selector, ...]:

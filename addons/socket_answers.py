@@ -19,6 +19,7 @@ from appliance.inspect.output.expected import NOTHING as NOTHING_EXPECTED
 from appliance.inspect.pseudonyms import Restoration
 from appliance.inspect.redact import NotEditable
 from appliance.inspect.scanning import merged
+from appliance.inspect.states import Naming, begins
 from appliance.inspect.stream.editor import ENDED_BY_RULE, StreamEditor
 from appliance.inspect.stream.restoring import Restoring
 from appliance.inspect.stream.watch import Watcher
@@ -69,6 +70,7 @@ class SocketAnswers:
         self.expected = NOTHING_EXPECTED  # what the upgrade tells of them
         self.ended: tuple[str, str] | None = None  # why it must end: a word of addons/endings.py, and detail
         self.restoration = Restoration()  # what names stand for that the client's messages were given
+        self.begun: tuple[str, ...] = ()  # what answers are remembered as by the provider, the newest first
         self._inspector, self._dialect, self._call = inspector, dialect, call
         self._watcher = Restoring(watcher, self.restoration)
         self._restores = False
@@ -168,7 +170,11 @@ class SocketAnswers:
         return owed
 
     def _fresh_reader(self) -> EventReader | None:
-        return self._dialect.events(self._call, SOCKET) if self._dialect else None
+        reader = self._dialect.events(self._call, SOCKET) if self._dialect else None
+        return Naming(reader, self._begun) if reader is not None and begins(self._call) else reader
+
+    def _begun(self, ids: tuple[str, ...]) -> None:
+        self.begun = ids
 
     def _made(self, reader: EventReader) -> StreamEditor:
         hides, ends = self._wanted

@@ -18,8 +18,8 @@ from mitmproxy import http
 
 from addons.closing import record_close
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited
-from addons.naming import LATE, WAIT
-from addons.ongoing import Exchange, unread
+from addons.ongoing import LATE, WAIT, Exchange, How, unread
+from addons.remembering import SocketMemory
 from addons.socket_answers import SocketAnswers, Tally, Wanted, since
 from addons.upstream import Close, Sent
 from addons.worker import Worker
@@ -47,7 +47,8 @@ class SocketCalls:
         self._current = exchange
         self._seen = answers.account()
         self._seen_bytes = self._finished = 0
-        self._names = ""
+        self._memory = SocketMemory(worker.remembering, answers.restoration, lambda: answers.begun)
+        self.beside = How()  # how other processes read the message that is being judged
 
     def take(self, message: bytes, inspection: Inspection) -> Sent:
         """What goes on to the provider for one message. Raises what a detector or the journal raises."""
@@ -57,7 +58,7 @@ class SocketCalls:
         facts = self._facts(inspection, len(message))
         verdict = worker.judge(facts, own.service)
         forwards = verdict.effective in FORWARDING
-        if forwards and not _says_something(inspection):
+        if forwards and not says_something(inspection):
             self._join(inspection.coverage)
             return [message]
         call = self._begun(facts, verdict, inspection)
@@ -81,6 +82,7 @@ class SocketCalls:
         sent = Edited(message)
         if forwards:
             try:
+                self._memory.recall(call, inspection)
                 renaming = self._worker.renaming(call.verdict, self._answers.restoration)
                 sent = edited(inspection, call.verdict, message, usage=False, signed=False, renaming=renaming)
             except CannotHide as fault:
@@ -89,15 +91,15 @@ class SocketCalls:
         if not forwards:
             return self._turned_away(call)
         self._follow(call)
-        if self._worker.naming and self._names == LATE:
-            self._worker.naming.later(call, inspection)
+        if self._worker.naming and LATE in self.beside:
+            self._worker.naming.later(call, inspection, self.beside)
         return [sent.body]
 
     def waits(self, inspection: Inspection, size: int) -> bool:
-        """Whether names are to be read before the verdict on this message."""
+        """Whether other processes are to read this message before the verdict on it."""
         naming = self._worker.naming
-        self._names = naming.how(inspection, lambda: self._facts(inspection, size)) if naming else ""
-        return self._names == WAIT
+        self.beside = naming.how(inspection, lambda: self._facts(inspection, size)) if naming else How()
+        return WAIT in self.beside
 
     def unread(self, size: int) -> None:
         """A message came that nobody could read."""
@@ -229,6 +231,9 @@ class SocketCalls:
         if exchange.closed:
             return
         exchange.closed = True
+        self._memory.keep(exchange)
+        if exchange is self._exchange and self._answers.restoration.values:
+            exchange.restoration = self._answers.restoration  # its record tells what became of all names of the socket
         tally = self._tallies.pop(exchange.id)
         try:
             record_close(self._worker, self._flow, exchange, outcome, reason, tally.account)
@@ -236,7 +241,7 @@ class SocketCalls:
             self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
 
 
-def _says_something(inspection: Inspection) -> bool:
+def says_something(inspection: Inspection) -> bool:
     """It holds text, or a file; sound comes in many small pieces, which are no calls of their own."""
     coverage = inspection.coverage
     files = any(not upload.media_type.startswith("audio/") for upload in inspection.uploads)

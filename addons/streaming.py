@@ -121,6 +121,8 @@ class StreamingAddon:
         if exchange.closed:
             return None
         exchange.closed = True
+        if exchange.begun and self._worker.remembering:
+            self._worker.remembering.ended(exchange)
         if not exchange.opened:  # a fault came between reservation and record
             self._worker.settle(exchange.reservation, used=False)
             return None
@@ -195,6 +197,8 @@ class StreamingAddon:
         assert flow.response  # noqa: S101 - it has been held
         assert isinstance(exchange.answer, HeldAnswer)  # noqa: S101 - likewise
         exchange.answer.taken = len(inspection.raw)
+        if exchange.states.begins and self._worker.remembering:
+            self._worker.remembering.told(exchange, inspection)
         redactions, edits = 0, tuple[str, ...]()
         ending = inspection.ended_by(exchange.ends)
         if exchange.cut:

@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Refused, Tunnelled
+from appliance.model.event import (
+    DetectorsCounted,
+    Event,
+    ExchangeClosed,
+    ExchangeOpened,
+    Notice,
+    Refused,
+    Tunnelled,
+)
 from appliance.model.facts import Principal
 from appliance.model.names import Disposition, RefusalReason
 from appliance.model.pseudonym import Pseudonyms
@@ -112,6 +120,10 @@ class Telemetry:
             self._append(Tunnelled(self.clock(), self.worker, count, up, down), {})
         self._tunnels = [0, 0, 0]
         self._tunnels_since = self.clock()
+
+    def counted(self, event: DetectorsCounted) -> None:
+        """Journal what detectors have cost and found."""
+        self._append(event, {})
 
     def close(self) -> None:
         """Flush and sync: the last act of a worker."""

@@ -1,6 +1,6 @@
 """TLS on both sides of the proxy, in place of mitmproxy's own TlsConfig.
 
-Theory of operation. Towards clients: one OpenSSL context per host, made once with the leaf, the intermediate and the
+Theory of operation. Towards clients: one OpenSSL context per host, made once with the leaf, its intermediate and the
 leaf key, and kept as long as `LeafCache` hands out the same leaf; a new connection then costs one ECDSA signature.
 Session tickets stay on: their keys belong to that context, so a ticket is good for its own host only, for
 `TICKET_LIFE`, and dies with the leaf. Towards upstreams: one context per worker; verification of chain and name cannot
@@ -72,7 +72,7 @@ class TlsAddon:
         self._dialled: dict[str, tuple[SessionKey, SSL.Connection]] = {}
 
     def use(self, leaves: LeafCache) -> None:
-        """Sign with another intermediate from the next handshake on."""
+        """Sign with other intermediates from the next handshake on."""
         self._leaves = leaves
         self._contexts.clear()
 
@@ -136,7 +136,7 @@ class TlsAddon:
         if kept is not None and kept[0] is leaf:
             self._contexts.move_to_end(name)
             return kept[1]
-        context = _leaf_context(self._leaves, leaf)
+        context = _leaf_context(self._leaves, leaf, name)
         self._contexts[name] = (leaf, context)
         while len(self._contexts) > self._limit:
             self._contexts.popitem(last=False)
@@ -200,11 +200,11 @@ def _system_bundle() -> str:
     return found if found is not None else certifi.where()
 
 
-def _leaf_context(leaves: LeafCache, leaf: x509.Certificate) -> SSL.Context:
+def _leaf_context(leaves: LeafCache, leaf: x509.Certificate, host: str) -> SSL.Context:
     context = _server_context(CLIENT_ALPN)
     context.use_certificate(leaf)
     context.use_privatekey(leaves.key)
-    context.add_extra_chain_cert(leaves.issuer.certificate)
+    context.add_extra_chain_cert(leaves.issuer(host).certificate)
     return context
 
 

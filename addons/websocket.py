@@ -16,13 +16,13 @@ from addons.endings import ENDINGS, FAULT, RULE
 from addons.failclosed import Guard
 from addons.ongoing import Exchange, exchange_of
 from addons.socket_answers import SocketAnswers, Wanted
-from addons.socket_calls import SocketCalls
+from addons.socket_calls import SocketCalls, says_something
 from addons.upstream import RELAYS, Close, Relays, Sent
 from addons.worker import Worker
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection
 from appliance.inspect.stream.watching import of_answer
-from appliance.model.names import Outcome
+from appliance.model.names import Outcome, Stage
 
 SOCKET = "gnomon.socket"  # flow.metadata: the Socket of an upgrade
 IN_THREAD_BYTES = 64 * 1024  # larger messages are inspected beside the loop, and what follows waits
@@ -99,17 +99,24 @@ class Socket:
         if len(message) > IN_THREAD_BYTES:
             return self._client_later(message)
         inspection = self._inspect(message)
-        if self._calls.waits(inspection, len(message)):
+        if self._calls.waits(inspection, len(message)) or self._asks(inspection):
             return self._client_later(message, inspection)
         return self._calls.take(message, inspection)
 
     async def _client_later(self, message: bytes, waiting: Inspection | None = None) -> Sent:
-        """`waiting`: it has been inspected, and waits for names."""
+        """`waiting`: it has been inspected, and waits for what other processes read."""
         inspection = await asyncio.to_thread(self._inspect, message) if waiting is None else waiting
-        naming = self._worker.naming
-        if naming and (waiting or self._calls.waits(inspection, len(message))):
-            inspection = await naming.named(inspection)
+        naming, external = self._worker.naming, self._worker.external
+        if naming and self._calls.waits(inspection, len(message)):
+            inspection = await naming.named(inspection, self._calls.beside)
+        if external and self._asks(inspection):
+            acts = self._worker.stage is Stage.ENFORCE
+            inspection = await external.judged(self._flow, inspection, acts=acts, method="POST")
         return self._calls.take(message, inspection)
+
+    def _asks(self, inspection: Inspection) -> bool:
+        """Whether an external system is to see a message: sound goes by unseen, and is counted as opaque."""
+        return self._worker.external is not None and says_something(inspection)
 
     def _inspect(self, message: bytes) -> Inspection:
         return self._worker.inspector.request(self._call, None, message, self._exchange.service.dialect)

@@ -21,7 +21,7 @@ from appliance.inspect.scanning import merged
 from appliance.inspect.stream.watch import Watcher
 from appliance.ledger import Denied, Ledger, Reservation
 from appliance.model.catalogue import Catalogue, Service
-from appliance.model.detection import Coverage
+from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
 from appliance.policy.engine import Policy
@@ -30,16 +30,27 @@ from appliance.route.credentials import caller_key, fingerprint
 if TYPE_CHECKING:
     from addons.external import External
     from addons.naming import Naming
+    from addons.remembering import Remembering
 
 MAX_TOOLS, MAX_SERVERS = 128, 64
 MAX_TOKENS = 2**31 - 1
 
 
 class Analyse(Protocol):
-    """`Inspector.request`, elsewhere. `texts`: with every text, also those without findings."""
+    """`Inspector.request`, elsewhere. `texts`: with every text, also those without findings.
+
+    `enough`: findings any one of which makes reading on needless.
+    """
 
     def __call__(
-        self, call: Call, content_encoding: str | None, raw: bytes, dialect: str | None, *, texts: bool = False
+        self,
+        call: Call,
+        content_encoding: str | None,
+        raw: bytes,
+        dialect: str | None,
+        *,
+        texts: bool = False,
+        enough: tuple[Selector, ...] = (),
     ) -> Awaitable[Inspection]:
         """Raises where it could not be read."""
 
@@ -75,12 +86,17 @@ class Worker:
         self.naming: Naming | None = None  # reads names in requests; None: nobody asks for them
         self.adopted: Callable[[], None] = lambda: None  # told of another policy
         self.external: External | None = None  # an external data-loss system; None: nobody else is asked
+        self.remembering: Remembering | None = None  # names in memories of providers; None: nothing is kept
         self.ledger = ledger
         self._fingerprint_key = fingerprint_key
         self._identify = identify
         self._names_key = names_key
         self.habit: Callable[[Facts, Inspection], Facts] = lambda facts, _: facts  # adds a label to unusual requests
+        self.habit_later: Callable[[Facts, Inspection], tuple[Label, ...]] = (
+            lambda _facts, _: ()
+        )  # the same, where nobody waits for it
         self.expectations = Expectations()  # what a request tells of its answer
+        self.counted = inspector.statistics  # what detectors have cost and found and the journal does not hold yet
         self.acknowledged: Callable[[Facts], bool] = lambda _: False  # whether a lesson has been read by its caller
         self.running: dict[str, http.HTTPFlow] = {}  # exchanges that were let go upstream and have no end yet, by id
 
@@ -173,6 +189,26 @@ class Worker:
     def _key_fingerprint(self, request: http.Request) -> str | None:
         secret = caller_key(request.headers.fields)
         return fingerprint(secret, self._fingerprint_key) if secret else None
+
+    def known_facts(self, flow: http.HTTPFlow, service: Service, principal: Principal) -> Facts:
+        """What is known of an exchange before its request has been read, for rules that ask for no more."""
+        return Facts(
+            principal=self.telemetry.pseudonyms.person(principal.name),
+            client=self.telemetry.pseudonyms.address(principal.address),
+            groups=principal.groups,
+            department=principal.department,
+            identity_method=principal.method,
+            assurance=principal.assurance,
+            service=service.id,
+            category=service.category,
+            surface=service.surface,
+            listener=self.listener(flow),
+            route=flow.metadata.get(ROUTE),
+            host=self.named_host(flow),
+            port=flow.request.port,
+            method=flow.request.method[:16],
+            path="",
+        )
 
     def bare_facts(self, flow: http.HTTPFlow, service: Service, principal: Principal, size: int) -> Facts:
         """What is known of an exchange that could not be inspected; nothing that it holds."""

@@ -28,7 +28,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "h2": ("addons/upstream/wire.py",),
     "OpenSSL": ("addons/tls.py",),
     "certifi": ("addons/tls.py",),
-    "cryptography": ("addons/tls.py", "appliance/ca/", "appliance/standin/certificates.py", "discovery/quic.py"),
+    "cryptography": (
+        *("addons/tls.py", "appliance/ca/", "appliance/config/kept_names.py", "appliance/standin/certificates.py"),
+        "discovery/quic.py",
+    ),
     "duckdb": ("appliance/store/owner.py",),
     "wsproto": ("addons/upstream/websocket.py", "addons/upstream/switched.py", "appliance/standin/websocket.py"),
     "yaml": ("appliance/config/yaml_source.py",),

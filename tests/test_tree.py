@@ -29,10 +29,12 @@ THIS = Path(__file__).name  # holds the words that it looks for
 
 # Source file -> the test file that runs it through the interface of its package.
 THROUGH = {
+    "appliance/cli/catalogue.py": "tests/appliance/cli/test_cli_catalogue.py",
     "addons/answers.py": "tests/addons/test_worker_governs.py",
     "addons/conversing.py": "tests/addons/test_conversing.py",
     "addons/hiding.py": "tests/addons/test_worker_governs.py",
     "addons/notices.py": "tests/addons/test_portal.py",
+    "addons/remembering.py": "tests/addons/test_remembering.py",
     "addons/socket_calls.py": "tests/addons/test_websocket.py",
     "addons/upstream/__init__.py": "tests/addons/test_upstream.py",
     "addons/upstream/conversing.py": "tests/addons/test_upstream_h2.py",
@@ -64,6 +66,7 @@ THROUGH = {
     "appliance/cli/findings.py": "tests/appliance/cli/test_cli_decide.py",
     "appliance/cli/journal.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/policy.py": "tests/appliance/cli/test_cli_main.py",
+    "appliance/cli/pseudonyms.py": "tests/appliance/cli/test_cli_pseudonyms.py",
     "appliance/cli/progress.py": "tests/appliance/cli/test_cli_replay.py",
     "appliance/cli/up.py": "tests/system/test_sdk.py",
     "appliance/config/conversion.py": "tests/appliance/config/test_config_load.py",
@@ -122,6 +125,7 @@ UNTESTED = {
     "appliance/bench/streaming.py": "the provider and the clients of that measurement",
     "appliance/bench/gateway.py": "a measurement: `make bench` runs it",
     "appliance/bench/load.py": "the client of that measurement",
+    "appliance/bench/catalogue.py": "a measurement: `gnomon bench catalogue` runs it",
 }
 # Packages whose tests lie elsewhere than in the folder of the same name.
 FOLDERS_ELSEWHERE = {

@@ -38,6 +38,7 @@ ACTIONS: Final = (
     Action("decide('block')", "b", "b", "Block", "calls are refused", _DECIDABLE, footer=True),
     Action("decide('dismiss')", "d", "d", "Dismiss", "close the finding; traffic is not touched", _DECIDABLE),
     Action("triage", "t", "t", "Triage", "mark the finding as looked at", _DECIDABLE),
+    Action("judge", "w", "w", "Judge", "say that a detection was right or wrong", ("finding",), footer=True),
     Action("filter", "slash", "/", "Filter", "type what to show; esc gives it up", ("findings",), footer=True),
     Action("pause", "p", "p", "Pause", "hold the list still; what comes is counted", ("findings",), footer=True),
     Action("undo", "z,u", "z", "Undo", "take the selected decision back", ("decisions",), footer=True),

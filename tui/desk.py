@@ -13,8 +13,10 @@ import msgspec
 
 from appliance.bus.control import Snapshot
 from appliance.bus.errors import RemoteError
+from appliance.model.feedback import Feedback
 from appliance.model.finding import Finding, FindingKey
 from appliance.store import finding_pages as pages
+from appliance.store.feedback_pages import FeedbackRequest
 from appliance.store.pages import DecisionsRequest, DecisionSummary, PageHead, Person, PersonsRequest
 from appliance.store.wire import Decide, Decided
 from tui.client_state import decision_lines
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.model.decision import Proposal
+    from appliance.model.names import Verity
     from tui.client_state.decision_lines import Entry
 
 type Heard = Callable[[str], None]
@@ -131,6 +134,11 @@ class Desk:
         """Ask how the appliance stands now, e.g. after a decision met another policy than was looked at."""
         state, _ = await self.link.ask("appliance", pages.ApplianceRequest(), reply=pages.ApplianceState)
         self.standing.learn(state)
+
+    async def judge(self, finding: str, entity: str, verdict: Verity) -> None:
+        """Say that what was detected in a finding's exchanges is right or wrong."""
+        request = FeedbackRequest(finding=finding, entity=entity, verdict=verdict)
+        await self.link.ask("feedback", request, reply=Feedback)
 
     async def triage(self, finding: Finding) -> None:
         """Mark a finding as looked at."""

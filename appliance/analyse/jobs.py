@@ -10,6 +10,7 @@ import msgspec
 from appliance.analyse.frames import framed
 from appliance.inspect.dialects import Call
 from appliance.inspect.inspection import Inspection, Limits
+from appliance.model.detection import DetectorCount, Selector
 from appliance.model.errors import PeerError
 
 
@@ -20,25 +21,34 @@ class Settings(msgspec.Struct, frozen=True, tag="settings"):
 
 
 class Job(msgspec.Struct, frozen=True, tag="job"):
-    """A request body to be inspected; see `Inspector.request`. `texts`: every text is to come back."""
+    """A request body to be inspected; see `Inspector.request`. `texts`: every text is to come back.
+
+    `enough`: findings any one of which makes reading on needless.
+    """
 
     call: Call
     content_encoding: str | None
     service_dialect: str | None
     texts: bool = False
+    enough: tuple[Selector, ...] = ()
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """The inspection without bodies; `texts` are those of its segments, in their order."""
+    """The inspection without bodies; `texts` are those of its segments, in their order.
+
+    `counts`: what detectors have cost and found since the answer before.
+    """
 
     inspection: Inspection
     texts: tuple[bytes, ...]
+    counts: tuple[DetectorCount, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """It could not be inspected. `word`: the type of the fault, never its text."""
+    """It could not be inspected. `word`: the type of the fault, never its text. `counts`: as in `Found`."""
 
     word: str
+    counts: tuple[DetectorCount, ...] = ()
 
 
 type Head = Settings | Job | Found | Failed

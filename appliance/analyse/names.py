@@ -11,19 +11,21 @@ from typing import Final
 from appliance.analyse.names_case import recased
 from appliance.analyse.names_code import CodeLines
 from appliance.analyse.names_doubts import looked_over
-from appliance.analyse.names_lists import Lists
+from appliance.analyse.names_lists import LOOSE_TITLES, TITLES, Lists
 from appliance.analyse.names_rules import LOCATION, PERSON, RULES
 from appliance.analyse.names_words import Span, Word, is_name_word, words_of
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
 ENTITIES: Final = (PERSON, LOCATION, "ORGANIZATION")
-REVISION: Final = 1  # raised whenever the same model would find something else
+REVISION: Final = 2  # raised whenever the same model would find something else
 _CERTAIN: Final = frozenset({"title", "introduced", "field"})
 _SHORTEST_PART: Final = 3
 _AGAIN_FROM: Final = 0.75
 
 _QUOTED: Final = re.compile(r"^[ \t]*[>|*#•-][ \t>|*#•-]*", re.MULTILINE)  # marks of quotations and lists
+_NAMED: Final = re.compile(r"name(?:'s|\u2019s| is)[ \t]*$", re.IGNORECASE)
+_BACK: Final = 20
 _HALF: Final = re.compile("[\ud800-\udfff]")  # of surrogate pairs: no UTF-8 holds them
 
 type Model = Callable[[str], Sequence[tuple[int, int, str]]]
@@ -42,7 +44,7 @@ def names_in(text: str, model: Model, lists: Lists) -> tuple[Detection, ...]:
     code = CodeLines(text)
     spans = _settled(
         [
-            _rules(read, seen, lists),
+            [span for span in _rules(read, seen, lists) if said is None or _known(read, seen, span, lists)],
             list(looked_over(read, found, lists, recased=said is not None)),
             _places(read, seen, lists),
         ]
@@ -53,12 +55,23 @@ def names_in(text: str, model: Model, lists: Lists) -> tuple[Detection, ...]:
 
 
 def _sure_in_code(text: str, span: Span, lists: Lists) -> bool:
-    """In program and data: persons by a given name, places that are known, and no company."""
+    """In program and data: persons by a given name or beside their address, places that are known, no company."""
     inside = text[span.start : span.end]
+    if span.rule == "mail":
+        return True
     if span.entity == PERSON:
         first, *rest = inside.lower().split()
-        return first in lists.given and bool(rest)
+        return lists.is_given(first) and bool(rest)
     return span.entity == LOCATION and inside in lists.places
+
+
+def _known(text: str, words: Sequence[Word], span: Span, lists: Lists) -> bool:
+    """Where the capitals are ours, an introduction needs a known name: `my boss hates it`, `the officer came`."""
+    inside = list(_inside(words, span))
+    told = span.rule == "introduced" and not _NAMED.search(text, max(0, span.start - _BACK), span.start)
+    if not told and not (span.rule == "title" and inside[0].lower in LOOSE_TITLES):
+        return True
+    return any(lists.is_given(word.lower) or lists.is_surname(word.lower) for word in inside)
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -113,7 +126,10 @@ def _again(words: Sequence[Word], spans: Sequence[Span], lists: Lists) -> list[S
         word.text
         for span in persons
         for word in _inside(words, span)
-        if is_name_word(word) and len(word.text) >= _SHORTEST_PART and word.lower not in lists.words
+        if is_name_word(word)
+        and len(word.text) >= _SHORTEST_PART
+        and word.lower not in lists.words
+        and word.lower not in TITLES
     }
     free = (word for word in words if word.text in parts and not _covered(taken, word))
     return [Span(word.start, word.end, PERSON, "again", 0.7) for word in free]
@@ -122,7 +138,7 @@ def _again(words: Sequence[Word], spans: Sequence[Span], lists: Lists) -> list[S
 def _is_full(words: Sequence[Word], span: Span, lists: Lists) -> bool:
     """Several words, or one that is known to be a name."""
     inside = list(_inside(words, span))
-    return len(inside) > 1 or any(word.lower in lists.given for word in inside)
+    return len(inside) > 1 or any(lists.is_given(word.lower) for word in inside)
 
 
 def _inside(words: Sequence[Word], span: Span) -> Iterator[Word]:

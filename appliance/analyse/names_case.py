@@ -12,13 +12,14 @@ from appliance.analyse.names_words import Word
 _FEW: Final = 0.02  # share of capitalised words below which a text has none
 _MANY: Final = 0.75
 _ENOUGH: Final = 2  # words
+_ALWAYS: Final = frozenset({"i", "i'm", "i\u2019m", "i'll", "i've", "i'd"})  # capitals even where there are no others
 
 
 def recased(text: str, words: Sequence[Word]) -> str | None:
     """The text with a capital on every word that could be a name; None: its letters are as usual."""
     if len(words) < _ENOUGH:
         return None
-    capitals = sum(word.capital for word in words)
+    capitals = sum(word.capital and word.lower not in _ALWAYS for word in words)
     if capitals <= len(words) * _FEW:
         return _put(text, words)
     shouted = sum(len(word.text) > 1 and word.text.isupper() for word in words)

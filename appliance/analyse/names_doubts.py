@@ -19,7 +19,7 @@ from appliance.analyse.names_lists import (
     Lists,
 )
 from appliance.analyse.names_rules import LOCATION, ORGANIZATION, PERSON
-from appliance.analyse.names_words import Span, Word, words_of
+from appliance.analyse.names_words import Span, Word, is_name_word, words_of
 
 _NOT_PROSE: Final = re.compile(r"[@_\\/<>{}=#|~^`$%&+]|::|\w\.\w{2,}\b(?!\.)")
 _LINE: Final = re.compile(r"[\r\n\t]")
@@ -35,7 +35,20 @@ _PLACE_BEFORE: Final = re.compile(
 _COMPANY_BEFORE: Final = re.compile(
     r"\b(?:at|joined|joining|acquired by|acquires|employed by|works? for|worked for)[ \t]+$"
 )
+# What is said of persons alone, right behind a name and right before one.
+_PERSON_AFTER: Final = re.compile(
+    r" ?(?:['\u2019] ?s (?:wife|husband|mother|father|mom|dad|son|daughter|brother|sister|friend|girlfriend)\b"
+    r"| (?:said|says|told|tells|asked|asks|shouted|replied|answered|whispered|thinks|thought|felt|feels|smiled|laughed"
+    r"|cried|loves|loved|hates|hated|married|spent|had given|was born|himself|herself|and I)\b)"
+)
+_PERSON_BEFORE: Final = re.compile(
+    r"\b(?:starring|directed by|written by|sung by|played by|portrayed by|actor|actress|singer|author|friends?|wife"
+    r"|husband|son|daughter|brother|sister|mother|father|mom|dad|cousin|uncle|aunt|colleague|boss|fan of|gender of|poor"
+    r"|meet|met|thanks|sorry|said|says|asked|replied|shouted at|yelled at|married(?: to)?|interview with)[ \t]+$",
+    re.IGNORECASE,
+)
 _BACK: Final = 40
+_FULL_NAME: Final = 3  # words
 _MAIL_WORDS: Final = frozenset(["box", "psc", "apo", "fpo", "dpo", "unit", "apt", "suite"])
 
 
@@ -51,7 +64,7 @@ def _stands_alone(text: str, span: Span, lists: Lists) -> bool:
     inside = text[span.start : span.end]
     words = inside.lower().split()
     if span.entity == PERSON:
-        return len(words) > 1 or words[0] in lists.given
+        return len(words) > 1 or lists.is_given(words[0])
     return inside in lists.places or (span.entity == ORGANIZATION and len(words) > 1 and words[-1] in ORGANISATION_ENDS)
 
 
@@ -97,10 +110,12 @@ def _judged(text: str, span: Span, words: Sequence[Word], lists: Lists) -> Span 
     lowers = [word.lower for word in words]
     if all(lower in PRODUCTS or lower in NO_NAMES for lower in lowers):
         return None
-    if inside in lists.places and not (span.entity == PERSON and lowers[0] in lists.given):
+    if inside in lists.places and not (span.entity == PERSON and lists.is_given(lowers[0])):
         return span._replace(entity=LOCATION)
     if span.entity == PERSON:
         return _person(text, span, words, lists)
+    if inside not in lists.places and _is_rather_a_person(text, span, words, lists):
+        return _person(text, span._replace(entity=PERSON), words, lists)
     if span.entity == LOCATION:
         return _location(inside, span, lowers, lists)
     return _organisation(inside, span, words, lists)
@@ -113,12 +128,27 @@ def _person(text: str, span: Span, words: Sequence[Word], lists: Lists) -> Span 
     if lowers[-1] in ORGANISATION_ENDS:
         return span._replace(entity=ORGANIZATION)
     before = text[max(0, span.start - _BACK) : span.start]
-    if lowers[0] in lists.given or lowers[0] in TITLES:
+    if lists.is_given(lowers[0]) or lowers[0] in TITLES:
         return span
     if _PLACE_BEFORE.search(before):
         return span._replace(entity=LOCATION)
     company = len(words) == 1 and _COMPANY_BEFORE.search(before)
     return span._replace(entity=ORGANIZATION) if company else span
+
+
+def _is_rather_a_person(text: str, span: Span, words: Sequence[Word], lists: Lists) -> bool:
+    """A family name, an initial inside a name, or what is said around it."""
+    if not all(is_name_word(word) or word.initial for word in words) or len(words) > _FULL_NAME:
+        return False
+    if text[span.start : span.end].isupper() or words[-1].lower in ORGANISATION_ENDS:
+        return False
+    before = text[max(0, span.start - _BACK) : span.start]
+    if _PLACE_BEFORE.search(before) or _COMPANY_BEFORE.search(before):
+        return False
+    if lists.is_surname(words[-1].lower) or any(word.initial for word in words[1:-1]):
+        return True
+    alone = len(words) == 1 and _PERSON_AFTER.match(text, span.end) is not None
+    return alone or _PERSON_BEFORE.search(before) is not None
 
 
 def _is_no_person(text: str, span: Span, words: Sequence[Word], lists: Lists) -> bool:
@@ -127,7 +157,7 @@ def _is_no_person(text: str, span: Span, words: Sequence[Word], lists: Lists) ->
         return True
     if any(is_identifier(word.text) for word in words):
         return True
-    return words[0].lower not in lists.given and not any(word.capital for word in words)
+    return not lists.is_given(words[0].lower) and not any(word.capital for word in words)
 
 
 def _in_address(text: str, span: Span, lowers: Sequence[str]) -> bool:
@@ -144,7 +174,7 @@ def _location(inside: str, span: Span, lowers: Sequence[str], lists: Lists) -> S
         return None
     if lowers[-1] in ORGANISATION_ENDS and len(lowers) > 1:
         return span._replace(entity=ORGANIZATION)
-    if lowers[0] in lists.given and not any(lower in STREET_ENDS for lower in lowers):
+    if lists.is_given(lowers[0]) and not any(lower in STREET_ENDS for lower in lowers):
         return span._replace(entity=PERSON)
     return span
 
@@ -157,7 +187,7 @@ def _organisation(inside: str, span: Span, words: Sequence[Word], lists: Lists) 
         return None
     if len(words) == 1 and (lowers[0] in ORGANISATION_ENDS or len(inside) == 1):
         return None
-    named = lowers[0] in lists.given and not inside.isupper() and lowers[-1] not in ORGANISATION_ENDS
+    named = lists.is_given(lowers[0]) and not inside.isupper() and lowers[-1] not in ORGANISATION_ENDS
     if named and len(words) < 4 and all(word.capital for word in words):  # noqa: PLR2004 - a person has few names
         return span._replace(entity=PERSON)
     return span

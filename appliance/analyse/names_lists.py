@@ -4,6 +4,7 @@ Rules: read once, from the file beside this one, before the process gives up its
 count only as they are written. Where the lists come from stands in the file.
 """
 
+import unicodedata
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -26,11 +27,13 @@ TITLES: Final = _words(
     mr mrs ms miss mx dr prof professor sir dame madam madame mme mlle monsieur herr frau fräulein señor señora sr
     sra srta signor signora sig dott dipl-ing rev reverend fr hon capt captain lt sgt col gen maj cmdr sheikh shri
     smt judge justice rabbi imam sister brother uncle aunt aunty grandpa grandma
+    officer detective sergeant sheriff senator governor coach lord dj lil papa
     """
 )
 # Titles that are words or names as well: they count only with a capital or a full stop.
 LOOSE_TITLES: Final = _words(
     """
+    officer detective sergeant sheriff senator governor coach lord dj lil papa
     sir dame madam miss judge justice sister brother uncle aunt aunty grandpa grandma captain general fr col gen maj
     sig hon sr professor rev reverend imam rabbi lt
     """
@@ -107,16 +110,29 @@ PRODUCTS: Final = _words(
 
 
 class Lists(NamedTuple):
-    """`given`: given names; `words`: given names that are ordinary words too; `places`: as they are written."""
+    """`given`: given names; `words`: given names that are ordinary words too; `places`: as they are written.
+
+    `surnames`: family names that are nothing else.
+    """
 
     given: frozenset[str]
     words: frozenset[str]
     places: frozenset[str]
+    surnames: frozenset[str] = frozenset()
+
+    def is_given(self, lower: str) -> bool:
+        """Whether a word in lower case is a given name, with or without its accents."""
+        return lower in self.given or (not lower.isascii() and _unaccented(lower) in self.given)
+
+    def is_surname(self, lower: str) -> bool:
+        """Whether a word in lower case is a family name, with or without its accents."""
+        return lower in self.surnames or (not lower.isascii() and _unaccented(lower) in self.surnames)
 
 
 class _File(msgspec.Struct):
     given: str
     words: str
+    surnames: str
     places: str
 
 
@@ -125,4 +141,13 @@ def lists() -> Lists:
     """The lists of this release."""
     data = resources.files("appliance.analyse").joinpath("names_lists.json").read_bytes()
     file = msgspec.json.decode(data, type=_File)
-    return Lists(frozenset(file.given.split()), frozenset(file.words.split()), frozenset(file.places.split("|")))
+    return Lists(
+        frozenset(file.given.split()),
+        frozenset(file.words.split()),
+        frozenset(file.places.split("|")),
+        frozenset(file.surnames.split()),
+    )
+
+
+def _unaccented(word: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))

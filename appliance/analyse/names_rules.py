@@ -20,11 +20,15 @@ _BEFORE: Final = re.compile(
     r"|(?:his|her|their|whose|the) name(?:'s|\u2019s| is)"
     r"|name is|name'?s|named|call(?:s|ed)? (?:me|him|her)|known as|nicknamed|i am|i'm|i\u2019m"
     r"|this is|it's|it\u2019s|meet"
+    r"|my (?:friend|wife|husband|son|daughter|brother|sister|mother|father|mom|dad|boss|colleague|cousin|uncle|aunt"
+    r"|girlfriend|boyfriend|roommate|neighbou?r)(?: is)?"
     r"|speaking with|talk(?:ing)? to|spoke (?:to|with)|regards,?\s|sincerely,?\s|cheers,?\s|signed(?: by)?:?"
     r"|dear|hi|hello|hey|attn:?|attention:)[ \t]*\n?[ \t]*$",
     re.IGNORECASE,
 )
-_SURE: Final = re.compile(r"name(?:'s|\u2019s| is)|call|regards|sincerely|attn|dear|nicknamed|named", re.IGNORECASE)
+_SURE: Final = re.compile(
+    r"name(?:'s|\u2019s| is)|call|regards|sincerely|attn|dear|nicknamed|named|^my ", re.IGNORECASE
+)
 _FIELD: Final = re.compile(
     r"(?:^|[\n\r|,;{(\[\"'>*])[ \t>*#-]*[\"'*]{0,2}(?:(?:full|first|last|sur|given|middle|maiden|family|employee"
     r"|customer|client|patient|user|contact|account|card|holder|cardholder|applicant|recipient|sender|buyer|seller"
@@ -34,7 +38,7 @@ _FIELD: Final = re.compile(
     re.IGNORECASE,
 )
 _ADDRESSED: Final = re.compile(
-    r"^[ \t>]{0,4}([^\W\d_]{2,20}(?: [^\W\d_]{2,20})?), (?:can|could|would|will|please|do|did|are|have|thanks|thank"
+    r"^[ \t>]{0,4}([^\W\d_]{2,20}(?: [^\W\d_]{2,20})?) ?, (?:can|could|would|will|please|do|did|are|have|thanks|thank"
     r"|what|how|when|where|you|i|let|here)\b",
     re.MULTILINE,
 )
@@ -48,7 +52,12 @@ _LIVING: Final = re.compile(
     r"|fly(?:ing)?|drove|commut(?:e|es|ed|ing))(?: here| back| over| down| up)? (?:to|from)|originally from"
     r"|(?:trip|flight|flights|tickets?) (?:to|from))[ \t]+(?:the )?$",
 )
+_MAILED: Final = re.compile(
+    r"(?:^|[\s\"'(,;:])([^\W\d_][^\W\d_.'\u2019-]{1,20}(?: [^\W\d_][^\W\d_.'\u2019-]{0,20}\.?){1,2})"
+    r"[\"']? ?<[^<>@\s]{1,64}@"
+)
 _LOOK_BACK: Final = 60
+_FULL_NAME: Final = 3  # words
 
 
 def titled(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
@@ -58,8 +67,8 @@ def titled(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
         if word.lower not in TITLES:
             continue
         after = words[at + 1]
-        loose = word.lower in LOOSE_TITLES and not (word.capital and after.gap in {" ", ". "})
-        if loose or after.gap not in {" ", ". ", "."} or after.lower in NO_NAMES:
+        loose = word.lower in LOOSE_TITLES and not (word.capital and after.gap in {" ", ". "} and after.capital)
+        if loose or after.gap not in {" ", ". ", ".", " . "} or after.lower in NO_NAMES:
             continue
         end = reach(words, at + 1)
         if words[end - 1].lower in ORGANISATION_ENDS:
@@ -77,7 +86,7 @@ def introduced(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]
         if before is None:
             continue
         end = reach(words, at)
-        if _SURE.search(before.group()) or word.lower in lists.given or (end - at > 1 and _all_words(words[at:end])):
+        if _SURE.search(before.group()) or lists.is_given(word.lower) or (end - at > 1 and _all_words(words[at:end])):
             yield Span(word.start, words[end - 1].end, PERSON, "introduced", 0.8)
 
 
@@ -98,9 +107,9 @@ def fielded(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
         before = _FIELD.search(text[max(0, word.start - _LOOK_BACK) : word.start])
         if before is None or word.lower in NO_NAMES:
             continue
-        if _BARE.search(before.group()) and word.lower not in lists.given:
-            continue  # things have names, too
         end = reach(words, at) if word.capital else _low_reach(words, at)
+        if _BARE.search(before.group()) and not (lists.is_given(word.lower) or _in_full(words[at:end], lists)):
+            continue  # things have names, too
         if word.capital or end - at > 1:
             yield Span(word.start, words[end - 1].end, PERSON, "field", 0.8)
 
@@ -117,6 +126,34 @@ def given(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
         yield Span(word.start, words[end - 1].end, PERSON, "given", 0.75 if end - at > 1 else 0.6)
 
 
+def surnamed(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
+    """A capitalised word with a family name behind it: `Bindi Irwin`, `Rudwell J. Johnson`."""
+    end = 0
+    for at, word in enumerate(words):
+        if at < end or word.initial or not is_name_word(word):
+            continue
+        last = reach(words, at, _FULL_NAME)
+        full = words[at:last]
+        if _in_full(full, lists) and not (_all_loud(full) or _in_address(text, word)):
+            end = last
+            yield Span(word.start, full[-1].end, PERSON, "surname", 0.6)
+
+
+def mailed(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
+    """`X Y <x@example.com>`, and `Y, X` in quotation marks or before an address, as in the heads of mails."""
+    for match in _MAILED.finditer(text):
+        at = bisect_left(words, match.start(1), key=lambda word: word.start)
+        until = bisect_left(words, match.end(1), key=lambda word: word.start)
+        named = words[at:until]
+        if named and all(word.initial or is_name_word(word) for word in named) and not _of_many(named):
+            yield Span(match.start(1), named[-1].end, PERSON, "mail", 0.75)
+    for at, word in enumerate(words[1:], 1):
+        first = words[at - 1]
+        turned = word.gap in {", ", ","} and lists.is_given(word.lower) and is_name_word(first) and word.capital
+        if turned and first.start and text[first.start - 1] in "\"'<(:;\n\t" and not lists.is_given(first.lower):
+            yield Span(first.start, words[reach(words, at, 2) - 1].end, PERSON, "mail", 0.7)
+
+
 def located(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
     """`lives in X`, `grew up in X`, `moved from X`."""
     del lists
@@ -129,20 +166,36 @@ def located(text: str, words: Sequence[Word], lists: Lists) -> Iterator[Span]:
             yield Span(word.start, words[end - 1].end, LOCATION, "place", 0.6)
 
 
-RULES: Final[tuple[Rule, ...]] = (titled, introduced, addressed, fielded, located, given)
+RULES: Final[tuple[Rule, ...]] = (titled, introduced, addressed, fielded, mailed, located, given, surnamed)
 
 
 def _is_given(word: Word, lists: Lists) -> bool:
     lower = word.lower
-    if lower in lists.given:
+    if lists.is_given(lower):
         return not word.text.isupper() or len(word.text) > 3  # noqa: PLR2004 - shorter ones are abbreviations
     head, hyphen, _ = lower.partition("-")
-    return bool(hyphen) and head in lists.given
+    return bool(hyphen) and lists.is_given(head)
 
 
 def _in_address(text: str, word: Word) -> bool:
     """A number stands before it: `12 Thomas Avenue`."""
     return bool(re.search(r"\d[ \t]$", text[max(0, word.start - 2) : word.start]))
+
+
+def _in_full(words: Sequence[Word], lists: Lists) -> bool:
+    """A name of several words that ends with a family name, or has an initial inside."""
+    if len(words) < 2 or len(words) > _FULL_NAME or not all(word.initial or is_name_word(word) for word in words):  # noqa: PLR2004
+        return False
+    return lists.is_surname(words[-1].lower) or any(word.initial for word in words[1:-1])
+
+
+def _all_loud(words: Sequence[Word]) -> bool:
+    return all(word.text.isupper() for word in words)
+
+
+def _of_many(words: Sequence[Word]) -> bool:
+    """A mailbox of a group or company."""
+    return words[-1].lower in ORGANISATION_ENDS or _all_loud(words)
 
 
 def _low_reach(words: Sequence[Word], first: int) -> int:

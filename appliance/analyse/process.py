@@ -14,16 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from appliance.analyse import serving
 from appliance.analyse.frames import LENGTHS, READY, lengths
-from appliance.analyse.jobs import Failed, Job, Settings, asked, frame, pared
+from appliance.analyse.jobs import Failed, Found, Job, Settings, asked, frame, pared
 from appliance.analyse.samples import samples
 from appliance.config.detection import detection_settings
 from appliance.config.effective import read_effective
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.detect.settings import PLAIN
+from appliance.inspect.detect.statistics import since
 from appliance.inspect.dialects import Call
-from appliance.inspect.inspection import Inspector
+from appliance.inspect.inspection import Inspector, chosen_by
 from appliance.model.errors import OperatorError, PeerError
 
 MEMORY_BYTES: Final = 3 << 30  # a body of 64 MiB in all its forms, with room
@@ -61,6 +64,7 @@ def _warm(inspector: Inspector) -> None:
 def _serve(sock: socket.socket, detectors: Detectors) -> None:
     """One frame after the other until the worker leaves (OSError)."""
     inspector = Inspector(detectors)
+    told = inspector.statistics()
     sock.sendall(READY)
     while True:
         head, body = lengths(serving.exactly(sock, LENGTHS.size))
@@ -68,15 +72,18 @@ def _serve(sock: socket.socket, detectors: Detectors) -> None:
         if isinstance(asked_for, Settings):
             inspector = Inspector(detectors, asked_for.limits)
         else:
-            sock.sendall(_answer(inspector, asked_for, serving.exactly(sock, body)))
+            answer = _answer(inspector, asked_for, serving.exactly(sock, body))
+            before, told = told, inspector.statistics()
+            sock.sendall(frame(msgspec.structs.replace(answer, counts=since(told, before))))
 
 
-def _answer(inspector: Inspector, job: Job, body: bytes) -> bytes:
+def _answer(inspector: Inspector, job: Job, body: bytes) -> Found | Failed:
     try:
-        inspection = inspector.request(job.call, job.content_encoding, body, job.service_dialect)
-        return frame(pared(inspection, texts=job.texts))
+        enough = chosen_by(job.enough) if job.enough else None
+        inspection = inspector.request(job.call, job.content_encoding, body, job.service_dialect, enough)
+        return pared(inspection, texts=job.texts)
     except Exception as error:  # noqa: BLE001 - told by its type alone; the worker fails closed
-        return frame(Failed(type(error).__name__))
+        return Failed(type(error).__name__)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Theory. The measured process is as bare as a worker's detectors are: `python -O`
 nothing else, so its memory is told, too. Texts are unique; a conversation grows by one turn per request and is sent
 whole each time, as chat clients do, so its older turns are answered from the cache. Times are the processor's: nothing
 here waits, so on an idle machine the clock says the same, and a busy one spoils them less. Stock presidio, with a blank
-tokenizer and without names, runs in a process of its own where it is installed.
+tokenizer and without names, runs in a process of its own where it is installed, and so do gitleaks' rules in RE2 and
+detect-secrets (`scan_peers`).
 """
 
 import json
@@ -17,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from appliance.bench.box import load, output
+from appliance.bench.scan_peers import measured
 from appliance.bench.scan_texts import body, conversation, texts, turn
 from appliance.config.tables import tables_folder
 from appliance.inspect.detect.detectors import Detectors
@@ -27,12 +29,13 @@ from appliance.inspect.windows import scan_whole
 from appliance.model.names import Source
 
 TURNS, TURN_CHARS = 50, 400
-SMALL, MIDDLE, LARGE = 2_000, 20_000, 2_000_000
+SMALL, MIDDLE, LONG, LARGE = 2_000, 20_000, 200_000, 2_000_000
 USUAL = (0, 0, 0, 1, 1, 2)  # findings of a text of 2 kB: most prompts hold none
 MANY = range(40, 41)
 STOCK = Path(__file__).parents[2] / "tests" / "appliance" / "inspect" / "detect" / "stock_presidio.py"
 _CALL = Call("POST", "/v1/chat/completions", "application/json")
 _KILO = 1000
+_PEERS_TEXTS = 400
 _LEAST = 20  # texts of each kind, however slow
 
 
@@ -41,17 +44,19 @@ def run(seconds: float) -> dict[str, float]:
     arguments = ["--seconds", f"{seconds * 0.7:.1f}"]
     numbers: dict[str, float] = json.loads(load("appliance.bench.scan", arguments, 600 + 3 * seconds))
     if STOCK.is_file():  # a test's yardstick: absent from a release
-        command = [sys.executable, str(STOCK), "--time", f"{seconds * 0.3:.1f}"]
+        command = [sys.executable, str(STOCK), "--time", f"{seconds * 0.2:.1f}"]
         numbers["presidio_ms_2kb_p50"] = float(output(command, seconds + 60))
+    numbers |= measured(small_texts(_PEERS_TEXTS), seconds * 0.1)
     return numbers
 
 
 def measure(seconds: float) -> dict[str, float]:
     """In this process."""
     detectors = Detectors.load(tables_folder(Path.cwd()))
-    share = seconds / 5
+    share = seconds / 6
     small = _times(_scanning(detectors, texts(1, SMALL, USUAL)), share)
     middle = _times(_scanning(detectors, texts(2, MIDDLE, MANY)), share)
+    long = _times(_scanning(detectors, texts(5, LONG, range(40, 41))), share, least=3)
     large = _times(_scanning(detectors, texts(3, LARGE, range(400, 401))), share, least=2)
     turns = _times(_turns(detectors), share)
     whole = _times(_whole(Inspector(detectors)), share)
@@ -59,6 +64,7 @@ def measure(seconds: float) -> dict[str, float]:
         "ms_2kb_p50": quantile(small, 0.5),
         "ms_2kb_p95": quantile(small, 0.95),
         "ms_20kb_p50": quantile(middle, 0.5),
+        "ms_200kb_p50": quantile(long, 0.5),
         "ms_2mb_p50": quantile(large, 0.5),
         "ms_turn_p50": quantile(turns, 0.5),
         "ms_turn_whole_p50": quantile(whole, 0.5),

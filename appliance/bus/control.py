@@ -32,7 +32,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """verb `health`: how a worker does. `active`: flows under way; `journal_fill`: 0-1 of its size limit."""
+    """verb `health`: how a worker does. `active`: flows under way; `journal_fill`: 0-1 of its size limit.
+
+    `detectors`: what they have cost and found that the worker has not journalled yet.
+    """
 
     worker: str
     policy_version: int = 0

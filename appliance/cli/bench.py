@@ -23,6 +23,7 @@ REGISTRY: dict[str, str] = {
     "scan": "appliance.bench.scan:run",
     "store": "appliance.store.bench:run",
     "replay": "discovery.bench:run",
+    "catalogue": "appliance.bench.catalogue:run",
 }
 ALL = "all"
 _SECONDS = 30.0

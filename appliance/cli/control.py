@@ -17,12 +17,11 @@ from appliance.sanitise import one_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from appliance.bus.client import BlockingClient
     from appliance.bus.control import Status
     from appliance.config.schema import Config
-    from appliance.model.detection import DetectorCount
 
 _STEP_S = 0.05
 _AWAY_S = 3.0
@@ -34,10 +33,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("status", parents=[common], help="how the running appliance does (exit 1: not up)")
     json_option(parser)
     parser.set_defaults(run=status)
-    words = "what each detector has cost and found since its worker began"
-    parser = commands.add_parser("detectors", parents=[common], help=words)
-    json_option(parser)
-    parser.set_defaults(run=detectors)
     parser = commands.add_parser("down", parents=[common], help="drain and stop the running appliance")
     parser.add_argument("--now", action="store_true", help="end exchanges under way instead of letting them finish")
     parser.set_defaults(run=down)
@@ -61,45 +56,6 @@ def status(options: argparse.Namespace) -> int:
         return 1
     say_json(found) if options.json else say(_as_text(found))
     return 0 if found.phase == "up" else 1
-
-
-def detectors(options: argparse.Namespace) -> int:
-    """0: told; 1: not up. Sums over all workers, dearest first."""
-    from appliance.bus.errors import Unreachable
-
-    try:
-        found = _asked(_config(options), _status)
-    except Unreachable:
-        say_json([]) if options.json else say("not running")
-        return 1
-    counts = summed(count for child in found.children for count in child.detectors)
-    if options.json:
-        say_json(counts)
-        return 0
-    rows = [
-        (one.name, one.texts, one.found, f"{one.seconds * 1e6 / max(one.texts, 1):.0f} us", one.late, one.failed)
-        for one in counts
-    ]
-    say(table(("DETECTOR", "TEXTS", "FOUND", "EACH", "LATE", "FAILED"), rows))
-    return 0
-
-
-def summed(counts: Iterable[DetectorCount]) -> list[DetectorCount]:
-    """One for each name, those that took longest first."""
-    from appliance.model.detection import DetectorCount
-
-    sums: dict[str, DetectorCount] = {}
-    for one in counts:
-        old = sums.get(one.name, DetectorCount(one.name, 0, 0, 0.0))
-        sums[one.name] = DetectorCount(
-            one.name,
-            old.texts + one.texts,
-            old.found + one.found,
-            old.seconds + one.seconds,
-            old.failed + one.failed,
-            old.late + one.late,
-        )
-    return sorted(sums.values(), key=lambda one: -one.seconds)
 
 
 def _as_text(found: Status) -> str:
@@ -188,6 +144,11 @@ def _config(options: argparse.Namespace) -> Config:
     from appliance.config.load import load
 
     return load(options.config)
+
+
+def status_of(config: Config) -> Status:
+    """How the appliance does. Unreachable: nobody runs."""
+    return _asked(config, _status)
 
 
 def _asked[T](config: Config, question: Callable[[BlockingClient], T]) -> T:

@@ -1,6 +1,8 @@
 """`gnomon eval DATASET`: precision, recall, false positives and F-scores of the detectors, with 95 % intervals.
 
 Rules: the detectors run as a worker runs them, on texts that no cache has seen; texts are never printed.
+`make eval` makes docs/DETECTION.md of this, and puts the notes of a data set below its tables: what remains, and why.
+They are written by hand in docs/detection/injection.md, pii.md and secrets.md, each from a heading `###` on.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 from appliance.cli.output import hint, json_option, say, say_json, table
 from appliance.cli.progress import measured
 from appliance.inspect.evaluation.rows import LONGEST_LINE, Task, read_row
-from appliance.inspect.evaluation.scoring import THRESHOLDS, Scoring
+from appliance.inspect.evaluation.scoring import KINDS, THRESHOLDS, Scoring
+from appliance.inspect.evaluation.variants import DISGUISES, disguised, inside, unseen
 from appliance.model.errors import OperatorError
 from appliance.model.names import Source
 
@@ -39,6 +42,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", action="append", metavar="NAME", help="only texts of this source; repeatable")
     parser.add_argument("--kind", action="append", metavar="NAME", help="only texts of this kind; repeatable")
     parser.add_argument("--role", type=Source, choices=tuple(Source), default=Source.USER, help="whose words they are")
+    parser.add_argument("--unseen", action="store_true", help="only sources that no weights were learned from")
+    changed = parser.add_mutually_exclusive_group()
+    changed.add_argument("--inside", action="store_true", help="attempts inside the documents of the data set")
+    changed.add_argument(
+        "--disguise", choices=tuple(DISGUISES), metavar="NAME", help=f"found attempts, as: {', '.join(DISGUISES)}"
+    )
     parser.add_argument("--names", action="store_true", help="with the model of names, as the process of names runs it")
     parser.add_argument("--by", choices=_GROUPS, action="append", help="groups to show; repeatable (default: source)")
     json_option(parser)
@@ -116,11 +125,30 @@ def evaluate(options: argparse.Namespace, task: Task, look: Callable[[str], tupl
         _opened(options.dataset) as file,
         measured(f"evaluating {options.dataset.name}", options.dataset.stat().st_size) as advance,
     ):
-        for row in _rows(file, options, advance):
+        for row in _changed(_rows(file, options, advance), options, task, look):
             before = time.perf_counter()
             found = look(row.text)
             scoring.add(row, found, (time.perf_counter() - before) * 1000)
     return scoring.report()
+
+
+def _changed(
+    rows: Iterator[Row],
+    options: argparse.Namespace,
+    task: Task,
+    look: Callable[[str], tuple[Detection, ...] | None],
+) -> Iterator[Row]:
+    """The rows as they are to be read."""
+    threshold = THRESHOLDS[task] if options.threshold is None else options.threshold
+
+    def is_found(row: Row) -> bool:
+        return any(one.kind in KINDS[task] and one.score >= threshold for one in look(row.text) or ())
+
+    if options.unseen:
+        rows = unseen(rows)
+    if options.disguise:
+        return disguised(rows, options.disguise, is_found)
+    return inside(list(rows)) if options.inside else rows
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -117,9 +117,17 @@ def _as_text(detail: FindingDetail, names: dict[str, str]) -> str:
         _parties("PERSON", detail.people, names),
         _parties("HOST", detail.hosts, names),
         table(("SEEN", "BY", "KIND", "EVIDENCE"), evidence[:_SHOWN]) if evidence else "",
+        _detections(detail),
         table(("CHANGED", "FROM", "TO", "DECISION", "BY", "REASON"), history[:_SHOWN]) if history else "",
     ]
     return "\n\n".join(filter(None, blocks))
+
+
+def _detections(detail: FindingDetail) -> str:
+    from appliance.cli.detectors import share_wrong
+
+    rows = [(one.entity, one.exchanges, one.right, one.wrong, share_wrong(one)) for one in detail.detections]
+    return table(("DETECTED", "EXCHANGES", "RIGHT", "WRONG", "SHARE WRONG"), rows[:_SHOWN]) if rows else ""
 
 
 def _parties(word: str, parties: tuple[Party, ...], names: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.config import classifier
 from appliance.config.catalogue import load_catalogue
 from appliance.config.conversion import nearest, refuse
 from appliance.config.load import load
@@ -24,6 +25,11 @@ def check(path: Path | None) -> str:
         from appliance.config.recognisers_file import load_recognisers  # the detectors' weight only where it is needed
 
         load_recognisers(Path(config.inspect.recognisers))
+    if config.inspect.packages:
+        from appliance.config.packages import load_packages
+
+        load_packages(Path(config.inspect.packages))
+    refuse(list(classifier.check(config.inspect.classifier)))
     report = check_policy(_path(config.policy.file), _path(config.catalogue.override))
     return f"The configuration is sound: stage {config.stage}, state in {config.state_dir}.\n{report.text()}"
 

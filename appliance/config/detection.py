@@ -23,12 +23,14 @@ DICTIONARIES = "dictionaries"  # below state_dir
 def has_more(config: Config) -> bool:
     """Whether the operator has told the detectors anything."""
     calibrated = (Path(config.state_dir) / calibration.FILE).exists()
-    return bool(config.inspect.recognisers or config.inspect.sensitivity) or calibrated or _any_made(config)
+    told = config.inspect.recognisers or config.inspect.sensitivity or config.inspect.packages
+    return bool(told) or calibrated or _any_made(config)
 
 
 def detection_settings(config: Config) -> Settings:
     """OperatorError: a file of the operator's cannot be used."""
     from appliance.config import dictionaries
+    from appliance.config.packages import load_packages
     from appliance.config.recognisers_file import load_recognisers
     from appliance.inspect.detect.settings import Settings
     from appliance.inspect.injection.model import shipped
@@ -37,8 +39,11 @@ def detection_settings(config: Config) -> Settings:
     rules = load_recognisers(Path(config.inspect.recognisers)) if config.inspect.recognisers else ()
     held = dictionaries.load(state, load_site_key(state)) if _any_made(config) else ()
     levels = tuple(sorted(config.inspect.sensitivity.items()))
+    packages = load_packages(Path(config.inspect.packages)) if config.inspect.packages else ()
     thresholds = calibration.load(state, shipped().version)
-    return Settings(recognisers=rules, dictionaries=held, sensitivity=levels, injection_thresholds=thresholds)
+    return Settings(
+        recognisers=rules, dictionaries=held, sensitivity=levels, packages=packages, injection_thresholds=thresholds
+    )
 
 
 def _any_made(config: Config) -> bool:

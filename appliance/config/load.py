@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.config import yaml_source
+from appliance.config import classifier, yaml_source
 from appliance.config.conversion import convert, nearest, refuse
 from appliance.config.schema import RETENTION_DAYS, Config, RouteEntry
 from appliance.config.yaml_source import Document, Path_
@@ -35,6 +35,7 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
     ("policy", "file", True),
     ("catalogue", "override", True),
     ("inspect", "recognisers", True),
+    ("inspect", "packages", True),
     ("ca", "dir", False),
     ("gateway", "credentials_dir", False),
 )
@@ -71,6 +72,8 @@ def _absolute(config: Config, document: Document, folder: Path) -> Config:
     if config.sensor.captures:
         found = (os.path.normpath(folder / Path(name).expanduser()) for name in config.sensor.captures)
         config = msgspec.structs.replace(config, sensor=msgspec.structs.replace(config.sensor, captures=tuple(found)))
+    if config.inspect.classifier is not None:
+        config = msgspec.structs.replace(config, inspect=classifier.absolute(config.inspect, folder))
     top = sections.pop("", {})
     changes: dict[str, object] = {
         name: msgspec.structs.replace(getattr(config, name), **keys) for name, keys in sections.items()
@@ -225,6 +228,12 @@ def _portal(config: Config) -> Iterator[Fault]:
             yield ("portal", "address"), str(error)
 
 
+def _classifier(config: Config) -> Iterator[Fault]:
+    if config.inspect.classifier is not None:
+        for key, what in classifier.faults(config.inspect.classifier):
+            yield ("inspect", "classifier", key), what
+
+
 def _sensor(config: Config) -> Iterator[Fault]:
     for number, name in enumerate(config.sensor.interfaces):
         if not name or len(name) > MAX_INTERFACE or "/" in name or name.split() != [name]:
@@ -250,5 +259,6 @@ _CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _sensor,
     _store,
     _portal,
+    _classifier,
     _paths,
 )

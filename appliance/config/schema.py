@@ -22,6 +22,7 @@ RETENTION_DAYS: dict[str, int] = {
     "refusals": 90,
     "notices": 90,
     "tunnels": 30,
+    "detectors": 365,
     "observations": 30,
     "findings": 365,
     "persons": 90,
@@ -155,7 +156,7 @@ class PolicyConfig(Section, frozen=True):
 class CatalogueConfig(Section, frozen=True):
     """Which names are AI services."""
 
-    override: str | None = None  # YAML file or folder whose services replace or add to the embedded ones, by id
+    override: str | None = None  # YAML file or folder that adds, changes and removes services, by id
 
 
 class CaConfig(Section, frozen=True):
@@ -164,12 +165,30 @@ class CaConfig(Section, frozen=True):
     dir: str | None = None  # folder of root and intermediate; without it state_dir/ca
 
 
+type ClassifierLabel = Literal["benign", "injection", "jailbreak"]
+
+
 class IcapConfig(Section, frozen=True):
     """An external data-loss system over ICAP (RFC 3507, REQMOD). What it finds is the label EXTERNAL_DLP."""
 
     address: str  # e.g. icap://dlp.example.com:1344/reqmod
     deadline_s: float = 5  # what it may take for one request
     on_failure: Literal["close", "pass"] = "close"  # pass: the request carries the label EXTERNAL_DLP_FAILED
+
+
+class ClassifierConfig(Section, frozen=True):
+    """A transformer of your own that looks for prompt injection in requests: an ONNX file, read in a process apart."""
+
+    model: str  # ONNX file of a classifier of texts, its weights inside
+    tokenizer: str  # its tokenizer.json
+    sha256: str  # of the model, as `sha256sum` prints it; another file is refused
+    tokenizer_sha256: str  # of the tokenizer
+    labels: tuple[ClassifierLabel, ...] = ("benign", "injection")  # what its outputs mean, in their order
+    threshold: float = 0.5  # from which probability on it is a finding
+    max_tokens: int = 512  # of one window; longer texts are read in several
+    when: Literal["wait", "late"] = "late"  # wait: before the verdict; late: told with the close record
+    deadline_s: float = 5  # what it may take for one request that waits
+    on_failure: Literal["close", "pass"] = "close"  # pass: what waited goes on with the label CLASSIFIER_FAILED
 
 
 type SensitivityLevel = Literal["public", "internal", "confidential", "restricted"]
@@ -187,8 +206,12 @@ class InspectConfig(Section, frozen=True):
     names: Literal["off", "late"] = "off"  # names of people, places, organisations where no rule asks: late tells them
     names_s: float = 5  # what reading a request for names may take where a rule waits for them
     max_time_s: float = 10  # for all texts of one body; what is left then counts as unscanned, out_of_time
+    early_exit: bool = False  # stop reading a request at the first finding that has it blocked; the record says so
     links_allowed: tuple[str, ...] = ()  # hosts that answers may link to: exact, .suffix of a domain, with *
+    classifier: ClassifierConfig | None = None  # a transformer of your own that reads requests for injections
+    packages: str | None = None  # file of known package names (`gnomon packages build`), to tell those that are none
     icap: IcapConfig | None = None  # an external data-loss system that is asked about every request to an AI service
+    pseudonyms_kept_s: float = 86400  # how long names in memories that providers keep come back as values; 0: never
     canaries: bool = False  # mark each application's instructions with a token of its own, to know them when they leak
 
 

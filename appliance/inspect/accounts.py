@@ -53,6 +53,8 @@ def _combined(first: Coverage, second: Coverage, sign: int) -> Coverage:
         _reasons(first.text_unscanned, second.text_unscanned, sign),
         _reasons(first.opaque, second.opaque, sign),
         first.scanned_by or second.scanned_by,
+        _reasons(first.partial, second.partial, sign),
+        tuple(dict.fromkeys((*first.skipped, *second.skipped))),
     )
 
 

@@ -21,3 +21,7 @@ class OutOfTime(DetectorFailure):
         super().__init__(message)
         self.found = found
         self.lacking = lacking
+
+
+class TooMany(OutOfTime):
+    """More was found than there is room for; what was found until then is kept, as where time ends."""

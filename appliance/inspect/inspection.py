@@ -137,15 +137,18 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         labels = merged(self.labels, labels_of(spot.found for spot in spots))
         return msgspec.structs.replace(self, target=target, spots=spots, labels=labels)
 
-    def of_names(self, found: Findings, version: str) -> "Inspection":
-        """With names that were found along the segments by `version`: they are findings like any other."""
+    def of_names(self, found: Findings, version: str, by: str = NAMES) -> "Inspection":
+        """With names that were found along the segments by `version`: they are findings like any other.
+
+        `by`: the class of what was found, as the coverage tells it.
+        """
         detections = tuple(tuple(sorted({*had, *new})) for had, new in zip(self.detections, found, strict=True))
-        by = (*self.coverage.scanned_by, NAMES)
+        classes = (*self.coverage.scanned_by, by)
         return msgspec.structs.replace(
             self,
             detections=detections,
             labels=merged(self.labels, labels_of(found)),
-            coverage=msgspec.structs.replace(self.coverage, scanned_by=by),
+            coverage=msgspec.structs.replace(self.coverage, scanned_by=classes),
             uploads=uploads_of(self.body, self.view, detections) if self.uploads else (),
             detector_version=f"{self.detector_version}+{version}",
         )

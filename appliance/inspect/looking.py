@@ -1,7 +1,8 @@
 """What is looked at, and what looks: one text with its source and its views, and the detectors beside the patterns.
 
 Rules: pure; the views of a text are made once and shared by all detectors; a detector tells places of the original
-text, half-open, in code points, and never text; one that cannot finish by the deadline raises `DetectorFailure`.
+text, half-open, in code points, and never text; one that cannot finish by the deadline raises `DetectorFailure`; one
+that a bound of its own keeps from reading everything says so (`Looked.left`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,10 @@ class View(NamedTuple):
 
     `place`: a span of `text` in the original; None: its own offsets. `sure`: only findings that are certain count
     (keys, checksums), since decoding makes digits and letters of anything. `parts`: the places of `text` in which
-    patterns may find what they do not find in the original; None: all of it.
+    patterns may find what they do not find in the original; None: all of it. `cut`: a bound left something undone.
+
+    `fresh`: the words that this reading makes, in lower case, where all else in it stands in the original, too: who
+    knows none of them finds nothing new. None: it is not known.
     """
 
     name: str
@@ -28,10 +32,32 @@ class View(NamedTuple):
     place: Callable[[int, int], tuple[int, int]] | None = None
     sure: bool = False
     parts: Sequence[tuple[int, int]] | None = None
+    cut: bool = False
+    fresh: frozenset[str] | None = None
 
     def placed(self, start: int, end: int) -> tuple[int, int]:
         """A span of this view in the original text."""
         return (start, end) if self.place is None else self.place(start, end)
+
+
+class Readings(list[View]):
+    """Views of a text. `lacking`: what a bound kept from being read in full: classes of detectors, or `views`."""
+
+    def __init__(self, views: Iterable[View] = ()) -> None:
+        super().__init__(views)
+        self.lacking: set[str] = set()
+
+
+class Seen(NamedTuple):
+    """What detectors found in a text.
+
+    `partial`: classes of detectors that stopped at a bound of theirs. `skipped`: detectors that were not asked, because
+    what had been found before them was enough.
+    """
+
+    found: tuple[Detection, ...] = ()
+    partial: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class Looked:
@@ -43,12 +69,20 @@ class Looked:
         self.source = source
         self.said: tuple[Detection, ...] = ()  # what patterns found in the letters, for those that read on
         self.kept: dict[str, tuple[View, ...]] = {}  # further readings, for whoever asks next
+        self.partial: set[str] = set()  # classes of detectors that have not looked at all of it
         self._reader = reader
+
+    def left(self, *classes: str) -> None:
+        """A bound has kept detectors of these classes from looking at all of the text."""
+        self.partial.update(classes)
 
     @cached_property
     def others(self) -> Sequence[View]:
         """Every view but the raw one."""
-        return self._reader(self.text)
+        made = self._reader(self.text)
+        if isinstance(made, Readings):
+            self.partial |= made.lacking
+        return made
 
     @property
     def views(self) -> Sequence[View]:

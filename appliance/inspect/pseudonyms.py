@@ -6,7 +6,7 @@ provider's prompt cache keeps hitting. The map back is the exchange's own and ho
 that a model invents or damages fails its check or is not in the map, and stays as it is.
 
 Rules: pure; a secret never gets a name; one name never means two values; nothing is put back where it would travel on:
-in the target of a link or picture, in a tag, in a call's arguments. Values never enter a record.
+in the target of a link or picture, in the name of a host, in a tag, in a call's arguments. Values never enter a record.
 """
 
 import base64
@@ -40,6 +40,15 @@ _NAME: Final = regex.compile(
     r"(?P<body>[A-Za-z2-7]{10})(?:\\?>|&gt;)"
 )
 _OPENERS: Final = "<&\\"
+_REACH: Final = 512  # code points behind a name that are looked at
+# What stands behind a name where it would be a part of a host or of what comes before its @, as whoever makes links of
+# bare hosts reads it (IDNA takes three more dots). Other names, emphasis and escapes of Markdown may stand in between.
+_OTHER: Final = r"(?:<|&lt;)[A-Za-z][A-Za-z0-9_\\]{0,160}+(?:>|&gt;)"
+_DOT: Final = r"(?:[@.]|&(?:period|commat|#0{0,4}(?:46|64)|#[xX]0{0,4}(?:2[eE]|40));)"
+_AHEAD: Final = regex.compile(
+    rf"(?:(?:[\w\-*~`\\+:]|{_OTHER})*+{_DOT}[*~`\\_]*+(?:[^\W_]|{_OTHER})"
+    r"|[A-Za-z0-9\-*~`]*+[\u3002\uff0e\uff61][A-Za-z0-9])"
+)
 
 
 @dataclass(slots=True)
@@ -79,7 +88,8 @@ class Restoration:
             if name is None:
                 continue
             value = self.values.get(name)
-            if value is None or self.restored >= MAX_RESTORED or _travels(before, text, match.start()):
+            travels = _leads_on(text, match.end()) or _travels(before, text, match.start())
+            if value is None or self.restored >= MAX_RESTORED or travels:
                 self.unrestored += 1
                 continue
             self.restored += 1
@@ -150,6 +160,11 @@ def name_of(key: bytes, entity: str, value: str) -> str:
     return f"<{entity}_{body}{_check(entity, body)}>"
 
 
+def entity_of(name: str) -> str:
+    """What a name that `name_of` made says its value is."""
+    return name[1 : -len(">") - _BODY - _CHECK - len("_")]
+
+
 def canonical(entity: str, value: str) -> str:
     """What makes two ways to write it one value."""
     if entity in _DIGITS:
@@ -160,9 +175,20 @@ def canonical(entity: str, value: str) -> str:
 
 
 def open_from(text: str) -> int:
-    """Where a name may have begun that `text` does not end yet; its length: nowhere."""
-    first = max(0, len(text) - LONGEST)
-    for at in range(first, len(text)):
+    """Where a name may have begun that `text` does not end, or of which it cannot be told yet whether it leads on.
+
+    Its length: nowhere.
+    """
+    whole = _begun(text)
+    for found in _NAME.finditer(text, max(0, whole - LONGEST - _REACH), whole):
+        ahead = _AHEAD.match(text, found.end(), partial=True)
+        if ahead is not None and ahead.partial and whole - found.end() < _REACH:
+            return int(found.start())
+    return whole
+
+
+def _begun(text: str) -> int:
+    for at in range(max(0, len(text) - LONGEST), len(text)):
         if text[at] in _OPENERS:
             match = _NAME.fullmatch(text, at, partial=True)
             if match is not None and match.partial:
@@ -190,6 +216,12 @@ def _letters(data: bytes) -> str:
 def _is_read(segment: Segment) -> bool:
     spoken = segment.role == "assistant" and segment.channel in WORDS and not segment.fixed
     return spoken and is_spoken(segment.pointer.split("/"))
+
+
+def _leads_on(text: str, at: int) -> bool:
+    """Whether a name that ends at `at` of `text` would be a part of a host, or of what comes before its @."""
+    ahead = _AHEAD.match(text, at, endpos=at + _REACH, partial=True)
+    return ahead is not None and (not ahead.partial or len(text) >= at + _REACH)
 
 
 def _travels(before: tuple[str, ...], text: str, at: int) -> bool:

@@ -3,9 +3,11 @@
 Owns: which texts are scanned when there is not room or time for all of them, and what that leaves in the coverage.
 Rules: whole texts before beginnings, in the order of the body; a detector that fails raises; one that runs out of
 time, and what is left when the body's time is up, leave texts that count as `out_of_time`, not as clean, with what was
-found in them. `scanned_by` names the classes that ran over all of the scanned texts.
+found in them. `scanned_by` names the classes that ran over all of the scanned texts; where a class stopped at a bound
+of its own, `partial` says of how many texts it has not seen everything.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -15,11 +17,11 @@ from appliance.inspect.coverage import measure
 from appliance.inspect.failure import OutOfTime
 from appliance.inspect.identifiers import names_model, telling
 from appliance.inspect.injection.turns import with_joined
-from appliance.inspect.looking import source_of
+from appliance.inspect.looking import Seen, source_of
 from appliance.inspect.numbers import NUMBER
 from appliance.inspect.redact import byte_of
 from appliance.inspect.view import RequestView, ResponseView, Syntax
-from appliance.inspect.windows import Scanner, keys_in, scan_whole
+from appliance.inspect.windows import Scanner, keys_in, look_whole
 from appliance.model.detection import Coverage, Detection, Label, Segment
 from appliance.model.names import Source
 
@@ -60,23 +62,29 @@ def scan_view(
 ) -> Scanned:
     """Scan the segments of `view`, which was read from `body`. `skip`: scan nothing, for this reason.
 
-    `enough`: whether a finding settles what happens to the body whatever else is in it; later texts are not scanned
-    then, and coverage says so.
+    `enough`: whether a finding settles what happens to the body whatever else is in it; later texts and, in its own
+    text, later detectors are left then, and coverage says so. What is the model's name is looked at all the same,
+    because it is written down.
     """
     until = clock() + limits.max_time_s
     findings: list[tuple[Detection, ...]] = []
     counted: list[tuple[Segment, str | None]] = []
+    partial: Counter[str] = Counter()
+    skipped: dict[str, None] = {}
     stopped, asks = skip, isinstance(view, RequestView)
     for segment, share in zip(view.segments, _shares(view.segments, limits, skip), strict=True):
         if stopped is None and clock() > until:
             stopped = OUT_OF_TIME
-        seen = NOTHING
+        seen, named = NOTHING, stopped == DECIDED and segment.text == view.model
         if stopped == OUT_OF_TIME and skip is None:
             seen = _Seen(keys_in(detectors, segment.text[:share]))
-        elif share and stopped is None:
-            seen = _found(detectors, segment, share, view.model, asks, clock, until)
-        found, why = seen
-        counted += _counted(body, view.syntax, segment, share, stopped or why)
+        elif share and (stopped is None or named):
+            seen = _found(detectors, segment, share, view.model, asks, clock, until, None if named else enough)
+        found, why, cut, left = seen
+        told = _counted(body, view.syntax, segment, share, why if named else stopped or why)
+        counted += told
+        partial.update((*cut, *_of_no_bytes(told)))
+        skipped |= dict.fromkeys(left)
         findings.append(found)
         if found and enough is not None and stopped is None and any(map(enough, found)):
             stopped = DECIDED
@@ -84,32 +92,57 @@ def scan_view(
         findings = with_joined(view.segments, findings)
     if isinstance(view, ResponseView):
         counted += [(Segment("", "", "", "", start, end), REPEATS) for start, end in view.repeats]
-    scanned_by = () if skip else detectors.classes
-    return Scanned(tuple(findings), measure(len(body), counted, view.opaque, scanned_by))
+    stages = getattr(detectors, "stages", {})
+    missing = {name for stage in skipped for name in stages.get(stage, (stage,))}
+    scanned_by = () if skip else tuple(name for name in detectors.classes if name not in missing)
+    coverage = measure(len(body), counted, view.opaque, scanned_by)
+    if partial or skipped:
+        coverage = msgspec.structs.replace(coverage, partial=dict(partial), skipped=tuple(skipped))
+    return Scanned(tuple(findings), coverage)
+
+
+def _of_no_bytes(counted: list[tuple[Segment, str | None]]) -> list[str]:
+    """Why texts were not scanned that have no bytes of their own, by which the coverage could tell."""
+    return [why for segment, why in counted if why is not None and segment.text and segment.start == segment.end]
 
 
 class _Seen(NamedTuple):
-    """What was found in a text, and why it counts as not scanned; None: it was."""
+    """What was found in a text, and why it counts as not scanned; None: it was.
+
+    `cut`: reasons for which it was scanned in part. `left`: detectors that were not asked.
+    """
 
     found: tuple[Detection, ...] = ()
     why: str | None = None
+    cut: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 NOTHING = _Seen()
 
 
 def _found(
-    detectors: Scanner, segment: Segment, share: int, model: str | None, asks: bool, clock: Clock, until: float
+    detectors: Scanner,
+    segment: Segment,
+    share: int,
+    model: str | None,
+    asks: bool,
+    clock: Clock,
+    until: float,
+    enough: Chooser | None,
 ) -> _Seen:
     """A text that not every class of detectors could finish counts as not scanned; what was found is kept."""
-    text, why = segment.text[:share], None
+    text, why, seen = segment.text[:share], None, Seen()
+    doubted = segment.channel == NUMBER or names_model(segment, model)  # not all that is found counts
     try:
-        found = scan_whole(detectors, text, source_of(segment) if asks else Source.ANSWER, lambda: clock() > until)
+        source = source_of(segment) if asks else Source.ANSWER
+        seen = look_whole(detectors, text, source, lambda: clock() > until, None if doubted else enough)
+        found, why = seen.found, DECIDED if seen.skipped else None
     except OutOfTime as short:
         found, why = short.found, OUT_OF_TIME
-    if found and (segment.channel == NUMBER or names_model(segment, model)):
+    if found and doubted:
         found = telling(segment.text, found)
-    return _Seen(found, why)
+    return _Seen(found, why, tuple(f"{name}_partial" for name in seen.partial), seen.skipped)
 
 
 def _shares(segments: tuple[Segment, ...], limits: Limits, skip: str | None) -> list[int]:

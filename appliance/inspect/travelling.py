@@ -16,9 +16,12 @@ _QUOTES: Final = ('"', "'", "`")
 # a known scheme needs none, JSON escapes them, HTML writes them as entities; applications link bare hosts as well.
 _ADDRESS: Final = regex.compile(
     r"[\\/]{2}(?=[\w\[%]|\Z)|/\\|(?:\\/){2}|\b(?:https?|wss?|ftps?|file|smb|mailto|data|javascript|vbscript|blob|intent|tel|sms"
-    r"|sips?|callto|facetime|skype|slack|whatsapp|xmpp):(?=\S|\Z)|[A-Za-z][A-Za-z0-9+.-]{1,20}:(?://|\\\\)"
+    r"|sips?|callto|facetime|skype|slack|whatsapp|xmpp|matrix|magnet|geo|bitcoin|spotify|steam|tg|signal|zoommtg|msteams"
+    r"|vscode|obsidian|shortcuts|view-source|ms-[a-z]{2,16}|itms(?:-\w{2,12})?|market|cid|urn):(?=\S|\Z)"
+    r"|[A-Za-z][A-Za-z0-9+.-]{1,30}:(?://|\\\\|[^\s:]*[?&=])"
     r"|&(?:#|(?:sol|bsol|colon);)|\bwww\.|\w\.[A-Za-z]{2,24}[/?#:\\]"
 )
+_SCHEME: Final = regex.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:(?=\S|\Z)")  # of an autolink, whichever (CommonMark 6.5)
 _TAG: Final = regex.compile(
     r"""<[A-Za-z/!?](?:[^<>=]|=(?:\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)))?+)*+(?P<open>\Z)?+"""
 )
@@ -57,7 +60,8 @@ def _in_quotes(before: str) -> bool:
     for mark in (*_QUOTES, "<"):
         at = before.rfind(mark)
         is_open = at >= 0 and (mark != "<" or at > before.rfind(">"))
-        if is_open and _ADDRESS.match(before[at + 1 :].lstrip()[:CONTEXT]):
+        inside = before[at + 1 :].lstrip()[:CONTEXT] if is_open else ""
+        if is_open and (_ADDRESS.match(inside) or (mark == "<" and _SCHEME.match(inside))):
             return True
     return False
 

@@ -1,8 +1,9 @@
 """The text as whoever receives it reads it: letters without disguise, JSON and HTML undone, to a fixed point.
 
-Owns: the canonical view and which parts of it patterns need to read. Rules: pure; at most `ROUNDS` rounds; only what
-stands near a digit or an `@` and reads otherwise than the letters do is worth a second look by patterns, since no
-pattern finds anything without one (but private keys, which are looked for by their first line).
+Owns: the canonical view and which parts of it patterns need to read. Rules: pure; at most `ROUNDS` rounds, and
+`View.cut` tells whether something is left then; only what stands near a digit or an `@` and reads otherwise than the
+letters do is worth a second look by patterns, since no pattern finds anything without one (but private keys, which are
+looked for by their first line).
 """
 
 import re
@@ -25,7 +26,7 @@ def canonical(text: str) -> View | None:
     """The view; None where the text stands as it is read."""
     if text.isascii() and "\\" not in text and "&" not in text:
         return None
-    read, maps = text, list[Edits]()
+    read, maps, cut = text, list[Edits](), False
     for _ in range(ROUNDS):
         before = read
         if letters := read_letters(read):
@@ -37,10 +38,12 @@ def canonical(text: str) -> View | None:
             maps.append(undone[1])
         if read == before or not undone:
             break
+    else:
+        cut = unescaped(read) is not None
     if read == text:
         return None
     place = _chained(maps)
-    return View(CANONICAL, read, place, parts=_parts(text, read, place))
+    return View(CANONICAL, read, place, parts=_parts(text, read, place), cut=cut)
 
 
 def _chained(maps: list[Edits]) -> Place | None:

@@ -25,11 +25,13 @@ _DIGIT = _table({"0": _DIGITS, "a": _LETTERS, "n": "\n"}, ".")
 class Forms:
     """`code`: `w` for what keys and base64 are made of, blanks, `n` for line ends; `digits`: `0`, `a`, `n`.
 
-    `.` is everything else. `data`: the text in ASCII, with a question mark for what is not.
+    `.` is everything else. `data`: the text in ASCII, with a question mark for what is not. `cut`: set by a reader that
+    a bound kept from reading all of it.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.cut = False
         self.data = text.encode("ascii", "replace")
         self.code = self.data.translate(_CODE)
         self.digits = self.data.translate(_DIGIT)

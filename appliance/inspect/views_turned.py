@@ -34,7 +34,7 @@ def turned(forms: Forms) -> Iterator[Piece]:
     """What is written from right to left."""
     for start, end in _tokens(forms):
         yield picked(forms.text, range(end - 1, start - 1, -1))
-    for at in _ats(forms.text):
+    for at in _ats(forms):
         before = _MAIL_BACK.search(forms.text, max(0, at - _MAIL_REACH), at)
         behind = _BEHIND.match(forms.text, at + 1)
         if before and behind:
@@ -47,7 +47,7 @@ def shifted(forms: Forms) -> Iterator[Piece]:
     text = forms.text
     for start, end in _tokens(forms):
         yield _shifted(text, start, end)
-    for at in _ats(text):
+    for at in _ats(forms):
         before = _BEFORE.search(text, max(0, at - _MAIL_REACH), at)
         behind = _MAIL_13.match(text, at + 1)
         if before and behind:
@@ -68,6 +68,7 @@ def _tokens(forms: Forms) -> Iterator[tuple[int, int]]:
         return
     for count, run in enumerate(_TOKEN.finditer(forms.code)):
         if count == MAX_PIECES:
+            forms.cut = True
             return
         start, end = run.span()
         token = forms.text[start:end]
@@ -75,10 +76,11 @@ def _tokens(forms: Forms) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _ats(text: str) -> Iterator[int]:
-    at = text.find("@")
+def _ats(forms: Forms) -> Iterator[int]:
+    at = forms.text.find("@")
     for _ in range(MAX_PIECES):
         if at < 0:
             return
         yield at
-        at = text.find("@", at + 1)
+        at = forms.text.find("@", at + 1)
+    forms.cut = forms.cut or at >= 0

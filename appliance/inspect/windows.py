@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from appliance.inspect.failure import OutOfTime
+from appliance.inspect.looking import Seen
 from appliance.model.detection import Detection
 from appliance.model.names import Source
 
@@ -39,24 +40,53 @@ def scan_whole(
 
     `is_late`: asked before each further window; OutOfTime where it says so, or where a window ran out of time itself.
     """
+    return look_whole(detectors, text, source, is_late).found
+
+
+def look_whole(
+    detectors: Scanner,
+    text: str,
+    source: Source = Source.UNKNOWN,
+    is_late: Callable[[], bool] | None = None,
+    enough: Callable[[Detection], bool] | None = None,
+) -> Seen:
+    """`scan_whole`, with what was not looked at in full.
+
+    `enough`: whether a finding makes further ones needless; the rest of the text is left then, and `skipped` says so.
+    """
     size = detectors.max_chars
     if len(text) <= size:
-        return detectors.scan(text, source)
+        return _look(detectors, text, source, enough)
     step = size - min(OVERLAP, size // 4)
     found: set[Detection] = set()
+    partial: set[str] = set()
     for start in range(0, len(text), step):
         if start and is_late is not None and is_late():
             found.update(_shifted(one, start) for one in keys_in(detectors, text[start:]))
             raise OutOfTime("a text's later windows were not reached", tuple(sorted(found)), detectors.classes)
         try:
-            found.update(_shifted(one, start) for one in detectors.scan(text[start : start + size], source))
+            seen = _look(detectors, text[start : start + size], source, enough)
         except OutOfTime as short:
             found.update(_shifted(one, start) for one in short.found)
             found.update(_shifted(one, start + step) for one in keys_in(detectors, text[start + step :]))
             raise OutOfTime(str(short), tuple(sorted(found)), detectors.classes) from None
+        found.update(_shifted(one, start) for one in seen.found)
+        partial.update(seen.partial)
         if start + size >= len(text):
-            break
-    return tuple(sorted(found))
+            return Seen(tuple(sorted(found)), tuple(sorted(partial)), seen.skipped)
+        if seen.skipped or (enough is not None and any(map(enough, seen.found))):
+            return Seen(
+                tuple(sorted(found)), tuple(sorted(partial)), tuple(getattr(detectors, "stages", detectors.classes))
+            )
+    return Seen(tuple(sorted(found)), tuple(sorted(partial)))
+
+
+def _look(detectors: Scanner, text: str, source: Source, enough: Callable[[Detection], bool] | None) -> Seen:
+    look = getattr(detectors, "look", None)
+    if look is None:
+        return Seen(detectors.scan(text, source))
+    seen: Seen = look(text, source, enough)
+    return seen
 
 
 def keys_in(detectors: Scanner, text: str) -> tuple[Detection, ...]:

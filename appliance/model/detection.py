@@ -42,8 +42,18 @@ class Segment(msgspec.Struct, frozen=True):
     syntax: str = ""
 
 
+# Classes that judge a text as a whole read every long one in part: rules must ask for them by name.
+_JUDGING = frozenset(f"{name}_partial" for name in ("injection", "output", "topic", "hidden_text", "views"))
+
+
 class Coverage(msgspec.Struct, frozen=True):
-    """Where every byte of a decoded body went. Reasons are short snake_case words, e.g. `too_large`, `image`."""
+    """Where every byte of a decoded body went. Reasons are short snake_case words, e.g. `too_large`, `image`.
+
+    `partial`: how many texts were not looked at in full although their bytes count as scanned, or although they have
+    none of their own (a part of a document): by reason, which is a class of detectors that stopped at a bound
+    (`injection_partial`), or why such a text was not scanned. `skipped`: detectors that were not asked about a text,
+    because what was found before settled the verdict (`decided` in `text_unscanned`).
+    """
 
     length: int
     structure: int = 0
@@ -51,6 +61,8 @@ class Coverage(msgspec.Struct, frozen=True):
     text_unscanned: dict[str, int] = {}
     opaque: dict[str, int] = {}
     scanned_by: tuple[str, ...] = ()  # detector classes that ran over text_scanned: pii, secret, injection, names
+    partial: dict[str, int] = {}
+    skipped: tuple[str, ...] = ()
 
     @property
     def balanced(self) -> bool:
@@ -60,8 +72,8 @@ class Coverage(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Nothing was left unscanned or opaque."""
-        return self.length == self.structure + self.text_scanned
+        """Nothing was left unscanned or opaque, and what is looked for in order to be hidden was looked for in full."""
+        return self.length == self.structure + self.text_scanned and _JUDGING.issuperset(self.partial)
 
 
 class Label(msgspec.Struct, frozen=True):

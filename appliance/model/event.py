@@ -6,7 +6,7 @@ digest to the clear value and travels beside the hashed body, so that erasure ne
 
 import msgspec
 
-from appliance.model.detection import Coverage, Label
+from appliance.model.detection import Coverage, DetectorCount, Label
 from appliance.model.facts import Facts, Verdict
 from appliance.model.names import Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
 
@@ -66,7 +66,7 @@ class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind")
     tools_called: tuple[str, ...] = ()  # names, at most 128
     finish: tuple[str, ...] = ()
     gone_bytes: int | None = None  # bytes that had gone to the client when a late detector spoke
-    late_labels: tuple[Label, ...] | None = None  # names found in the request after it had gone; None: not read late
+    late_labels: tuple[Label, ...] | None = None  # found in the request after it had gone; None: not read, or nothing
     sent: Coverage | None = None  # what the client sent after the opening, e.g. sound on a WebSocket
 
 
@@ -104,11 +104,21 @@ class Tunnelled(msgspec.Struct, frozen=True, tag="tunnel", tag_field="kind"):
     bytes_down: int
 
 
+class DetectorsCounted(msgspec.Struct, frozen=True, tag="detectors", tag_field="kind"):
+    """What the detectors of one worker have cost and found from `since` to `ts`: about once an hour, and at its end."""
+
+    ts: float
+    worker: str
+    since: float
+    counts: tuple[DetectorCount, ...]  # at most 64
+
+
 class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", kw_only=True, omit_defaults=True):
     """A sensor saw a sign of an AI service; repeats within the suppression interval come as one more record.
 
     `ts` is the first and `until` the last sighting that the record stands for, `count` how many. `client` is an
     `a_` digest; `server` the address that was spoken to (a resolver's for a question). Texts are cut by the sensor.
+    `seen` is `flow` where only the sizes of a connection are told, whose hello is in an earlier record.
     """
 
     ts: float
@@ -134,6 +144,10 @@ class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind",
     evidence: tuple[str, ...] = ()
     count: int = 1
     until: float = 0.0
+    contradicts: str | None = None  # what the same connections point to as well: a service, or `another`
+    bytes_up: int | None = None  # of the connections whose sizes are known, together
+    bytes_down: int | None = None
+    at_least: bool = False  # not all ends were seen: the bytes are no more than a lower bound
 
 
-Event = ExchangeOpened | ExchangeClosed | Refused | Notice | Tunnelled | Observed
+Event = ExchangeOpened | ExchangeClosed | Refused | Notice | Tunnelled | DetectorsCounted | Observed

@@ -84,6 +84,13 @@ class DetectionKind(StrEnum):
     TOPIC = "topic"  # a subject that a policy names
 
 
+class Verity(StrEnum):
+    """What an analyst says of a detection."""
+
+    RIGHT = "right"  # it is what it was taken for
+    WRONG = "wrong"  # it is not
+
+
 class Source(StrEnum):
     """Whose words a text is: what steers a model is judged by who may steer it."""
 
@@ -157,7 +164,7 @@ class Transport(StrEnum):
 
 
 class ObservationKind(StrEnum):
-    """What the sensor read a name from."""
+    """What the sensor read."""
 
     TLS = "tls"  # a ClientHello over TCP
     QUIC = "quic"  # a ClientHello inside QUIC Initial packets
@@ -165,6 +172,11 @@ class ObservationKind(StrEnum):
     MDNS = "mdns"  # a question in the local link's multicast DNS
     LLMNR = "llmnr"  # a question in Windows' local name resolution
     HTTP = "http"  # the head of a request in clear
+    TLS_SERVER = "tls_server"  # a ServerHello, a certificate or an alert
+    DNS_ANSWER = "dns_answer"  # what a name stands for
+    HTTP_RESPONSE = "http_response"  # the head of an answer in clear
+    FLOW = "flow"  # the sizes of a connection
+    HOST = "host"  # what a host in the same network says of itself
 
 
 class Leg(StrEnum):
@@ -172,6 +184,17 @@ class Leg(StrEnum):
 
     DIRECT = "direct"  # from a client past the appliance
     PROXY = "proxy"  # from a client to one of the appliance's own listeners
+
+
+class Cause(StrEnum):
+    """Why a connection to an AI service was not governed: how it came past the appliance."""
+
+    DIRECT_ADDRESS = "direct_address"  # straight to the service's own address
+    PINNED = "pinned"  # the client had rejected the appliance's certificate before
+    QUIC = "quic"  # over UDP, which no proxy setting reaches
+    TUNNEL = "tunnel"  # through somebody else's proxy
+    LAN_MODEL = "lan_model"  # to software that people run themselves in this network
+    ECH = "ech"  # the name was encrypted; a resolver's answer gave it away
 
 
 class FindingKind(StrEnum):

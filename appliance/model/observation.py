@@ -1,4 +1,4 @@
-"""What was seen on the wire: one name in one packet or stream, as the sensor's parsers read it.
+"""What was seen on the wire: a name, an answer or the sizes of a connection, as the sensor's parsers read them.
 
 Rules: facts of the packets only, no verdict; every text comes from the network and is hostile; nothing here is bounded
 by this record, parsers bound what they fill in. Addresses are clear text and never leave the sensor except as digests.
@@ -10,11 +10,12 @@ from appliance.model.names import ObservationKind, Transport
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One completed ClientHello, one DNS question or one HTTP request head.
+    """One completed hello, one DNS question or answer, one head of HTTP, or one connection that is over.
 
     `ts`: epoch seconds of the packet that completed it. `server_name`: SNI, or the name asked for. `alpn`: protocols
     offered, in order. `ja3`: the MD5 in hexadecimal, `ja4`: as FoxIO writes it. `host`: without port, lower case.
-    `path`: with its query, as sent. `src` is who sent it.
+    `path`: with its query, as sent. `src` is who sent it: of an answer the server. `marks`: what fingerprints recognised
+    in a head or in the first bytes of a body, in words of `discovery.marks`; what was said is not here.
     """
 
     ts: float
@@ -32,6 +33,27 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     host: str | None = None
     path: str | None = None
     user_agent: str | None = None
+    names: tuple[str, ...] = ()  # of a server's certificate
+    tls_version: str | None = None  # as the server chose it
+    cipher: str | None = None  # four hexadecimal digits, as the server chose it
+    alert: str | None = None  # in clear, by either side, e.g. `unknown_ca`
+    addresses: tuple[str, ...] = ()  # that a name has
+    aliases: tuple[str, ...] = ()  # that a name stands for
+    ttl: int | None = None  # seconds for which an answer holds
+    status: int | None = None
+    server: str | None = None  # as a head tells it
+    content_type: str | None = None
+    marks: tuple[str, ...] = ()
+    software: str | None = None  # name and version as shown, e.g. `litellm 1.2.3`
+    model: str | None = None  # asked for or served
+    tools: tuple[str, ...] = ()  # of an MCP server, called or listed
+    bytes_up: int | None = None  # from who began the connection
+    bytes_down: int | None = None
+    seconds: float | None = None  # from the first packet to the last
+    ended: str | None = None  # `fin`, `rst`, or `open`
+    at_least: bool = False  # the end was not seen: bytes are no more than a lower bound
+    mac: str | None = None  # of a host in the same network
+    hostname: str | None = None  # as a host calls itself
     notes: tuple[str, ...] = ()  # signs worth keeping as evidence, e.g. `ech`, `no_sni`, `hello_retry`
 
     @property

@@ -104,6 +104,7 @@ class Policy:
         self._decisions = decided.Decisions(snapshot.decisions)
         self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
         self._naming = tuple(rule for rule in self._rules if rule.names)
+        self._settling = tuple(rule for rule in self._rules if rule.settles)
         self._asking = _Index((place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks)
         self._answering = _Index(
             (place, rule.keys(answer=True)) for place, rule in enumerate(self._rules) if rule.answers
@@ -200,6 +201,15 @@ class Policy:
         """Some rule asks for names."""
         return bool(self._naming)
 
+    def asks(self, kind: DetectionKind, entity: str) -> bool:
+        """Whether some rule may turn on such a label in a request."""
+        wanted = (rule.match.labels for rule in self.snapshot.rules)
+        return any(
+            (not labels.kinds or kind in labels.kinds) and (not labels.entities or entity in labels.entities)
+            for labels in wanted
+            if labels is not None
+        )
+
     def names(self, facts: Facts, now: float) -> str | None:
         """How a request is read for names; None: no rule asks. `facts`: what they carry counts for nothing.
 
@@ -210,6 +220,17 @@ class Policy:
         if any(rule.names == _WAIT and self._acts(rule, facts, now) for rule in asking):
             return _WAIT
         return "late" if asking else None
+
+    def settling(self, facts: Facts, now: float) -> tuple[Selector, ...]:
+        """Findings any one of which has a request blocked, whatever else it holds. `facts`: known before it is read.
+
+        Blocking is the strictest disposition, so no other rule changes it; only what acts now counts.
+        """
+        if self.stage is not Stage.ENFORCE or not self._settling:
+            return ()
+        unapproved = facts.service is not None and not self.approved(facts, now)
+        found = (rule for rule in self._settling if rule.concerns(facts, unapproved) and self._acts(rule, facts, now))
+        return tuple(ended_by(rule.rule) for rule in found)
 
     def _acts(self, rule: CompiledRule, facts: Facts, now: float) -> bool:
         return rule.always_acts or _rule_hit(rule, facts, now, self._shared).acts

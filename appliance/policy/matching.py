@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from appliance.model.detection import Coverage, Label
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts
-from appliance.model.names import Direction, Layer, Stage
+from appliance.model.names import Direction, Disposition, Layer, Stage
 from appliance.policy.rules import EVERYONE, Exemption, LabelMatch, Match, Rule
 
 type Check = Callable[[Facts, bool], bool]
@@ -52,7 +52,9 @@ class CompiledRule:
         self.answers = Direction.RESPONSE in rule.match.directions
         self._checks = tuple(_checks(rule.match, self._principals))
         self.names = rule.then.names if self.asks else None
-        of_caller = self.answers or self.names
+        # What it looks for has the request blocked, whatever else is in it.
+        self.settles = self.asks and _rests_on_labels(rule)
+        of_caller = self.answers or self.names or self.settles
         self._of_caller = tuple(_checks(rule.match.of_caller, self._principals)) if of_caller else ()
         self._percent_key = percent_key[:64]
 
@@ -89,6 +91,15 @@ class CompiledRule:
         if match.departments:
             return tuple(("department", department) for department in match.departments)
         return _service_keys(match) or _label_keys(match.labels) or _host_keys(match)
+
+
+def _rests_on_labels(rule: Rule) -> bool:
+    """A rule that blocks by one label, which nothing else that the request holds takes back."""
+    match, labels = rule.match, rule.match.labels
+    if rule.then.disposition is not Disposition.BLOCK or labels is None or (labels.kinds and labels.entities):
+        return False
+    other = (match.apis, match.models, match.hosted_mcp, match.unscanned_reasons)
+    return not any(other) and match.unscanned is None
 
 
 def _service_keys(match: Match) -> tuple[Key, ...]:
@@ -198,7 +209,7 @@ def _flags(match: Match) -> Iterator[Check]:
 
 def unscanned_for(coverage: Coverage, reasons: frozenset[str]) -> bool:
     """Some of the body was not scanned for one of these reasons."""
-    told = (*coverage.text_unscanned.items(), *coverage.opaque.items())
+    told = (*coverage.text_unscanned.items(), *coverage.opaque.items(), *coverage.partial.items())
     return any(size and reason in reasons for reason, size in told)
 
 

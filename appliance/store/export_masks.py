@@ -161,14 +161,22 @@ _IN_TABLE: Final[dict[tuple[str, str], Mask]] = {
     ("exchange_close", "body"): _coverage("$.event.coverage", "json_object('event', json_object('coverage', {}))"),
     ("exchange_open", "entities"): _kept,
     ("exchange_close", "answer_entities"): _kept,
+    ("exchange_close", "late_entities"): _kept,
     ("decisions", "body"): _scope,
     ("refusals", "reason"): _kept,
+    **dict.fromkeys(
+        (("detector_sums", name) for name in ("names", "texts", "found", "seconds", "failed", "late")), _kept
+    ),
+    ("detector_sums", "since"): _second,
+    **dict.fromkeys((("feedback", name) for name in ("entity", "verdict")), _kept),
     ("findings", "id"): _keyed("f_"),
     ("finding_parties", "digest"): _digest,
 }
 
 # Tables whose rows have a number of their own, which is given anew.
-_EVENTS: Final = frozenset({"exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations"})
+_EVENTS: Final = frozenset(
+    {"exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "detector_sums"}
+)
 
 # Tables that a pseudonymised export does without, beside the clear names.
 WITHHELD: Final = frozenset({"unplaced"})

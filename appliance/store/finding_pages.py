@@ -12,6 +12,7 @@ from msgspec import Meta
 from appliance.model.decision import Proposal
 from appliance.model.finding import Finding, FindingKey
 from appliance.model.names import FindingKind, FindingState, Governance, Severity, Surface
+from appliance.store.feedback_pages import EntityFeedback
 from appliance.store.pages import Filter, Limit, PageRequest
 from appliance.store.wire import Name, Request
 
@@ -84,7 +85,10 @@ class StateChange(msgspec.Struct, frozen=True):
 
 
 class FindingDetail(msgspec.Struct, frozen=True):
-    """Everything about one finding. Lists are newest first and bounded; `series`: sightings per hour, last 48 hours."""
+    """Everything about one finding. Lists are newest first and bounded; `series`: sightings per hour, last 48 hours.
+
+    `detections`: what was detected in its exchanges, the most frequent first, and what analysts said of it.
+    """
 
     finding: Finding
     people: tuple[Party, ...]
@@ -92,6 +96,7 @@ class FindingDetail(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...]
     history: tuple[StateChange, ...]
     series: tuple[int, ...]
+    detections: tuple[EntityFeedback, ...] = ()
 
 
 class TriageRequest(Request, frozen=True):

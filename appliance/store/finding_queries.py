@@ -14,6 +14,7 @@ from appliance.model.errors import PeerError
 from appliance.model.finding import Finding, FindingKey
 from appliance.model.names import FindingKind, FindingState
 from appliance.store.connection import Connection
+from appliance.store.feedback import of_finding
 from appliance.store.finding_pages import (
     MAX_EVIDENCE,
     MAX_PARTIES,
@@ -80,7 +81,8 @@ def finding(connection: Connection, request: FindingRequest, catalogue: Catalogu
     found = _finding(rows[0])
     read = _in_use if found.kind is FindingKind.SERVICE_IN_USE else _refused
     people, hosts, series = read(connection, found, catalogue, now)
-    return FindingDetail(found, people, hosts, _evidence(connection, found.id), _history(connection, found.id), series)
+    evidence, history = _evidence(connection, found.id), _history(connection, found.id)
+    return FindingDetail(found, people, hosts, evidence, history, series, of_finding(connection, found))
 
 
 def _finding(row: tuple[object, ...]) -> Finding:

@@ -16,6 +16,8 @@ from appliance.model.catalogue import Catalogue
 from appliance.policy.disk import read_current
 from appliance.store.connection import Connection
 from appliance.store.decisions import Decisions
+from appliance.store.feedback import totals
+from appliance.store.feedback_pages import DetectorsRequest
 from appliance.store.finding_pages import (
     APPLIANCE,
     ApplianceRequest,
@@ -65,6 +67,7 @@ class FindingVerbs:
             "preview": Verb(PreviewRequest, self._preview),
             "overview": Verb(OverviewRequest, self._overview),
             "appliance": Verb(ApplianceRequest, self._appliance),
+            "detectors": Verb(DetectorsRequest, self._detectors),
         }
 
     def for_ingest(self) -> dict[str, Verb]:
@@ -97,6 +100,9 @@ class FindingVerbs:
 
     async def _appliance(self, _request: ApplianceRequest, _body: bytes, _peer: Peer) -> Reply:
         return Reply(self._state)
+
+    async def _detectors(self, _request: DetectorsRequest, _body: bytes, _peer: Peer) -> Reply:
+        return Reply(await self._reader.run(totals))
 
     async def _learn(self, state: ApplianceState, _body: bytes, _peer: Peer) -> Reply:
         if state != self._state:

@@ -42,6 +42,7 @@ ON CONFLICT (digest) DO UPDATE SET value = excluded.value, last_seen = greatest(
 _HIGHEST_N: Final = """SELECT max(n) FROM (
 SELECT max(n) AS n FROM exchange_open UNION ALL SELECT max(n) FROM exchange_close UNION ALL SELECT max(n) FROM refusals
 UNION ALL SELECT max(n) FROM notices UNION ALL SELECT max(n) FROM tunnels UNION ALL SELECT max(n) FROM observations
+UNION ALL SELECT max(n) FROM detector_sums
 UNION ALL SELECT max(n) FROM unplaced UNION ALL SELECT max(n) FROM marks UNION ALL SELECT max(n) FROM folded)"""
 
 

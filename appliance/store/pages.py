@@ -90,6 +90,7 @@ class ExchangeSummary(msgspec.Struct, frozen=True):
     answer_entities: tuple[str, ...] = ()
     answer_findings: int | None = None
     answer_redactions: int | None = None
+    late_entities: tuple[str, ...] | None = None
 
 
 class ExchangeRequest(Request, frozen=True):

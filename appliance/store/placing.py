@@ -9,12 +9,31 @@ from typing import Final
 import msgspec
 
 from appliance.model.detection import Coverage
-from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Observed, Refused, Tunnelled
-from appliance.store.rows import CloseRow, NoticeRow, ObservationRow, OpenRow, RefusalRow, Row, TunnelRow
+from appliance.model.event import (
+    DetectorsCounted,
+    Event,
+    ExchangeClosed,
+    ExchangeOpened,
+    Notice,
+    Observed,
+    Refused,
+    Tunnelled,
+)
+from appliance.store.rows import (
+    CloseRow,
+    DetectorsRow,
+    NoticeRow,
+    ObservationRow,
+    OpenRow,
+    RefusalRow,
+    Row,
+    TunnelRow,
+)
 
 _LARGEST: Final = 2**63 - 1
 _LARGEST_INT: Final = 2**31 - 1
 _YEAR_10000: Final = 253_402_300_800.0
+_MOST_DETECTORS: Final = 64
 
 
 class Misfit(Exception):  # noqa: N818 - names the record, not a failure of the program
@@ -36,7 +55,7 @@ class Origin(msgspec.Struct, frozen=True):
     taken: float = 0.0
 
 
-def row_of(origin: Origin, event: Event) -> Row:
+def row_of(origin: Origin, event: Event) -> Row:  # noqa: PLR0911 - one for each kind of record
     """The row for `event`; Misfit when one of its numbers does not fit its column or its coverage does not add up."""
     match event:
         case ExchangeOpened():
@@ -49,6 +68,8 @@ def row_of(origin: Origin, event: Event) -> Row:
             return _notice(origin, event)
         case Tunnelled():
             return _tunnels(origin, event)
+        case DetectorsCounted():
+            return _detectors(origin, event)
         case Observed():
             return _observed(origin, event)
 
@@ -157,6 +178,9 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         coverage_opaque=opaque,
         attempts=_whole(len(event.attempts), _LARGEST_INT),
         reason=event.reason,
+        late_entities=None
+        if event.late_labels is None
+        else tuple(sorted({label.entity for label in event.late_labels})),
         answer_entities=tuple(sorted({label.entity for label in event.labels})),
         answer_findings=_whole(sum(label.count for label in event.labels)),
         answer_redactions=_whole(event.redactions),
@@ -216,6 +240,31 @@ def _tunnels(origin: Origin, event: Tunnelled) -> TunnelRow:
         tunnels=_whole(event.tunnels),
         bytes_up=_whole(event.bytes_up),
         bytes_down=_whole(event.bytes_down),
+    )
+
+
+def _detectors(origin: Origin, event: DetectorsCounted) -> DetectorsRow:
+    counts = event.counts
+    if len(counts) > _MOST_DETECTORS:
+        raise Misfit(f"more than {_MOST_DETECTORS} detectors")
+    if not all(0 <= one.seconds < _YEAR_10000 for one in counts):
+        raise Misfit("seconds of a detector are no time")
+    return DetectorsRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        worker=event.worker,
+        since=event.since,
+        names=tuple(one.name for one in counts),
+        texts=tuple(_whole(one.texts) for one in counts),
+        found=tuple(_whole(one.found) for one in counts),
+        seconds=tuple(one.seconds for one in counts),
+        failed=tuple(_whole(one.failed) for one in counts),
+        late=tuple(_whole(one.late) for one in counts),
     )
 
 

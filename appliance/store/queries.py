@@ -45,12 +45,12 @@ FAR: Final = 1e15  # later than any time
 _NOT_FILTERS: Final = frozenset({"limit", "before", "after", "since", "until", "outcome"})
 _CLOSE_COLUMNS: Final = (
     "outcome", "status", "response_bytes", "duration_ms", "model_served", "input_tokens", "output_tokens",
-    "answer_entities", "answer_findings", "answer_redactions",
+    "answer_entities", "answer_findings", "answer_redactions", "late_entities",
 )  # fmt: skip
 _OPEN_COLUMNS: Final = tuple(name for name in ExchangeSummary.__struct_fields__ if name not in _CLOSE_COLUMNS)
 COUNTED: Final = (
-    "exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "unplaced", "persons",
-    "decisions", "snapshots", "findings",
+    "exchange_open", "exchange_close", "refusals", "notices", "tunnels", "detector_sums", "observations", "unplaced",
+    "persons", "decisions", "snapshots", "findings", "feedback",
 )  # fmt: skip
 MAX_RECORDS: Final = 16  # of one exchange: an open and a close, or doubles of a journal taken in twice
 MAX_MARKS: Final = 200

@@ -1,9 +1,9 @@
 """Forgetting: rows past their age, and persons on request.
 
 Owns: every DELETE. Rules: rows go in batches, so that no transaction holds the writer for long; decisions, snapshots,
-erasures and marks are never deleted; a finding goes with all that hangs on it, and only where no decision stands; an
-erased person's digest stays in the events (the chain is not touched), its clear value is gone and old events cannot
-bring it back; each erasure is recorded with its author.
+feedback, erasures and marks are never deleted; a finding goes with all that hangs on it, and only where no decision
+stands; an erased person's digest stays in the events (the chain is not touched), its clear value is gone and old events
+cannot bring it back; each erasure is recorded with its author.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ GOVERNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "refusals": (("refusals", "ts"),),
     "notices": (("notices", "ts"),),
     "tunnels": (("tunnels", "ts"),),
+    "detectors": (("detector_sums", "ts"),),
     "observations": (("observations", "taken"),),  # a capture may be older than its evidence
     "findings": (("findings", "touched"),),
     "persons": (("persons", "last_seen"),),

@@ -93,6 +93,7 @@ class CloseRow(Row, frozen=True, kw_only=True):
     gone_bytes: int | None
     sent_bytes: int
     sent_unscanned: int
+    late_entities: tuple[str, ...] | None
 
 
 class RefusalRow(Row, frozen=True, kw_only=True):
@@ -124,6 +125,19 @@ class TunnelRow(Row, frozen=True, kw_only=True):
     tunnels: int
     bytes_up: int
     bytes_down: int
+
+
+class DetectorsRow(Row, frozen=True, kw_only=True):
+    """Table detector_sums. The lists run in step."""
+
+    worker: str
+    since: float
+    names: tuple[str, ...]
+    texts: tuple[int, ...]
+    found: tuple[int, ...]
+    seconds: tuple[float, ...]
+    failed: tuple[int, ...]
+    late: tuple[int, ...]
 
 
 class ObservationRow(Row, frozen=True, kw_only=True):
@@ -160,6 +174,7 @@ TABLES: Final[dict[type[Row], str]] = {
     RefusalRow: "refusals",
     NoticeRow: "notices",
     TunnelRow: "tunnels",
+    DetectorsRow: "detector_sums",
     ObservationRow: "observations",
 }
 
@@ -173,6 +188,9 @@ _TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes 
     str | None: "VARCHAR",
     bool | None: "BOOLEAN",
     tuple[str, ...]: ["VARCHAR"],
+    tuple[str, ...] | None: ["VARCHAR"],
+    tuple[int, ...]: ["BIGINT"],
+    tuple[float, ...]: ["DOUBLE"],
 }
 
 

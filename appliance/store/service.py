@@ -30,6 +30,8 @@ from appliance.store.export import Exporter, public_names
 from appliance.store.export import Limits as ExportLimits
 from appliance.store.export_wire import ExportDone, ExportRead, ExportRequest
 from appliance.store.feasible import Feasible
+from appliance.store.feedback import FeedbackBook
+from appliance.store.feedback_pages import FeedbackRequest
 from appliance.store.finding_pages import APPLIANCE, FINDINGS, MAX_EVIDENCE
 from appliance.store.finding_verbs import FindingVerbs
 from appliance.store.findings import Findings
@@ -89,6 +91,9 @@ class Store:
             self._ingest.tell("store_wal_torn", told + aside.told(self._owner.outdated))
         self._writer = Writer(self._ingest, self._on_fatal, self._findings)
         self._reader = Reader(self._owner.cursor())
+        self._said = FeedbackBook(self._connection, self._clock)
+        if (broken := self._said.broken()) is not None:
+            self._ingest.tell("feedback_damaged", broken)
         self._decisions = self._make_decisions()
         self._decisions.reconcile()
         self._findings.begin(self._ingest.position)
@@ -154,6 +159,7 @@ class Store:
         verbs |= self._verbs.for_analysts()
         verbs["health"] = Verb(HealthRequest, self._health)
         verbs["decide"] = Verb(Decide, self._decide)
+        verbs["feedback"] = Verb(FeedbackRequest, self._feedback)
         verbs["erase"] = Verb(Erase, self._erase)
         verbs["export"] = Verb(ExportRequest, self._export)
         verbs["export_read"] = Verb(ExportRead, self._export_read)
@@ -257,6 +263,10 @@ class Store:
     async def _decide(self, request: Decide, _body: bytes, peer: Peer) -> Reply:
         role = self._role(peer)
         return Reply(await self._writer.call(lambda: self._decisions.decide(request, peer.user, role)))
+
+    async def _feedback(self, request: FeedbackRequest, _body: bytes, peer: Peer) -> Reply:
+        role = self._role(peer)
+        return Reply(await self._writer.call(lambda: self._said.say(request, peer.user, role)))
 
     async def _erase(self, request: Erase, _body: bytes, peer: Peer) -> Reply:
         if self._role(peer) != ADMIN:

@@ -15,6 +15,7 @@ from appliance.config.effective import write_effective
 from appliance.model.errors import OperatorError
 from appliance.supervisor import listeners
 from appliance.supervisor.handover import Handover, Heir, become
+from appliance.supervisor.policy import catalogue_version
 
 if TYPE_CHECKING:
     from appliance.supervisor.supervisor import Supervisor
@@ -29,8 +30,11 @@ async def reload(boss: Supervisor) -> str:
     listeners.check_safe(fresh)
     bound = await listeners.rebind(old, fresh)
     try:
+        known = await asyncio.to_thread(catalogue_version, old)
         asked = fresh.stage if fresh.stage != old.stage else None
         await asyncio.to_thread(boss.settings.evidence.reprepare, fresh, asked)
+        # An override's content may change while its path does not.
+        renamed = await asyncio.to_thread(catalogue_version, fresh) != known
         write_effective(fresh, Path(fresh.run_dir))
     except BaseException:
         for sock in bound.values():
@@ -42,8 +46,8 @@ async def reload(boss: Supervisor) -> str:
     boss.config = fresh
     boss.workers.count, boss.workers.drain_s = fresh.worker_count, fresh.drain_s
     boss.workers.roll()
-    boss.sensors.follow(fresh, old)
-    if (fresh.store, fresh.catalogue, fresh.gateway) != (old.store, old.catalogue, old.gateway):
+    boss.sensors.follow(fresh, old, anew=renamed)
+    if renamed or (fresh.store, fresh.catalogue, fresh.gateway) != (old.store, old.catalogue, old.gateway):
         boss.store.roll()
     boss.control.look_at_policy()
     return f"configuration read; {fresh.worker_count} worker(s) are being replaced one by one"

@@ -35,7 +35,7 @@ class Evidence:
         load_site_key(Path(config.state_dir))
         build_tables(config)
         check_journals(config)
-        told = ensure_authority(config)
+        told = ensure_authority(config, starting=True)
         policy.ensure(config, asked)
         return [told] if told else []
 
@@ -43,6 +43,12 @@ class Evidence:
         """The same for a reload: authority and policy follow the new configuration."""
         ensure_authority(config)
         policy.ensure(config, asked)
+
+    def due(self, config: Config) -> str:
+        """What the certificate authority waits for, in words; empty: nothing."""
+        from appliance.ca.command import due
+
+        return due(config)
 
     def living(self, config: Config) -> frozenset[str]:
         """Names of workers that an earlier supervisor left behind and that still write."""
@@ -138,13 +144,13 @@ def check_journals(config: Config) -> None:
         raise OperatorError(str(error)) from None
 
 
-def ensure_authority(config: Config) -> str:
-    """Root and intermediate made or renewed where needed; what was done, in words."""
+def ensure_authority(config: Config, *, starting: bool = False) -> str:
+    """Root and intermediates made or renewed where needed; what was done, in words."""
     from appliance.ca.command import prepare
     from appliance.config.catalogue import load_catalogue
 
     catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
-    return prepare(config, catalogue, time.time())[1]
+    return prepare(config, catalogue, time.time(), starting=starting)[1]
 
 
 def living_producers(root: Path) -> frozenset[str]:

@@ -42,6 +42,14 @@ def current_version(config: Config) -> int:
     return int(number) if number.isdecimal() else 0
 
 
+def catalogue_version(config: Config) -> str:
+    """The version of the catalogue that the current snapshot goes by; empty: there is none."""
+    from appliance.policy.disk import read_current
+
+    now = read_current(folder_of(config))
+    return now.catalogue_version if now else ""
+
+
 def ensure(config: Config, asked: Stage | None) -> PolicySnapshot:
     """The snapshot for a start or reload: the current one, or a new one if rules, catalogue or stage have changed.
 

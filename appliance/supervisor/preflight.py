@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.config import credentials
+from appliance.config import classifier, credentials
 from appliance.identity.htpasswd import parse_htpasswd
 from appliance.model.errors import OperatorError
 
@@ -25,6 +25,7 @@ def check_files(config: Config) -> None:
     faults = [what for what in (_bundle(config.egress.ca_bundle), _passwords(config.identity.htpasswd)) if what]
     faults.extend(_listener(config.listen.certificate, config.listen.key))
     faults.extend(f"gateway.routes: {what}" for what in credentials.check(config))
+    faults.extend(classifier.check(config.inspect.classifier))
     faults.extend(_detection(config))
     if faults:
         raise OperatorError("\n".join(faults))

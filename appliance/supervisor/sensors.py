@@ -54,15 +54,18 @@ class Sensors:
         self.restarts = 0
         self.follow(config, config)
 
-    def follow(self, fresh: Config, old: Config) -> None:
-        """Another configuration: sources come and go; those that stay begin anew where what they go by has changed."""
+    def follow(self, fresh: Config, old: Config, *, anew: bool = False) -> None:
+        """Another configuration: sources come and go; those that stay begin anew where what they go by has changed.
+
+        `anew`: something else that all of them go by has changed.
+        """
         wanted = _sources(fresh)
         for name, sensor in list(self._sensors.items()):
             if sensor.source not in wanted:
                 sensor.plan.stop()
                 self._leaving[name] = self._sensors.pop(name)
             else:
-                self._renew(sensor, anew=_eyes(fresh) != _eyes(old))
+                self._renew(sensor, anew=anew or _eyes(fresh) != _eyes(old))
         known = {sensor.source for sensor in self._sensors.values()}
         for source in wanted:
             if source not in known:

@@ -86,7 +86,7 @@ WAY_UP = (
     ),
     _judging("inspection of the body", "Inspector.request"),
     _judging("inspection beside the loop", "Beside.request", ("analyser down", *ANY)),
-    _judging("a detector", "Detectors.scan", DETECTOR),
+    _judging("a detector", "Detectors.look", DETECTOR),
     _judging("the facts", "Worker.facts"),
     _judging("the policy", "Policy.judge"),
     _judging("the ledger", "Ledger.reserve_request"),

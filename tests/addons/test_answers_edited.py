@@ -17,7 +17,7 @@ from appliance.model.names import Stage
 from appliance.standin.saying import TOOL, turned
 
 URL = f"https://{HOST}/v1/chat/completions"
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 TEXT = f'It is "{KEY}", naïve 😀 — take care of it.'
 CHANNELS = {"content": "content", "reasoning": "reasoning_content"}
 

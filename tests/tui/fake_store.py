@@ -15,10 +15,21 @@ from appliance.bus.server import Reply, Server, Verb
 from appliance.bus.verbs import Done
 from appliance.model.decision import Decision
 from appliance.model.errors import PeerError
+from appliance.model.feedback import Feedback
 from appliance.model.finding import Finding, FindingKey, finding_id
-from appliance.model.names import FindingKind, FindingState, Governance, Severity, Stage, Surface
+from appliance.model.names import (
+    DetectionKind,
+    FindingKind,
+    FindingState,
+    Governance,
+    Severity,
+    Stage,
+    Surface,
+    Verity,
+)
 from appliance.store import finding_pages as fp
 from appliance.store import pages, wire
+from appliance.store.feedback_pages import EntityFeedback, FeedbackRequest
 
 SEVERITIES = tuple(Severity)
 NOW = time.time()
@@ -79,6 +90,7 @@ class FakeStore:
         self.refuse_routes: set[str] = set()
         self.calls: list[tuple[str, object]] = []
         self.detail_text = "api.service.test"
+        self.judged = (0, 0)  # how often the first detection was called right, and wrong
         self.server = Server(
             run_dir / "analyst.sock", self.verbs(), topics=frozenset({fp.FINDINGS, fp.APPLIANCE, SNAPSHOT})
         )
@@ -88,6 +100,7 @@ class FakeStore:
             "findings": (fp.FindingsRequest, self._findings),
             "finding": (fp.FindingRequest, self._finding),
             "triage": (fp.TriageRequest, self._triage),
+            "feedback": (FeedbackRequest, self._feedback),
             "preview": (fp.PreviewRequest, self._preview),
             "overview": (fp.OverviewRequest, self._overview),
             "appliance": (fp.ApplianceRequest, lambda _: Reply(self.state)),
@@ -162,8 +175,15 @@ class FakeStore:
                 (fp.Evidence(1, NOW - 60, "eth1", "tls", "a_ten", text),),
                 (fp.StateChange(NOW - 50, "ann", FindingState.NEW, FindingState.TRIAGED, None, text),),
                 tuple(range(48)),
+                (EntityFeedback("EMAIL_ADDRESS", "pii", *self.judged, 12), EntityFeedback("IBAN_CODE", "pii", 0, 0, 3)),
             )
         )
+
+    def _feedback(self, request):
+        right, wrong = self.judged
+        self.judged = (right, wrong + 1) if request.verdict is Verity.WRONG else (right + 1, wrong)
+        kept = {"finding": request.finding, "entity": request.entity, "verdict": request.verdict}
+        return Reply(Feedback(number=1, ts=NOW, author="ann", role="analyst", kind=DetectionKind.PII, **kept))
 
     def _triage(self, request):
         each = self.findings[request.finding]

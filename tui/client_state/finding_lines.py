@@ -34,6 +34,7 @@ _KINDS: Final = {
 }
 _STATES: Final = {FindingState.NEW: "new", FindingState.BLOCKED: "bad", FindingState.APPROVED: "good"}
 _SERIES_WIDTH: Final = 48
+_MOST_DETECTED: Final = 20
 
 
 def severity(of: Severity) -> Span:
@@ -85,6 +86,8 @@ def page(detail: FindingDetail, names: Names, now: float) -> list[Line]:
         line(),
         *_evidence(detail, names),
         line(),
+        *_detections(detail),
+        line(),
         *_history(detail.history),
     ]  # fmt: skip
 
@@ -134,6 +137,17 @@ def _evidence(detail: FindingDetail, names: Names) -> list[Line]:
             )
         )  # fmt: skip
     return told if detail.evidence else [*told, line(Span("  none kept", "dim"))]
+
+
+def _detections(detail: FindingDetail) -> list[Line]:
+    told = [line(Span(f"DETECTED IN ITS EXCHANGES ({len(detail.detections)})", "title"))]
+    for one in detail.detections[:_MOST_DETECTED]:
+        judged = one.right + one.wrong
+        said = f"wrong {one.wrong} of {judged} judged" if judged else "not judged"
+        held = plural(one.exchanges or 0, "exchange")
+        tone = "bad" if one.wrong else "dim"
+        told.append(line("  ", Span(foreign(one.entity, 40), "name"), f"  in {held}, ", Span(said, tone)))
+    return told if detail.detections else [*told, line(Span("  nothing", "dim"))]
 
 
 def _history(changes: tuple[StateChange, ...]) -> list[Line]:

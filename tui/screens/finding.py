@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import VerticalScroll
 
+from appliance.bus.errors import RemoteError, Unreachable
+from appliance.model.names import Verity
 from appliance.store.finding_pages import FINDINGS
 from tui.actions import bindings
 from tui.client_state.finding_lines import page, severity, title
-from tui.client_state.spans import Span, line
+from tui.client_state.spans import Span, foreign, line
+from tui.screens.ask import AskScreen
 from tui.screens.deciding import DecidingPage
 from tui.widgets.lines import Lines
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from appliance.model.finding import Finding
     from appliance.store.finding_pages import FindingDetail
     from tui.desk import Desk
+
+
+_CHOICES = 8  # detections that can be judged by key: the most frequent
 
 
 class FindingScreen(DecidingPage):
@@ -59,6 +65,33 @@ class FindingScreen(DecidingPage):
     def known_detail(self) -> FindingDetail | None:
         """What was read."""
         return self._detail
+
+    def action_judge(self) -> None:
+        """Which detection, then what of it."""
+        detections = self._detail.detections[:_CHOICES] if self._detail else ()
+        if not detections:
+            self.notify("nothing was detected in its exchanges", severity="warning", markup=False)
+            return
+        choices = [("leave", "Leave"), *((one.entity, foreign(one.entity, 40)) for one in detections)]
+        self.app.push_screen(AskScreen([line("Which detection do you judge?")], choices), self._judge)
+
+    def _judge(self, entity: str | None) -> None:
+        if entity is None or entity == "leave":
+            return
+        question = [line("Is ", Span(foreign(entity, 40), "name"), " in these exchanges what it was taken for?")]
+        choices = [("leave", "Leave"), (Verity.RIGHT.value, "Right"), (Verity.WRONG.value, "Wrong")]
+        self.app.push_screen(AskScreen(question, choices), lambda said: self._said(entity, said))
+
+    def _said(self, entity: str, said: str | None) -> None:
+        if said in tuple(Verity):
+            self.run_worker(self._tell(entity, Verity(said)), exclusive=False)
+
+    async def _tell(self, entity: str, verdict: Verity) -> None:
+        try:
+            await self.desk.judge(self._finding.id, entity, verdict)
+        except (RemoteError, Unreachable) as error:
+            self.notify(foreign(str(error), 300), severity="error", markup=False)
+        self.refresher.due()
 
     def action_back(self) -> None:
         """To the list."""

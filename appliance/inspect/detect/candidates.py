@@ -12,7 +12,7 @@ from typing import NamedTuple
 from appliance.inspect.detect import judging
 from appliance.inspect.detect.keyrules import NAMED_RULES, NAMED_VERSION, KeyRule
 
-_REVISION = "1"
+_REVISION = "2"
 _NAMED = "named-key"
 _MANY_WORDS = 20
 
@@ -29,7 +29,8 @@ class _Shape(NamedTuple):
 _APART = r"(?<![^\s`\"'(\[,])"
 _QUOTE_NEXT = r"(?=[\"'])"
 _VALUE = (
-    r"(?:\\?\"(?P<double>[^\"\\\r\n]{3,128})\\?\"|\\?'(?P<single>[^'\\\r\n]{3,128})\\?'|`(?P<tick>[^`\r\n]{3,128})`"
+    r"(?:\\?\"(?P<double>(?:[^\"\\\r\n]|\\[^\"\r\n]){3,128})\\?\""
+    r"|\\?'(?P<single>(?:[^'\\\r\n]|\\[^'\r\n]){3,128})\\?'|`(?P<tick>[^`\r\n]{3,128})`"
     r"|(?P<bare>[^\s\"'`,;<>\\]{3,128}))"
 )
 _BEGUN = r"(?:\\?[\"'`][^\r\n]{3}|[^\s\"'`,;<>\\]{3})"
@@ -56,8 +57,8 @@ _HEADER = _Shape(
 )
 _BEARER = _Shape(r"(?i:bearer)[ \t:]{1,3}", r"(?P<bare>[A-Za-z0-9+/=._~@-]{12,1024})", r"[A-Za-z0-9+/=._~@-]{12}")
 _PAIR_VALUE = (
-    r"(?:\"(?P<double>[^\"\r\n]{0,64}:[^\"\r\n]{1,128})\"|'(?P<single>[^'\r\n]{0,64}:[^'\r\n]{1,128})'"
-    r"|(?P<bare>[^\s\"'`,;<>|]{0,64}:[^\s\"'`,;<>|]{1,128}))"
+    r"(?:\"(?P<double>[^\"\r\n]{0,64}:[^\"\r\n]{0,128})\"|'(?P<single>[^'\r\n]{0,64}:[^'\r\n]{0,128})'"
+    r"|(?P<bare>[^\s\"'`,;<>|]{0,64}:[^\s\"'`,;<>|]{0,128}))"
 )
 _PAIR = _Shape(_APART + r"-(?:u|-user|-proxy-user|U)(?:=|[ \t]{0,4})", _PAIR_VALUE, r"[^\r\n]{0,65}:")
 _FLAG = _Shape(_APART + r"--?(?i:p|[a-z-]{0,16}(?:pass(?:word|wd)?|pwd|token|secret|key))[ \t=]{1,3}", _VALUE, _BEGUN)
@@ -72,6 +73,13 @@ _CALL = _Shape(
     r"(?:[\"'][^\"'\r\n]{0,80}[\"'],[ \t]{0,2}){1,2}"
     r"(?:\"(?P<double>[^\"\r\n]{3,128})\"|'(?P<single>[^'\r\n]{3,128})')",
     r"[\"']",
+)
+_QUOTE = r"(?:\\?\"(?P<double>[^\"\\\r\n]{3,128})\\?\"|\\?'(?P<single>[^'\\\r\n]{3,128})\\?')"
+_QUOTED = _Shape(
+    _APART + r"(?:(?i:password|passwd|identified by)[ \t]{1,4}"
+    r"|(?i:name|key|id)=[\"'][A-Za-z0-9_.:-]{0,40}(?i:password|passwd|pwd|secret|api_?key)[\"'][ \t]{1,4}(?i:value)=)",
+    _QUOTE,
+    r"\\?[\"'][^\r\n]{3}",
 )
 
 
@@ -130,6 +138,7 @@ CANDIDATES = (
     _candidate("user-pair", "PASSWORD", _PAIR, "curl -u admin:<word:12> x", "curl -u $USER:$PASS x"),
     _candidate("flag", "PASSWORD", _FLAG, "mysql --password=<word:12>", "mysql --password=$PASS"),
     _candidate("line", "PASSWORD", _LINE, "\npassword <word:12>\n", "\npassword prompt\n"),
+    _candidate("quoted", "PASSWORD", _QUOTED, "create user app password '<word:12>';", "password 'password'"),
     _candidate("call", "PASSWORD", _CALL, 'PlainAuth("me", "<word:12>")', 'PlainAuth("me", password)'),
     _candidate("login", "PASSWORD", _LOGIN, "login me password <word:12>", "login me password yours"),
 )

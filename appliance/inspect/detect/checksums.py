@@ -191,6 +191,16 @@ def dutch(text: str) -> bool:
     return weighed(text, (9, 8, 7, 6, 5, 4, 3, 2, -1), 11)
 
 
+def australian(text: str) -> bool:
+    """TFN: weights 1, 4, 3, 7, 5, 8, 6, 9, 10, by 11 (Australian Taxation Office, tax file number validation)."""
+    return weighed(text, (1, 4, 3, 7, 5, 8, 6, 9, 10), 11)
+
+
+def swiss(text: str) -> bool:
+    """AHV number: 756 (Switzerland, ISO 3166-1), and the check digit of EAN-13 (Verordnung 831.101, art. 133)."""
+    return plain(text).startswith("756") and weighed(text, (1, 3) * 6 + (1,), 10)
+
+
 def routing(text: str) -> bool:
     """US routing number: weights 3, 7, 1, by 10 (ABA Routing Number Policy); 00 to 12, 21 to 32, 61 to 72, 80."""
     code = plain(text)

@@ -2,15 +2,17 @@
 
 Owns: presidio's LemmaContextAwareEnhancer for a pipeline whose lemma is the token itself: six keywords up to the token
 that holds the match's start, and the first at or behind it; a context word inside one adds 0.35 and lifts to 0.4.
-Rules: only the words near a match are ever split, each at most once per text; a run of more than `LONGEST_RUN`
+Rules: only the words near a match are ever split, and only where plain words beside it do not settle the answer, in
+pieces of the text that are made longer until no cut has a say; a run of more than `LONGEST_RUN`
 characters without a blank is not split but searched as a whole, which can only raise a score. Known difference from
 presidio: it also counts a stop word that occurs elsewhere in the text as one half of a token with a colon ("a:1").
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from appliance.inspect.detect.english import Tokenizer
 
@@ -19,6 +21,9 @@ LEAST = 0.4
 KEYWORDS = 6  # presidio's context_prefix_count and one, for the match's own token
 LONGEST_RUN = 1000
 
+_REACHES = (160, 1600)  # characters to each side: six keywords mostly stand within the first
+_REACH = 120
+_NUMBER = re.compile(r"\+?[0-9][^:]*\Z")
 _APART = "\0\n"  # in no word that is asked for
 _RUN = re.compile(r"\s+|\S+")
 
@@ -28,34 +33,118 @@ def raised(score: float) -> float:
     return min(max(score + BONUS, LEAST), 1.0)
 
 
+class _Easy(NamedTuple):
+    """Letters of keywords that certainly count, and letters in which all that count stand; None: nobody knows."""
+
+    sure: str
+    all: str | None
+
+
 class Surroundings:
     """The words of one text, split where they are asked for."""
 
-    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
+    def __init__(self, text: str, tokenizer: Tokenizer, spell: Callable[[str], frozenset[str]] | None = None) -> None:
+        """`spell`: which of all words that will be asked for occur in a text in lower case."""
         self._text = text
         self._tokenizer = tokenizer
-        self._lower = text.lower()
-        self._present: dict[tuple[str, ...], bool] = {}
+        self._spell = spell
+        self._present: frozenset[str] | None = None
         self._starts: list[int] = []
         self._words: dict[int, list[str]] = {}
         self._skip: dict[int, int] = {}
         self._behind = (0, 0)
-        self._said: dict[tuple[int, int], str] = {}
+        self._said: dict[int, str] = {}
+        self._easy: dict[int, _Easy] = {}
         self._tokens: dict[int, Sequence[tuple[int, str]]] = {}
 
     def support(self, words: tuple[str, ...], start: int) -> bool:
         """Whether one of `words` (lower case) stands in a keyword beside the token at `start`."""
         if not words or not self.occurs(words):
             return False
-        near = self._near(*self._token_at(start))
+        near = self._said.get(start)
+        if near is None:
+            if (told := self._easily(words, start)) is not None:
+                return told
+            near = self._said[start] = self._near(start)
         return any(wanted in near for wanted in words)
 
-    def _near(self, run: int, index: int) -> str:
-        """The keywords beside a token, apart from one another: recognisers ask for the same places."""
-        if (run, index) not in self._said:
-            near = [*self._keywords_before(run, index), *self._first_keyword_from(run, index)]
-            self._said[run, index] = _APART.join(near)
-        return self._said[run, index]
+    def _easily(self, words: tuple[str, ...], start: int) -> bool | None:
+        """`support` without splitting anything, where plain words stand around the place; None: not so easily."""
+        easy = self._easy.get(start)
+        if easy is None:
+            easy = self._easy[start] = self._around(start)
+        if any(wanted in easy.sure for wanted in words):
+            return True
+        return False if easy.all is not None and not any(wanted in easy.all for wanted in words) else None
+
+    def _around(self, start: int) -> _Easy:
+        left, right = max(0, start - _REACH), min(len(self._text), start + _REACH)
+        piece = self._text[left:right]
+        if not piece.isascii():
+            return _Easy("", None)
+        before, behind = piece[: start - left].split(" "), piece[start - left :].split()
+        token = before.pop()  # what is before the place in its run, or nothing
+        whole = left == 0
+        if not whole:
+            del before[:1]
+        nearest, known = ([], False) if token or piece[start - left].isspace() else self._nearest(before, whole=whole)
+        sure = _APART.join(nearest)
+        ended = right == len(self._text)
+        if known and behind and _NUMBER.match(behind[0]) and (ended or len(behind) > 1):
+            return _Easy(sure, _APART.join([sure, behind[0].lower()]))
+        known = whole or self._are_keywords(before[::-1], KEYWORDS)
+        known = known and (ended or self._are_keywords(behind[1:-1], 1))
+        return _Easy(sure, piece.lower() if known else None)
+
+    def _nearest(self, words: Sequence[str], *, whole: bool) -> tuple[list[str], bool]:
+        """Keywords among the last of `words`, which stand before a token; whether no other could be one.
+
+        `whole`: there is nothing before `words`.
+        """
+        found: list[str] = []
+        for word in reversed(words):
+            parts = self._tokenizer.split_plain(word) if word else None  # nothing: two blanks, of which one is a token
+            if parts is None:
+                return found, False
+            if self._tokenizer.is_keyword(parts[0]):
+                found.append(parts[0].lower())
+                if len(found) == KEYWORDS - 1:  # the token itself is one, too
+                    return found, True
+        return found, whole
+
+    def _are_keywords(self, words: Sequence[str], least: int) -> bool:
+        found = 0
+        for word in words:
+            found += self._tokenizer.is_plain_keyword(word)
+            if found == least:
+                return True
+        return False
+
+    def _near(self, start: int) -> str:
+        """The keywords beside the token at `start`, apart from one another: recognisers ask for the same places."""
+        for reach in _REACHES:
+            left, right = max(0, start - reach), min(len(self._text), start + reach)
+            if right - left == len(self._text):
+                break
+            piece = Surroundings(self._text[left:right], self._tokenizer)
+            found = piece._keywords_beside(start - left, open_left=left > 0, open_right=right < len(self._text))
+            if found is not None:
+                return _APART.join(found)
+        return _APART.join(self._keywords_beside(start) or ())
+
+    def _keywords_beside(self, start: int, *, open_left: bool = False, open_right: bool = False) -> list[str] | None:
+        """Keywords up to the token at `start`, and the first from there. None: a run cut by an open end has a say."""
+        run, index = self._token_at(start)
+        last = len(self._starts) - open_right
+        if run >= last:
+            return None
+        before, first = self._reaching_back(run, index)
+        here = [word for _, word in self._split(run)[index:] if self._tokenizer.is_keyword(word)]
+        if not here and (behind := self._wordy_run_behind(run)) < len(self._starts):
+            run, here = behind, self._keywords(behind)
+        if (open_left and first <= 0) or (open_right and (run >= last or not here)):
+            return None
+        return [*before, *(word.lower() for word in here[:1])]
 
     def settled(self, words: tuple[str, ...], start: int) -> bool:
         """Whether `support` would say the same however the text goes on."""
@@ -107,17 +196,14 @@ class Surroundings:
 
     def _keywords_before(self, run: int, index: int) -> list[str]:
         """The last `KEYWORDS` keywords up to and including a token."""
+        return self._reaching_back(run, index)[0]
+
+    def _reaching_back(self, run: int, index: int) -> tuple[list[str], int]:
+        """The same, and the earliest run that was asked; -1: all were."""
         found = self._keywords(run, upto=index + 1)[::-1]
         while len(found) < KEYWORDS and (run := self._wordy_run_before(run)) >= 0:
             found += self._keywords(run)[::-1]
-        return found[:KEYWORDS]
-
-    def _first_keyword_from(self, run: int, index: int) -> list[str]:
-        """The first keyword at or behind a token: presidio asks for none behind, and gets one."""
-        here = [word for _, word in self._split(run)[index:] if self._tokenizer.is_keyword(word)]
-        if not here and (behind := self._wordy_run_behind(run)) < len(self._starts):
-            here = self._keywords(behind)
-        return [word.lower() for word in here[:1]]
+        return found[:KEYWORDS], run
 
     def _wordy_run_before(self, run: int) -> int:
         """The nearest earlier run with a keyword, -1 without one; remembered, so that a text costs one pass."""
@@ -143,14 +229,18 @@ class Surroundings:
         if upto is not None:
             return [word.lower() for _, word in self._split(run)[:upto] if self._tokenizer.is_keyword(word)]
         if run not in self._words:
-            self._words[run] = self._keywords(run, len(self._split(run)))
+            start = self._starts[run]
+            blank = start > 0 and self._text[start] == " " and self._starts[run + 1 : run + 2] == [start + 1]
+            self._words[run] = [] if blank else self._keywords(run, len(self._split(run)))
         return self._words[run]
 
     def occurs(self, words: tuple[str, ...]) -> bool:
         """A quick no: none of the words is anywhere in the text."""
-        if words not in self._present:
-            self._present[words] = any(word in self._lower for word in words)
-        return self._present[words]
+        if self._spell is None:
+            return any(word in self._text.lower() for word in words)
+        if self._present is None:
+            self._present = self._spell(self._text.lower())
+        return not self._present.isdisjoint(words)
 
     def _run_at(self, start: int) -> int:
         if not self._starts:

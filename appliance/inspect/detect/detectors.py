@@ -23,7 +23,7 @@ from appliance.inspect.detect.alphabet import as_class, characters, ranges
 from appliance.inspect.detect.answering import output_families
 from appliance.inspect.detect.custom import Custom
 from appliance.inspect.detect.english import Tokenizer
-from appliance.inspect.detect.failure import DetectorFailure, OutOfTime
+from appliance.inspect.detect.failure import DetectorFailure, OutOfTime, TooMany
 from appliance.inspect.detect.families import Family, families
 from appliance.inspect.detect.lookalikes import told_apart
 from appliance.inspect.detect.pii import Pii, Worth
@@ -32,7 +32,7 @@ from appliance.inspect.detect.secrets import Secrets
 from appliance.inspect.detect.settings import PLAIN, Settings
 from appliance.inspect.detect.statistics import Statistics
 from appliance.inspect.detect.unlike import unlike
-from appliance.inspect.looking import Detector, Looked
+from appliance.inspect.looking import Detector, Looked, Seen
 from appliance.inspect.numbers import SURE
 from appliance.inspect.output.patterns import Patterns, exact
 from appliance.inspect.views_counted import COUNTING, counted
@@ -40,7 +40,7 @@ from appliance.model.detection import Detection
 from appliance.model.names import Source
 
 # Raised whenever the same rules and libraries would find something else than before.
-REVISION = 1
+REVISION = 2
 MAX_CHARS = 1 << 18
 TIME_LIMIT_S = 5.0  # for one text; presidio allows 60 s for each expression and then leaves it out
 CERTAIN = Worth(SURE, COUNTING)  # what counts in a view that is sure
@@ -51,6 +51,9 @@ _BYTES_PER_ENTRY = 200  # digest, ordering and the tuple itself, roughly
 _BYTES_PER_DETECTION = 150
 _OF_PATTERNS = ("pii", "secret")
 _BY_EXACT = frozenset({"patterns", "views", Patterns.name})  # stages that a watch does without, or does itself
+
+
+type Chooser = Callable[[Detection], bool]
 
 
 class Scan(NamedTuple):
@@ -95,6 +98,7 @@ class Detectors:
         self._prefilter = Prefilter(made)
         self._first_secret = len(made.scopes) - len(secrets.rules)
         self._stages = self._in_turn(further)
+        self.stages = {stage.name: stage.classes for stage in self._stages}
         self.statistics = Statistics()
         self._cache = _Cache(_CACHE_ENTRIES, _CACHE_BYTES)
 
@@ -127,16 +131,24 @@ class Detectors:
 
         Raises OutOfTime with what was found until then, and DetectorFailure.
         """
+        return self.look(text, source).found
+
+    def look(self, text: str, source: Source = Source.UNKNOWN, enough: Chooser | None = None) -> Seen:
+        """`scan`, and what of the text was not looked at in full.
+
+        `enough`: whether a finding makes further ones needless; detectors that come later are not asked then.
+        """
         seen = text[: self.max_chars]
         key = self._cache.key(seen, source)
-        found = self._cache.get(key)
+        known = self._cache.get(key)
         self.statistics.asked += 1
-        if found is not None:
+        if known is not None:
             self.statistics.remembered += 1
-            return found
-        found = self._find(Looked(seen, source, order.views), time.monotonic() + self.time_limit_s)
-        self._cache.put(key, found)
-        return found
+            return known
+        made = self._find(Looked(seen, source, order.views), time.monotonic() + self.time_limit_s, enough=enough)
+        if not made.skipped:
+            self._cache.put(key, made)
+        return made
 
     def scan_bounded(self, text: str, source: Source = Source.UNKNOWN) -> Scan:
         """`scan`, and how far was looked: a caller must treat the rest as not scanned."""
@@ -148,11 +160,11 @@ class Detectors:
         deadline = time.monotonic() + self.time_limit_s
         seen = text[: self.max_chars]
         key = self._cache.key(seen, _EXACT)
-        found = self._cache.get(key)
-        if found is None:
-            found = tuple(sorted(self._shielded(lambda: [*self._patterns(seen, deadline), *exact(seen)])))
-            self._cache.put(key, found)
-        return found
+        known = self._cache.get(key)
+        if known is None:
+            known = Seen(tuple(sorted(self._shielded(lambda: [*self._patterns(seen, deadline), *exact(seen)]))))
+            self._cache.put(key, known)
+        return known.found
 
     def keys(self, text: str) -> tuple[Detection, ...]:
         """Keys alone, in the first `max_chars` characters as they stand: where there is no time for more."""
@@ -175,7 +187,7 @@ class Detectors:
         looked = Looked(text[: self.max_chars], Source.ANSWER, order.views)
         stages = [one for one in self._stages if one.name not in _BY_EXACT]
         try:
-            return self._find(looked, time.monotonic() + self.time_limit_s, stages)
+            return self._find(looked, time.monotonic() + self.time_limit_s, stages).found
         except OutOfTime as late:
             return late.found
 
@@ -197,12 +209,22 @@ class Detectors:
             *(_Stage(one.name, (one.detector_class,), one.sources, one.find) for one in further),
         )
 
-    def _find(self, looked: Looked, deadline: float, stages: Sequence[_Stage] | None = None) -> tuple[Detection, ...]:
+    def _find(
+        self,
+        looked: Looked,
+        deadline: float,
+        stages: Sequence[_Stage] | None = None,
+        enough: Chooser | None = None,
+    ) -> Seen:
         found: list[Detection] = []
         lacking: list[str] = []
+        skipped: list[str] = []
         now = time.monotonic()
         for stage in self._stages if stages is None else stages:
             if stage.sources and looked.source not in stage.sources:
+                continue
+            if enough is not None and (skipped or any(map(enough, found))):
+                skipped.append(stage.name)
                 continue
             before = now
             more, finished = self._run(stage, looked, deadline, before)
@@ -216,7 +238,7 @@ class Detectors:
         if lacking:
             classes = tuple(dict.fromkeys(lacking))
             raise OutOfTime(f"out of time; not complete: {', '.join(classes)}", tuple(sorted(found)), classes)
-        return tuple(sorted(found))
+        return Seen(tuple(sorted(found)), tuple(sorted(looked.partial)), tuple(skipped))
 
     def _run(self, stage: _Stage, looked: Looked, deadline: float, now: float) -> tuple[Sequence[Detection], bool]:
         """What a detector finds, and whether it finished in time. A failure for another reason is raised."""
@@ -227,7 +249,7 @@ class Detectors:
         except Exception as error:  # noqa: BLE001 - the text must not travel in a traceback
             now = time.monotonic()
             known = isinstance(error, DetectorFailure)
-            if known and now > deadline:
+            if isinstance(error, TooMany) or (known and now > deadline):
                 return error.found if isinstance(error, OutOfTime) else (), False
             self.statistics.failed(stage.name, 0.0, late=False)
             message = str(error) if known else f"{stage.name}: detection failed ({type(error).__name__})"
@@ -275,7 +297,7 @@ class _Cache:
         self._entries = entries
         self._size = size
         self._used = 0
-        self._held: OrderedDict[bytes, tuple[Detection, ...]] = OrderedDict()
+        self._held: OrderedDict[bytes, Seen] = OrderedDict()
         self._keyed = hashlib.blake2b(digest_size=16, key=randomness.token_bytes(32))
         self._lock = threading.Lock()
 
@@ -284,25 +306,25 @@ class _Cache:
         digest.update(f"{source} {text}".encode("utf-8", "surrogatepass"))
         return digest.digest()
 
-    def get(self, key: bytes) -> tuple[Detection, ...] | None:
+    def get(self, key: bytes) -> Seen | None:
         with self._lock:
             found = self._held.get(key)
             if found is not None:
                 self._held.move_to_end(key)
             return found
 
-    def put(self, key: bytes, found: tuple[Detection, ...]) -> None:
+    def put(self, key: bytes, seen: Seen) -> None:
         with self._lock:
             if key in self._held:
                 return
-            self._held[key] = found
-            self._used += _weight(found)
+            self._held[key] = seen
+            self._used += _weight(seen)
             while len(self._held) > self._entries or self._used > self._size:
                 self._used -= _weight(self._held.popitem(last=False)[1])
 
 
-def _weight(found: tuple[Detection, ...]) -> int:
-    return _BYTES_PER_ENTRY + _BYTES_PER_DETECTION * len(found)
+def _weight(seen: Seen) -> int:
+    return _BYTES_PER_ENTRY + _BYTES_PER_DETECTION * len(seen.found)
 
 
 def _fingerprint(pii: Pii, secrets: Secrets) -> str:

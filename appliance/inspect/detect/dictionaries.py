@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from appliance.inspect.detect.failure import DetectorFailure
+from appliance.inspect.detect.failure import OutOfTime, TooMany
 from appliance.inspect.detect.settings import Dictionary
 from appliance.inspect.looking import Looked, View
 from appliance.model.detection import Detection
@@ -86,11 +86,18 @@ class Dictionaries:
         self.detector_class = "pii"
         self._held = [_Held(one) for one in held]
 
-    def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
-        """Values in every reading of the text. DetectorFailure behind the deadline, or where far too many are found."""
-        if not self._held:
-            return
-        for view in looked.views:
+    def find(self, looked: Looked, deadline: float) -> Iterable[Detection]:
+        """Values in every reading of the text. OutOfTime behind the deadline, or where far too many are found."""
+        found: list[Detection] = []
+        try:
+            for one in self._all(looked, deadline):
+                found.append(one)  # noqa: PERF402 - what was found before a failure is kept
+        except OutOfTime as short:
+            raise type(short)(str(short), tuple(found), (self.detector_class,)) from None
+        return found
+
+    def _all(self, looked: Looked, deadline: float) -> Iterator[Detection]:
+        for view in looked.views if self._held else ():
             folded = view.text.casefold()
             spoken = (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
             hashes = set(map(hash, spoken))
@@ -104,13 +111,13 @@ def _found(view: View, held: "_Held", deadline: float) -> Iterator[Detection]:
     found = 0
     for at, word in enumerate(spoken):
         if at % _EVERY == 0 and time.monotonic() > deadline:
-            raise DetectorFailure("dictionaries ran out of time; the text counts as not scanned")
+            raise OutOfTime("dictionaries ran out of time; the text counts as not scanned", (), ())
         for count in held.counts(word):
             last = at + count - 1
             if last < len(places) and _close(places[at : last + 1]) and held.holds(spoken[at : last + 1]):
                 found += 1
                 if found > _MOST_FOUND:
-                    raise DetectorFailure("dictionaries found too much; the text counts as not scanned")
+                    raise TooMany("dictionaries found too much; the text counts as not scanned", (), ())
                 start, end = view.placed(places[at][0], places[last][1])
                 yield Detection(start, end, held.entity, held.kind, 1.0, f"dictionary-{held.name}")
 

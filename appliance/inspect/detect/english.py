@@ -78,13 +78,17 @@ class Tokenizer:
         return self._rejoined(found, text)
 
     def split_plain(self, word: str) -> tuple[str, ...] | None:
-        """A quick `split` of a run of ASCII letters, with one mark behind it or none; None: ask `split`."""
+        """A quick `split` of a run of ASCII letters or digits, with one mark behind it or none; None: ask `split`."""
         if not word.isascii() or word in self._special:
             return None
-        if word.isalpha():
+        if word.isalpha() or word.isdigit():
             return (word,)
         body, mark = word[:-1], word[-1]
-        if mark not in self._marks or not body.isalpha() or body in self._special:
+        if mark not in self._marks or body in self._special:
+            return None
+        if body.isdigit():
+            return (body, mark) if mark != "." else None
+        if not body.isalpha():
             return None
         return (body, mark) if mark != "." or (len(body) > 1 and body.islower()) else None
 

@@ -8,11 +8,12 @@ import hashlib
 import re
 from collections import Counter
 
-# ${NAME}, {{ name }}, <your-key>, $(command), %(name)s, #{name}, [PASSWORD], %NAME%, @NAME@, ***
+# ${NAME}, {{ name }}, <your-key>, $(command), %(name)s, #{name}, [PASSWORD], %NAME%, @NAME@, ***, ####
 _TEMPLATE = re.compile(
     r"\$\{|\{\{|\}\}|\$\(|%\(|#\{|\{[A-Za-z0-9_. ]{0,40}\}|<[^<>]{1,60}>|^<"
     r"|(?<![A-Za-z0-9])\$[A-Za-z_][A-Za-z0-9_]{0,60}$|^\$[A-Z_]{2,60}"
-    r"|^\$[0-9]$|^%[A-Za-z_]{1,40}%?$|^%[-+ #0]?[a-z]$|^\[[^\]]{0,60}\]?$|^@[A-Za-z_]{1,40}@$|\*{3}|\.{3}|\u2026|\u2022"
+    r"|^\$[0-9]$|^%[A-Za-z_]{1,40}%?$|^%[-+ #0]?[a-z]$|^\[[^\]]{0,60}\]?$|^@[A-Za-z_]{1,40}@$|\*{3}|\.{3}"
+    r"|#{4}|\u2026|\u2022"
 )
 _STANDING_IN = re.compile(
     r"(?i:your|my[_-]|example|sample|dummy|placeholder|change[_-]?(?:me|it|this)|changeme|replace|insert|redacted|todo"
@@ -21,8 +22,12 @@ _STANDING_IN = re.compile(
 )
 _WRITTEN = re.compile(
     r"(?i:your[_-]|[_-]your|[_-]here|tokenhere|placeholder|change_?me|redacted|example_|abcdefghijklmnopqr|012345678901)"
+    r"|EXAMPLE(?:KEY)?\Z"  # as AWS ends the keys in its documentation
 )
-_COUNTED = re.compile(r"(?i:1234567|0123456|abcdefgh|a1b2c3d4)")
+_THRICE = re.compile(r"([0-9]{3,8})[-_.]?\1[-_.]?\1")
+_COUNTED = re.compile(r"(?i:1234567|0123456|abcdefg|a1b2c3d4|7654321|6543210|gfedcba|d4c3b2a1)")
+_USER = re.compile(r"(?i:user(?:_?name)?|login|name)")
+_PASSWORD = re.compile(r"(?i:p(?:ass(?:word|wd)?|wd|w))")
 _HASHED = re.compile(r"(?i:^(?:sha(?:1|224|256|384|512)|md5|h1|blake2b|blake3)[-:=])")
 _LABEL = re.compile(
     r"(?i:integrity|checksum|digest|sha-?(?:1|256|384|512)|md5|hash(?:es)?|commit|revision|resolved|etag)"
@@ -39,6 +44,7 @@ PUBLISHED = frozenset(
 """Digests of keys that stand in public samples; from gitleaks' list of allowed Google keys (MIT)."""
 
 _MOSTLY = 0.6
+_HELD_DOWN = 0.6
 _SHORT = 4
 _ALIKE = 2
 _LONG_ENOUGH = 12
@@ -46,13 +52,21 @@ _LOOKED_AT = 256  # letters of a key: long ones hold any word by chance
 
 
 def monotonous(value: str) -> bool:
-    """Mostly one letter, or of two: xxxxxxxx-xxxx, 000000, aaaa."""
+    """Mostly one letter, or of two: xxxxxxxx-xxxx, 000000, aaaa; or the same digits over and over."""
     plain = [one for one in value if one.isalnum()]
     if len(plain) < _SHORT:
         return True
     counts = Counter(plain)
     most = counts.most_common(1)[0][1]
-    return most >= _MOSTLY * len(plain) or (len(counts) <= _ALIKE and len(plain) >= _LONG_ENOUGH)
+    if most >= _MOSTLY * len(plain) or (len(counts) <= _ALIKE and len(plain) >= _LONG_ENOUGH):
+        return True
+    again = sum(map(str.__eq__, plain, plain[1:]))
+    return again >= _HELD_DOWN * len(plain) or _beats(value)
+
+
+def _beats(value: str) -> bool:
+    """The same few digits three times: 1234-1234-1234, 123123123; not 000000000, which keys may hold."""
+    return any(len(set(group)) > 1 for group in _THRICE.findall(value, 0, _LOOKED_AT))
 
 
 def templated(value: str) -> bool:
@@ -78,6 +92,11 @@ def counted(value: str) -> bool:
 def published(value: str) -> bool:
     """A key that its issuer or a widely copied sample has printed: it opens nothing."""
     return hashlib.blake2b(value.encode("utf-8", "replace"), digest_size=8).hexdigest() in PUBLISHED
+
+
+def stock_account(user: str, password: str) -> bool:
+    """An account as samples and development machines have it: postgres:postgres, username:password."""
+    return user.lower() == password.lower() or (_USER.fullmatch(user) and _PASSWORD.fullmatch(password)) is not None
 
 
 def hashed(value: str) -> bool:

@@ -28,6 +28,7 @@ ASCII_SUPERSET = ASCII | hyperscan.HS_FLAG_PREFILTER
 CASELESS = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP | hyperscan.HS_FLAG_CASELESS
 PLAIN = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_UCP
 ONCE = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL  # only whether there is a match at all
+LITERAL = hyperscan.HS_FLAG_SINGLEMATCH  # bytes as they are written
 CompileError = hyperscan.error  # the expression, not the machine, is at fault
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes that continue a character in UTF-8
 

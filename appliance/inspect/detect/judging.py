@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from appliance.inspect.detect import fillers, ordinary
-from appliance.inspect.detect.checks import bits, random_looking
+from appliance.inspect.detect.checks import bits, jumbled, random_looking, scrambled, switching
 from appliance.inspect.detect.keyrules import NAMED_RULES
 
-VERSION = "1"
+VERSION = "2"
 BEST = 0.45
 LEAST = 0.4
 NAMED = 0.8
@@ -27,6 +27,7 @@ _ENDS_LOOKED_AT = 4
 _DULL = 2.2  # bits for each letter: less has no key
 _LIVELY = 2.8
 _DENSE = 3.5
+_GROUPED, _EVERY_FEW = 14, 5
 _SURE, _LIKELY, _POSSIBLE = 1.0, 0.4, 0.3
 
 
@@ -60,6 +61,10 @@ _CREDENTIAL = re.compile(
 )
 _PASSWORD_WORD = re.compile(r"(?i:p(?:ass(?!ive)|wd|swd|w\b))")
 _SHORT_WORD = re.compile(r"(?i:pass(?!w|phrase|code)|pw)")
+_NAMES_ONE = re.compile(r"(?i:passw|passphrase|pwd)[^,(]{0,40}\Z")  # and neither a list nor a call
+_FIRST_ARGUMENT = re.compile(r"\([\"'][A-Za-z0-9_.-]{1,40}\Z")
+_LISTED = re.compile(r"[\"'][ \t]*,")  # a word among words
+_COMPARED = re.compile(r"(?i:secret)[A-Za-z_\"')\]]{0,8}[ \t]{0,16}[=!]==?[ \t]{0,16}[\"']\Z")
 _GLUED = re.compile(r"(?i:db|user|my|admin|root|login|ftp|smtp|sql|mail|ldap|key|auth|old|new|app|test|wifi)\Z")
 _CONNECTION = re.compile(r"(?i:user id|uid|server|data source|initial catalog|database|host)[ \t]?=[^;]{0,60};")
 _QUERY = re.compile(r"[?&][A-Za-z0-9_-]{0,40}\Z")
@@ -111,6 +116,8 @@ def assigned(seen: Seen) -> Told | None:
     if _names_something_else(seen):
         return None
     value = _without_ends(seen)
+    if value != seen.value and fillers.templated(seen.value):
+        return None  # cut off by who wrote it: abc...
     if is_password and _CONNECTION.search(seen.before):
         return _in_connection_string(seen.value)
     score = _scored(seen._replace(value=value), is_password=is_password)
@@ -146,22 +153,31 @@ def _without_ends(seen: Seen) -> str:
 def _scored(seen: Seen, *, is_password: bool) -> float:
     """Above 0 for a secret, 1.0 for no doubt."""
     value = seen.value
-    if len(value) < _SHORTEST or " " in value or ordinary.stands_for_itself(value):
-        return 0.0
-    if fillers.stands_in(value) or fillers.counted(value) or fillers.hashed(value):
+    if " " in value:
+        phrase = is_password and seen.quoted and _NAMES_ONE.match(seen.head) and ordinary.phrase(value)
+        return _POSSIBLE if phrase else 0.0
+    if len(value) < _SHORTEST or ordinary.stands_for_itself(value) or _is_filler(value):
         return 0.0
     if ordinary.slug(value) and not (is_password and seen.quoted):
-        return 0.0
-    if not seen.quoted and (ordinary.code(value) or _refers(seen)):
+        compared = _COMPARED.match(seen.head) and not ordinary.says_what_it_is(value)
+        return _POSSIBLE if compared else 0.0
+    worked_out = ordinary.pattern(value) if seen.quoted else ordinary.code(value) or _refers(seen)
+    if worked_out:
         return 0.0
     return _judged(seen, is_password=is_password)
 
 
+def _is_filler(value: str) -> bool:
+    return fillers.stands_in(value) or fillers.counted(value) or fillers.hashed(value)
+
+
 def _judged(seen: Seen, *, is_password: bool) -> float:
     if ordinary.identifies(seen.value):
-        return _LIKELY
+        return 0.0 if ordinary.dated(seen.value) else _LIKELY
     if random_looking(seen.value) and len(seen.value) >= _ENOUGH:
         return _SURE
+    if jumbled(seen.value):
+        return _LIKELY
     return _chosen(seen) if is_password else _worded(seen)
 
 
@@ -175,12 +191,23 @@ def _refers(seen: Seen) -> bool:
     tight = seen.head.endswith("=") and " " not in seen.head[-3:] and not seen.before.strip(" \t#-").count(" ")
     if tight and (seen.before[-1:] == "_" or not seen.before):
         return False
-    return not _DIGIT.search(value) or "." in value
+    return not _DIGIT.search(value) or ("." in value and not _in_groups(value))
+
+
+def _in_groups(value: str) -> bool:
+    """A key whose letters are told in groups: digits in each of them, or one of them none that anybody would name."""
+    groups = value.split(".")
+    if any(scrambled(group) for group in groups):
+        return True
+    digits = len(_DIGIT.findall(value))
+    return all(map(_DIGIT.search, groups)) and digits * _EVERY_FEW >= len(value) >= _GROUPED and random_looking(value)
 
 
 def _chosen(seen: Seen) -> float:
     """A password that a person chose: nearly anything, but no label, message or name of a field."""
     value = seen.value
+    if _LISTED.search(seen.head) and ordinary.word(value) and not _FIRST_ARGUMENT.search(seen.before):
+        return 0.0
     if ordinary.names_a_field(value) or (value.endswith((":", "?", "!")) and value[:-1].isalpha()):
         return 0.0
     mixed = sum(one.search(value) is not None for one in _MIXED)
@@ -205,11 +232,15 @@ def header(seen: Seen) -> Told | None:
         return None
     if "basic" in lowered:
         return _basic(value)
-    if "HMAC" in value or ordinary.slug(value) or fillers.stands_in(value):
+    if "HMAC" in value or ordinary.slug(value) or fillers.stands_in(value) or _attribute(value):
         return None
     if random_looking(value) or (len(value) >= _HEADER and bits(value) > _DENSE):
         return Told("AUTHORIZATION", BEST, "authorization")
     return None
+
+
+def _attribute(value: str) -> bool:
+    return "." in value and ordinary.identifier(value) and not _DIGIT.search(value)
 
 
 def bearer(seen: Seen) -> Told | None:
@@ -231,7 +262,10 @@ def _basic(value: str) -> Told | None:
 def user_pair(seen: Seen) -> Told | None:
     """`curl -u name:password`."""
     name, _, password = seen.value.partition(":")
-    if not _TOOL.search(seen.before) and (seen.before.strip() or not random_looking(password)):
+    if not password:
+        return _key_as_user(seen, name)
+    drawn = random_looking(password) or switching(password)  # a line that goes on from the one with the tool's name
+    if not _TOOL.search(seen.before) and (seen.before.strip() or not drawn):
         return None
     if fillers.templated(name) or fillers.templated(password) or _NO_PASSWORD.fullmatch(password):
         return None
@@ -242,14 +276,28 @@ def user_pair(seen: Seen) -> Told | None:
     return Told("PASSWORD", LEAST, "user-pair", skip=len(name) + 1)
 
 
+def _key_as_user(seen: Seen, name: str) -> Told | None:
+    """`curl -u key:`, as many services take their keys."""
+    drawn = len(name) >= _ENOUGH and random_looking(name) and not ordinary.identifier(name)
+    if not drawn or not _TOOL.search(seen.before) or fillers.stands_in(name):
+        return None
+    return Told("PASSWORD", LEAST, "user-pair", cut=1)
+
+
 def flag(seen: Seen) -> Told | None:
     """`--password x`, `-p x` behind a user."""
     value, short = seen.value, seen.head.startswith(("-p ", "-p\t", "-p="))
     if short and not _LOGGING_IN.search(seen.before):
         return None
-    if ordinary.code(value) or value.startswith("-") or (not short and not seen.quoted and value.isalpha()):
+    if (
+        ordinary.code(value)
+        or value.startswith("-")
+        or value.endswith("/")
+        or (not short and not seen.quoted and value.isalpha())
+    ):
         return None
-    score = _scored(Seen(seen.before, " =", value, quoted=True), is_password=True)
+    is_password = short or _PASSWORD_WORD.search(seen.head) is not None
+    score = _scored(Seen(seen.before, " =", value, quoted=True), is_password=is_password)
     return Told("PASSWORD", LEAST, "flag") if score > 0.0 else None
 
 
@@ -263,7 +311,14 @@ def login(seen: Seen) -> Told | None:
 
 def line(seen: Seen) -> Told | None:
     """`password x` alone in its line, as .netrc may have it."""
-    return None if seen.before.strip() else login(seen)
+    told = None if seen.before.strip() else login(seen)
+    return told and told._replace(rule="line")
+
+
+def quoted(seen: Seen) -> Told | None:
+    """`identified by 'x'`, `password "x"`, `key="Password" value="x"`."""
+    score = _scored(Seen(seen.before, " =", seen.value, quoted=True), is_password=True)
+    return Told("PASSWORD", LEAST, "quoted") if score > 0.0 else None
 
 
 def call(seen: Seen) -> Told | None:
@@ -281,5 +336,6 @@ JUDGES: dict[str, Judge] = {
     "flag": flag,
     "login": login,
     "line": line,
+    "quoted": quoted,
     "call": call,
 }

@@ -1,13 +1,14 @@
 """Shapes of keys, tokens and private keys, as data.
 
 Owns: the rule files in `secret_rules`, read once, and what a rule is. Rules: ASCII classes only, no look-around wider
-than one character, every repeat bounded; the part to hide is the group `secret`, or the whole match without one. Each
-rule names the rule set that tells the fact, or that its keys show it, and how a text of its shape looks (`shapes`): no
-real key stands in the files.
+than one character, every repeat bounded; the part to hide is the group `secret`, or the whole match without one, and
+`user` is the account that it opens. Each rule names the rule set that tells the fact, or that its keys show it, and how
+a text of its shape looks (`shapes`): no real key stands in the files.
 A key is known by its letters (`SHAPED_RULES`), or by the name that it is assigned to (`NAMED_RULES`).
 """
 
 import hashlib
+from collections.abc import Iterator
 from importlib import resources
 from typing import NamedTuple
 
@@ -42,13 +43,17 @@ class KeyRule(NamedTuple):
 
 
 class NamedRule(NamedTuple):
-    """A value without a shape of its own: one of `shapes`, assigned to a name that holds one of `words`."""
+    """A value without a shape of its own: one of `shapes`, assigned to a name that holds one of `words`.
+
+    `written`: the shapes in the notation.
+    """
 
     name: str
     entity: str
     words: tuple[str, ...]
     shapes: tuple[str, ...]
     example: str
+    written: tuple[str, ...]
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +95,22 @@ def near(rule: KeyRule | NamedRule) -> str:
     return cut_short(rule.example, rule.name)
 
 
+def named_examples(rule: NamedRule) -> Iterator[tuple[str, bool]]:
+    """Texts about a rule by name, and whether it is to find something in them.
+
+    Each word with a value of the first shape, and the first word with a value of each; then a value that is too short,
+    one to be filled in, one of a single letter, and the value under a name that says nothing.
+    """
+    for word in rule.words:
+        yield f"{word}_api_key: {sample(rule.written[0], rule.name)}", True
+    for shape in rule.written[1:]:
+        yield f"{rule.words[0]}_api_key: {sample(shape, rule.name)}", True
+    yield near(rule), False
+    yield f"{rule.words[0]}_api_key: ${{{rule.words[0].upper()}_API_KEY}}", False
+    yield f"{rule.words[0]}_api_key: {'x' * len(sample(rule.written[0], rule.name))}", False
+    yield f"row: {sample(rule.written[0], rule.name)}", False
+
+
 def _read(name: str) -> bytes:
     return (_FOLDER / f"{name}.json").read_bytes()
 
@@ -110,7 +131,8 @@ def _rule(written: _Written) -> KeyRule:
 
 def _named(written: _WrittenNamed) -> NamedRule:
     example = f"{written.words[0]}_api_key: {written.shapes[0]}"
-    return NamedRule(written.name, written.entity, written.words, tuple(map(expression, written.shapes)), example)
+    shapes = tuple(map(expression, written.shapes))
+    return NamedRule(written.name, written.entity, written.words, shapes, example, written.shapes)
 
 
 _NAMED = _read("named")

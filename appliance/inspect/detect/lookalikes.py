@@ -45,6 +45,8 @@ def _is_filler(text: str, one: Detection) -> bool:
         return False
     start, end = one.start, one.end
     if one.kind is DetectionKind.PII:
+        if not _HEX.issuperset(text[start:end]):
+            return False
         while start > 0 and one.start - start < _FAR and text[start - 1] in _HEX:
             start -= 1
         while end < len(text) and end - one.end < _FAR and text[end] in _HEX:

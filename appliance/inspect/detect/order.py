@@ -12,6 +12,7 @@ from appliance.inspect.injection.hidden import HiddenText
 from appliance.inspect.injection.model import ModelDetector, shipped
 from appliance.inspect.injection.rules import RuleDetector, standard
 from appliance.inspect.looking import Detector, View
+from appliance.inspect.output.packages import UnknownPackages
 from appliance.inspect.output.patterns import Patterns
 from appliance.inspect.output.signs import Signs
 from appliance.inspect.output.toxicity import Toxicity
@@ -30,6 +31,7 @@ def detectors(settings: Settings) -> tuple[Detector, ...]:
         ModelDetector(shipped(), dict(settings.injection_thresholds)),
         Toxicity(),
         Signs(),
+        UnknownPackages(settings.packages),
         Sensitivity(dict(settings.sensitivity)),
         Topics(),
     )

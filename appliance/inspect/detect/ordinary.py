@@ -27,6 +27,18 @@ _COMMON = frozenset(
     )
     for word in line.split()
 )
+_TOLD = frozenset(
+    word
+    for line in (
+        "must contain contains characters character letters letter digits digit match matches blank short long weak",
+        "strong does doesn did can cannot could may should shall enter please provide provided supply specify choose",
+        "again confirm confirmation repeat forgot forgotten mot passe contrase clave senha wachtwoord passwort fail",
+        "failed fails error match mismatch found least more than with without using use has have had was were will",
+        "here there field hint label prompt message description encoding hash base plain raw some thing cannot",
+    )
+    for word in line.split()
+)
+_PHRASE = re.compile(r"[a-z0-9]{3,16}(?: [a-z0-9]{3,16}){1,5}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]*\Z")
 _WORD = re.compile(r"[a-z]+\Z|[A-Z][a-z]+\Z|[A-Z_]+\Z")
 _SLUG = re.compile(r"[a-z]+[0-9]{0,3}(?:[-.:/][a-z]+[0-9]{0,3})+\Z")
@@ -36,7 +48,14 @@ _PATH = re.compile(
     r"|^[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]+\.[a-z]{2,4}\Z|^[A-Za-z_-]+/[A-Za-z_#/-]+\Z"
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
-_NUMBER = re.compile(r"[0-9.:_/-]+\Z|v?[0-9]+(?:\.[0-9]+){1,3}\S{0,12}\Z|[0-9]{1,6}[a-z]{0,2}\Z")
+_VERSION = 14
+_NUMBER = re.compile(
+    r"[0-9.:_/-]+\Z|v?[0-9]+(?:\.[0-9]+){1,3}\S{0,12}\Z|[0-9]{1,6}[a-z]{0,2}\Z|[A-Za-z]{2,12}-[0-9]+(?:\.[0-9]+)+\Z"
+)
+_CAMEL = re.compile(r"[a-z]+[A-Z]")
+_PATTERN = re.compile(
+    r"\\[wdsWDSbB][+*?{)\]]|\[\^?[A-Za-z0-9]-[A-Za-z0-9]|\{[0-9]+,?[0-9]*\}|\(\?[:=!<P]|\\u[0-9A-Fa-f]{4}"
+)
 _PARTS = re.compile(r"[_.-]")
 _DIGIT = re.compile(r"[0-9]")
 _ODD = re.compile(r"[^A-Za-z0-9_./-]")
@@ -52,9 +71,20 @@ def common(value: str) -> bool:
     return value.lower() in _COMMON
 
 
+def phrase(value: str) -> bool:
+    """Words that a person chose for a password, and none that labels and messages are made of: open sesame."""
+    words = value.split(" ")
+    return _PHRASE.match(value) is not None and not any(one in _COMMON or one in _TOLD for one in words)
+
+
 def code(value: str) -> bool:
     """A call, a look-up, an argument: what a program works out."""
     return _CODE.search(value) is not None
+
+
+def pattern(value: str) -> bool:
+    """A regular expression, or letters written as escapes."""
+    return _PATTERN.search(value) is not None
 
 
 def identifier(value: str) -> bool:
@@ -77,6 +107,11 @@ def identifies(value: str) -> bool:
     return _UUID.match(value) is not None
 
 
+def dated(value: str) -> bool:
+    """A UUID made from time and place (RFC 9562, versions 1, 2, 6 and 7): not drawn at random, so no key."""
+    return value[_VERSION] in "1267"
+
+
 def says_what_it_is(value: str) -> bool:
     """The value names a secret itself."""
     return _SECRET_WORD.search(value) is not None
@@ -84,7 +119,7 @@ def says_what_it_is(value: str) -> bool:
 
 def names_a_field(value: str) -> bool:
     """It names one and is made like a name: admin_password, Password."""
-    made = _PARTS.search(value) or value[:1].isupper()
+    made = _PARTS.search(value) or value[:1].isupper() or _CAMEL.match(value)
     return bool(made) and says_what_it_is(value) and not _DIGIT.search(value)
 
 

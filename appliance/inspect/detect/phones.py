@@ -189,6 +189,11 @@ def _plans(regions: tuple[str, ...]) -> _Plans:
 
 _FEWEST = 2  # digits of a number, to the library (phonenumberutil._MIN_LENGTH_FOR_NSN)
 _PLAIN = re.compile(r"[0-9 .()-]{2,250}")
+_FREE = re.compile(r"(?<![0-9A-Za-z])[0-9]")
+_BETWEEN_DIGITS = re.compile(r"[0-9].*[0-9]", re.DOTALL)
+_GROUP = re.compile(r"[0-9]+")
+_FEW_GROUPS = 5
+_LONGEST_GROUP = 20  # digits that the matcher's pattern takes as one group
 _NO_DIGIT = {ord(character): None for character in " .()-"}
 
 
@@ -252,8 +257,11 @@ def find(text: str, start: int, end: int, how: tuple[tuple[str, ...], int], dead
     left = max(0, start - _LOOKS_BEHIND_A_CANDIDATE)
     window = text[left : end + _LOOKS_BEHIND_A_CANDIDATE]
     regions, leniency = how
-    only = _only_candidate(window, start - left, end - left)
     found: set[tuple[int, int]] = set()
+    before = text[start - 1 : start] or " "
+    if leniency >= phonenumbers.Leniency.VALID and _is_hopeless(before + text[start:end], regions):
+        return found
+    only = _only_candidate(window, start - left, end - left)
     asked: set[tuple[str, int]] | None = None  # what every region asks, where the first one read none of it
     for region in regions:
         if asked is not None and all(_all_refuse((region,), one) for one, _ in asked):
@@ -273,6 +281,26 @@ def find(text: str, start: int, end: int, how: tuple[tuple[str, ...], int], dead
             if not asked:
                 break
     return found
+
+
+def _is_hopeless(run: str, regions: tuple[str, ...]) -> bool:
+    """A quick and certain no: no region reads a number anywhere in a run, which comes with the character before it.
+
+    Whatever the library tries begins and ends with a group of digits, and between them stand all groups of the run.
+    """
+    if not run.isascii() or "+" in run or "[" in run:
+        return False
+    if "(" not in run and not _FREE.search(run, 1):
+        return True  # letters before every number: none begins there
+    between = _BETWEEN_DIGITS.search(run)
+    if between is None or not _PLAIN.fullmatch(between[0]):
+        return False
+    groups = _GROUP.findall(between[0])
+    if len(groups) > _FEW_GROUPS or max(map(len, groups)) > _LONGEST_GROUP:
+        return False
+    sizes = range(len(groups), 0, -1)
+    readings = ["".join(groups[first : first + size]) for size in sizes for first in range(len(groups) - size + 1)]
+    return all(map(_plans(regions).refuse, dict.fromkeys(readings)))
 
 
 def _all_refuse(regions: tuple[str, ...], candidate: str) -> bool:

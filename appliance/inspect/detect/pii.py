@@ -19,6 +19,7 @@ from appliance.inspect.detect.failure import DetectorFailure, OutOfTime
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.presidio import PATTERN_FLAGS, PatternRule, Recogniser, load_recognisers, no_opinion
 from appliance.inspect.detect.recognisers_own import OWN
+from appliance.inspect.detect.spelling import Spelling
 from appliance.inspect.detect.tables import Scope
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
@@ -60,8 +61,10 @@ class Pii:
             )
             for recogniser in self._recognisers
         ]
+        self._owners: list[tuple[int, int]] = []
         self._best = [_best(recogniser) for recogniser in self._recognisers]
         self._tokenizer = tokenizer()
+        self._spelling = Spelling(word for one in self._recognisers for word in one.context)
 
     @property
     def recognisers(self) -> Sequence[tuple[Recogniser, Sequence[tuple[PatternRule, Any]]]]:
@@ -116,27 +119,34 @@ class Pii:
         worth: Worth | None,
     ) -> None:
         """One recogniser after the other."""
-        phone_expressions = total - sum(len(rules) for _, rules in self._compiled)
-        words: context.Surroundings | None = None
-        index = 0
-        lowered = text.lower() if worth else ""
-        for (recogniser, rules), best in zip(self._compiled, self._best, strict=True):
-            count = phone_expressions if recogniser.regions else len(rules)
-            seen = {n: regions[index + n] for n in range(count) if index + n in regions}
-            index += count
-            if worth and best < worth.least and not _may_count(recogniser, best, lowered, worth):
+        words = context.Surroundings(text, self._tokenizer, self._spelling)
+        for number, seen in sorted(self._by_recogniser(regions, total).items()):
+            (recogniser, rules), best = self._compiled[number], self._best[number]
+            if worth and best < worth.least and not _may_count(recogniser, best, words, worth):
                 continue
-            if seen and recogniser.least > 0 and best < 1:
-                words = words or context.Surroundings(text, self._tokenizer)
-                seen = _telling(recogniser, seen, rules, words)
-            if not seen:
-                continue
+            if recogniser.least > 0 and best < 1:
+                seen = _telling(recogniser, seen, rules, words)  # noqa: PLW2901 - what is left of it
+                if not seen:
+                    continue
             matches = self._found(text, seen, recogniser, rules, deadline)
-            if matches and words is None:
-                words = context.Surroundings(text, self._tokenizer)
             if time.monotonic() > deadline:
                 raise DetectorFailure(f"{recogniser.name} ran out of time; the text counts as not scanned")
             found.extend(weighed(matches, recogniser, words, deadline))
+
+    def _by_recogniser(
+        self, regions: Mapping[int, Sequence[Region]], total: int
+    ) -> dict[int, dict[int, Sequence[Region]]]:
+        """Number of a recogniser -> its expressions, numbered from its own first, with their regions."""
+        if len(self._owners) != total:
+            phones_alone = total - sum(len(rules) for _, rules in self._compiled)
+            sizes = [phones_alone if one.regions else len(rules) for one, rules in self._compiled]
+            self._owners = [(owner, number) for owner, size in enumerate(sizes) for number in range(size)]
+        found: dict[int, dict[int, Sequence[Region]]] = {}
+        for index in sorted(regions):
+            if index < total:
+                owner, number = self._owners[index]
+                found.setdefault(owner, {})[number] = regions[index]
+        return found
 
     @staticmethod
     def _found(
@@ -191,11 +201,11 @@ def _best(recogniser: Recogniser) -> float:
     return 1.0 if validates(recogniser) else max([recogniser.score, *(rule.score for rule in recogniser.patterns)])
 
 
-def _may_count(recogniser: Recogniser, best: float, lowered: str, worth: Worth) -> bool:
+def _may_count(recogniser: Recogniser, best: float, words: context.Surroundings, worth: Worth) -> bool:
     """Whether a weak match counts all the same, or a word could lift it."""
     if recogniser.entity in worth.entities:
         return True
-    return context.raised(best) >= worth.least and any(word in lowered for word in recogniser.context)
+    return context.raised(best) >= worth.least and words.occurs(recogniser.context)
 
 
 def _telling(

@@ -5,7 +5,10 @@ them stand at most eight filler words and signs; a value holds enough digits to 
 that forms use in German, French, Spanish, Italian and Dutch.
 """
 
-from appliance.inspect.detect import checksums
+import math
+import re
+
+from appliance.inspect.detect import checksums, phones
 from appliance.inspect.detect.presidio import Check, PatternRule, Recogniser, no_opinion
 
 # Up to three short words between a name and its value; names that prose has too need one that says so.
@@ -37,6 +40,13 @@ _DAY = (
     r"(?:[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})|"
     rf"[0-9]{{1,2}}(?:st|nd|rd|th|\.)? {_MONTHS},? [0-9]{{4}}|{_MONTHS} [0-9]{{1,2}}(?:st|nd|rd|th)?,? [0-9]{{4}})"
 )
+_PHONE = (
+    "(?:(?:tele|mobile |cell ?|home |work |office )?phone|mobile|cell|tel|fax|whatsapp|telefon(?:nummer)?|"
+    "handy(?:nummer)?|t[ée]l[ée]phone|portable|tel[ée]fono|m[oó]vil|celular|cellulare|telefoon)"
+)
+_PRESIDIO_DIALS = (("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR"), 1)  # regions and leniency of its PhoneRecognizer
+_DIALLED = r"\+?\(?[0-9][0-9 ().-]{5,18}[0-9](?: ?(?:x|ext\.?) ?[0-9]{1,5})?"
+_CARD = "(?:credit|debit|bank|visa|mastercard|maestro|amex|payment)[ -]?card|card"
 _CODE = "[A-Z0-9][A-Z0-9/-]{3,24}[A-Z0-9]"
 
 
@@ -49,6 +59,23 @@ def _digits(fewest: int) -> Check:
     return check
 
 
+_DATES = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{4}")
+
+
+def _dialled(word: str) -> bool | None:
+    """Refuses dates, numbers of another length (ITU-T E.164: 15 digits, and an extension), and what presidio finds."""
+    if not 7 <= sum(map(str.isdecimal, word)) <= 20 or _DATES.match(word):  # noqa: PLR2004 - seven: a local number
+        return False
+    return False if (0, len(word)) in phones.find(word, 0, len(word), _PRESIDIO_DIALS, math.inf) else None
+
+
+def _card(word: str) -> bool | None:
+    """Card numbers (ISO/IEC 7812) of lengths and first digits that presidio's own recogniser leaves out."""
+    code = checksums.plain(word)
+    others = len(code) in {12, 18, 19} or code.startswith(("2", "56", "57", "58", "59"))
+    return None if others and checksums.luhn(code) else False
+
+
 def _named(
     entity: str, names: str, value: str, score: float, check: Check = no_opinion, leads: str = _LEADS
 ) -> Recogniser:
@@ -59,6 +86,10 @@ def _named(
 
 
 NAMED: tuple[Recogniser, ...] = (
+    _named(
+        "PHONE_NUMBER", _PHONE, _DIALLED, _FAIR, _dialled, rf"(?:{_SIGN}{{1,3}}{_FILLER}){{0,3}}[ \t:.,*#\n]{{1,4}}"
+    ),
+    _named("CREDIT_CARD", _CARD, r"[0-9](?:[ -]?[0-9]){11,18}", _SURE, _card),
     _named("PASSPORT", _PASSPORT, r"[A-Z]{0,3}[0-9]{6,9}[A-Z]?|[CFGHJKLMNPRTVWXYZ0-9]{9}", _SURE, _digits(5)),
     _named("DRIVER_LICENSE", _LICENCE, f"(?:DL[:#]? ?)?{_CODE}(?: ?[0-9]{{2,7}})?", _SURE, _digits(5)),
     _named("BANK_ACCOUNT", _ACCOUNT, r"[A-Z]{0,12}[0-9][0-9 -]{5,18}[0-9][A-Z]?", _SURE, _digits(6)),
@@ -77,6 +108,20 @@ NAMED: tuple[Recogniser, ...] = (
     _named("TAX_ID", _TAX, r"[A-Z]{0,2}[0-9]{2}[- ]?[0-9]{6,9}[A-Z]?|[0-9]{3}-[0-9]{2}-[0-9]{4}", _SURE, _digits(7)),
     _named("IN_PAN", "pan|permanent account", r"[A-Z]{5}[0-9]{4}[A-Z]", _SURE),
     _named("IN_AADHAAR", "aadh?aa?r", r"[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?:[0-9]{2})?", _SURE),
+    _named(
+        "CA_SIN",
+        "sin|nas|social insurance|assurance sociale|canadian",
+        "[1-79][0-9]{8}",
+        _SURE,
+        lambda word: None if checksums.luhn(word) else False,
+    ),
+    _named(
+        "AU_TFN",
+        "tfn|tax file|australian",
+        "[0-9]{9}",
+        _SURE,
+        lambda word: None if checksums.australian(word) else False,
+    ),
     _named("VOTER_ID", r"voter(?:'?s)?|epic", r"[A-Z]{3,5}[0-9]{7,10}", _SURE),
     _named("MEDICAL_RECORD", _RECORD, f"#?{_CODE}", _SURE, _digits(_FEWEST_DIGITS)),
     _named("INSURANCE_ID", _POLICY, f"#?{_CODE}", _FAIR, _digits(_FEWEST_DIGITS), _STRICT),

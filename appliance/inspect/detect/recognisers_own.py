@@ -12,7 +12,7 @@ from appliance.inspect.detect.recognisers_named import NAMED
 from appliance.inspect.detect.recognisers_national import NATIONAL
 
 OWN: tuple[Recogniser, ...] = (ADDRESS, *NATIONAL, *NAMED)
-_REVISION = 2  # raised when a check changes; patterns, scores and words are seen
+_REVISION = 3  # raised when a check changes; patterns, scores and words are seen
 
 
 def version() -> str:

@@ -14,8 +14,9 @@ from appliance.inspect.detect import hyperscan
 from appliance.inspect.detect.alphabet import Reader, derive
 from appliance.inspect.detect.assigned import Candidate, candidates
 from appliance.inspect.detect.candidates import CANDIDATES
-from appliance.inspect.detect.checks import factor
+from appliance.inspect.detect.checks import DOUBTFUL, factor
 from appliance.inspect.detect.failure import OutOfTime
+from appliance.inspect.detect.fillers import stock_account
 from appliance.inspect.detect.keyrules import SHAPED_RULES, KeyRule
 from appliance.inspect.detect.prefilter import Region
 from appliance.inspect.detect.tables import Scope
@@ -87,8 +88,14 @@ def matches(rule: KeyRule, shape: re.Pattern[str], text: str, start: int, end: i
     group = "secret" if "secret" in shape.groupindex else 0
     for match in shape.finditer(text, start, min(len(text), end + _MARGIN)):  # looks around reach beyond both ends
         if match.end() <= end:
-            score = round(rule.score * factor(rule.check, match[group]), 2)
-            yield Candidate(match.span(), match.span(group), rule.entity, score, rule.name)
+            yield Candidate(match.span(), match.span(group), rule.entity, _score(rule, match, group), rule.name)
+
+
+def _score(rule: KeyRule, match: re.Match[str], group: str | int) -> float:
+    value = match[group]
+    if "user" in match.re.groupindex and stock_account(match["user"], value):
+        return round(rule.score * DOUBTFUL, 2)
+    return round(rule.score * factor(rule.check, value), 2)
 
 
 def detection(found: Candidate) -> Detection:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.inspect.output.packages_known import Known
 from appliance.model.names import DetectionKind
 
 
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recognisers: tuple[CustomRule, ...] = ()  # the operator's own patterns
     dictionaries: tuple[Dictionary, ...] = ()  # the operator's own values
     sensitivity: tuple[tuple[str, str], ...] = ()  # label guid -> level, as Microsoft's office programs write them
+    packages: tuple[Known, ...] = ()  # names of packages that exist, by registry
     injection_thresholds: tuple[tuple[str, float], ...] = ()  # of the model, by class of sources; see calibrating
 
     def digest(self) -> str:

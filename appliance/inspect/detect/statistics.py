@@ -4,6 +4,8 @@ Rules: numbers only, never a text; one entry per detector and per rule, both of 
 bound; time is handed in. Counts are for people: two threads at once may lose one.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from appliance.model.detection import DetectorCount
@@ -49,8 +51,39 @@ class Statistics:
             for name, one in self._sums.items()
         )
 
+    def add(self, counts: Iterable[DetectorCount]) -> None:
+        """What others have counted."""
+        for one in counts:
+            sums = self._of(one.name)
+            sums.texts += one.texts
+            sums.found += one.found
+            sums.seconds += one.seconds
+            sums.failed += one.failed
+            sums.late += one.late
+
     def _of(self, name: str) -> _Sums:
         found = self._sums.get(name)
         if found is None:
             found = self._sums[name] = _Sums()
         return found
+
+
+def together(*groups: Iterable[DetectorCount]) -> tuple[DetectorCount, ...]:
+    """One for each name."""
+    sums = Statistics()
+    for counts in groups:
+        sums.add(counts)
+    return sums.told()
+
+
+def since(now: Iterable[DetectorCount], then: Iterable[DetectorCount]) -> tuple[DetectorCount, ...]:
+    """What `now` has more than `then`, an earlier state of the same counts; names without anything new are left out."""
+    before = {one.name: one for one in then}
+    found: list[DetectorCount] = []
+    for one in now:
+        old = before.get(one.name, DetectorCount(one.name, 0, 0, 0.0))
+        seconds = max(0.0, round(one.seconds - old.seconds, 6))
+        more = (one.texts - old.texts, one.found - old.found, one.failed - old.failed, one.late - old.late)
+        if any(more):
+            found.append(DetectorCount(one.name, more[0], more[1], seconds, more[2], more[3]))
+    return tuple(found)

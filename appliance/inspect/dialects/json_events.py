@@ -39,6 +39,8 @@ class Spot(NamedTuple):
 
 METADATA: Final = Spot(None, "metadata", "unknown")
 _KEY: Final = Spot(None, "name", "unknown")
+# By format: a shape tells where strings stand and nothing of what they say, so all answers of a format share them.
+_SHAPES: Final[dict[type, Shapes]] = {}
 Spotter = Callable[[StringSpan, list[str]], Spot | None]
 """The string and the parts of its pointer; None: a word of the format."""
 
@@ -58,7 +60,7 @@ class JsonEvents(ABC):
         self.telling: Telling = beside.telling if beside else Telling()
         self.recurring: Recurring = beside.recurring if beside else Recurring()
         self.seen = 0
-        self._shapes = Shapes(self.names)
+        self._shapes = _SHAPES.setdefault(type(self), Shapes(self.names))
 
     def read(self, event: Event) -> EventView:
         """See EventReader."""

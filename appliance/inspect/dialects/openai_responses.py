@@ -1,11 +1,15 @@
 """OpenAI Responses: `POST .../responses`, `/responses/compact`, `/responses/input_tokens`, and its WebSocket.
 
+What is kept of them is read as well: `GET .../responses/ID` and `GET .../conversations/ID/items`.
+
 Also Azure's `/openai/responses` and `/openai/v1/responses`, GitHub Copilot's `/responses` and Codex's
 `/backend-api/codex/responses`. Sources: openai-python `types/responses/*` (openai 3.x).
 
 Rules: see dialects/__init__.py. On a WebSocket each message of the client (`response.create`, `response.steer`) is a
 request of the same members. What the provider is asked to call itself (hosted MCP) is told by the host it would call.
 """
+
+import re
 
 from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call
@@ -31,6 +35,7 @@ from appliance.inspect.stream.events import Framing
 from appliance.inspect.view import Part, RequestView, ResponseView
 
 API = "openai.responses"
+_KEPT = re.compile(r"/(?:responses/(?!compact|input_tokens)[^/]+|conversations/[^/]+/items(?:/[^/]+)?)\Z")
 _ENDS = ("/responses", "/responses/compact", "/responses/input_tokens")
 
 
@@ -40,9 +45,11 @@ class OpenAIResponses:
     api = API
 
     def matches(self, method: str, path: str) -> bool:
-        """POST to a path that ends as the API's do; GET of the collection, which can only begin a WebSocket."""
+        """POST to a path that ends as the API's do; GET of one, or of the collection, which can only be a WebSocket."""
         bare = path.rstrip("/")
-        return bare.endswith(_ENDS) if method == "POST" else method == "GET" and bare.endswith("/responses")
+        if method == "POST":
+            return bare.endswith(_ENDS)
+        return method == "GET" and (bare.endswith("/responses") or _KEPT.search(bare) is not None)
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request or a message of the client. MalformedBody when it is not a JSON object."""
@@ -69,21 +76,26 @@ class OpenAIResponses:
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's
-        """Read an answer in one piece, an error body included. MalformedBody when it is not a JSON object."""
+        """Read an answer in one piece, an error body included. MalformedBody when it is not a JSON object.
+
+        What a response has used was told when it was made, not when it is read again.
+        """
         document = parse(body, known=NAMES)
         answer = top(document, "a response")
-        voices = Voices(answer.get("output"))
+        member, kept = _member(call), call.method == "GET"
+        voices = Voices(answer.get(member))
         once = without_repeats(body, document.strings, is_repeat)
-        segments, opaque = gather(blanked(body, once.spans), once.strings, lambda span: _response_place(span, voices))
+        blank = blanked(body, once.spans)
+        segments, opaque = gather(blank, once.strings, lambda span: _response_place(span, voices, member))
         return ResponseView(
             api=API,
             model=text(answer.get("model")),
-            usage=read_usage(answer.get("usage")),
-            finish=finish_of(answer),
+            usage=None if kept else read_usage(answer.get("usage")),
+            finish=() if kept else finish_of(answer),
             segments=segments,
             opaque=opaque,
             error=bool(answer.get("error")),
-            tools_called=called_in(answer.get("output")),
+            tools_called=() if kept else called_in(answer.get("output")),
             repeats=once.spans,
         )
 
@@ -136,9 +148,14 @@ def _request_place(span: StringSpan, voices: Voices) -> Place | None:
     return _PLACES.get(member, Place("unknown", "content", blind))
 
 
-def _response_place(span: StringSpan, voices: Voices) -> Place | None:
+def _member(call: Call) -> str:
+    """Where the items of an answer stand."""
+    return "data" if call.bare.rstrip("/").endswith("/items") and "/conversations/" in call.bare else "output"
+
+
+def _response_place(span: StringSpan, voices: Voices, member: str) -> Place | None:
     path = span.pointer.split("/")
-    if path[1:2] == ["output"]:
+    if path[1:2] == [member]:
         return voices.place(path, 2, span)
     if span.text in VALUES.get(path[-1], ()):
         return None

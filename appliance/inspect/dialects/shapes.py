@@ -31,7 +31,7 @@ _STRING = re.compile(rb'"(' + _INSIDE + rb')"', re.DOTALL)
 
 
 class Shapes:
-    """Remembers shapes, for one answer or for many of one format."""
+    """Remembers shapes, for all answers of one format."""
 
     def __init__(self, known: Mapping[bytes, str]) -> None:
         self._known = known

@@ -8,7 +8,8 @@ texts of keys are made up from the rule's notation and never shown.
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from appliance.inspect.detect.keyrules import SHAPED_RULES, example, near
+from appliance.inspect.detect.candidates import CANDIDATES
+from appliance.inspect.detect.keyrules import NAMED_RULES, SHAPED_RULES, example, named_examples, near
 from appliance.inspect.detect.settings import Settings
 from appliance.inspect.injection.rules import standard
 
@@ -28,10 +29,13 @@ class Case(NamedTuple):
 
 
 def key_cases() -> Iterator[Case]:
-    """One text of its shape and one beside it for each key rule."""
-    for rule in SHAPED_RULES:
+    """For each key rule at least one text of its shape and one beside it; so for values that are told by a name."""
+    for rule in (*SHAPED_RULES, *(one for one in CANDIDATES if one.near)):
         yield Case("keys", rule.name, rule.entity, example(rule), finds=True, which="example")
         yield Case("keys", rule.name, rule.entity, near(rule), finds=False, which="near")
+    for named in NAMED_RULES:
+        for number, (text, finds) in enumerate(named_examples(named), 1):
+            yield Case("named keys", named.name, named.entity, text, finds=finds, which=f"text {number}")
 
 
 def injection_cases() -> Iterator[Case]:

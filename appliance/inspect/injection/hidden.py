@@ -12,6 +12,7 @@ ECMA-48 (control sequences).
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -80,7 +81,10 @@ class HiddenText:
     def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
         """Every place of the text where characters hide something."""
         del deadline  # linear, and fast
-        for one in hidden(looked.text):
+        told = list(hidden(looked.text))
+        if max(Counter(one.entity for one in told).values(), default=0) >= MAX_FOUND:
+            looked.left(self.detector_class)
+        for one in told:
             yield Detection(one.start, one.end, one.entity, DetectionKind.HIDDEN_TEXT, one.score, NAME)
 
 

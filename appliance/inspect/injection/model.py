@@ -15,21 +15,23 @@ pieces of the middle), `MAX_VIEWS` readings. One finding a text: from the first 
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from itertools import accumulate, chain, compress, islice, pairwise, repeat
-from operator import add, ne
+from itertools import accumulate, chain, compress, islice, repeat
+from operator import ne
 from typing import NamedTuple
 
-from appliance.inspect.injection.disguise import disguised
+from appliance.inspect.injection.disguise import SPEAKING, disguised
 from appliance.inspect.injection.weights import Reading, Weights, read
-from appliance.inspect.looking import CANONICAL, RAW, Looked, View
+from appliance.inspect.looking import Looked, View
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind, Source
 
 NAME = "injection-model"
-SHA256 = "3058f2b9a1e139d1773b73988f47134be7f2e384db5eba87df1306ff7e6b7478"
+SHA256 = "adf783484b7a82c7e136608ece41928724d946e3fddf206ad8a7cc30369c8167"
 """Of model.bin as it was trained."""
 ENTITY = "PROMPT_INJECTION"
 OWN, FOREIGN = "own", "foreign"
@@ -42,7 +44,7 @@ CLASSES: Mapping[Source, str] = {
 }
 CAP = 20_000
 """Code points of one reading that are judged."""
-MAX_VIEWS = 8
+MAX_VIEWS = 12
 _LEAST_POWER = -700  # exp's range
 _FIRST, _LAST, _PIECE = 10_000, 5_000, 1_000
 TOKEN = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|[^\w\s]{1,3}")
@@ -53,6 +55,20 @@ _ASCII_TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?+|[\x00-\x08\x0e-\x1b!-/:-@\[-^`{-
 _VOWELS, _HEX = frozenset("aeiouy"), frozenset("abcdef")
 _LONGEST_WORD = 16
 _WORTH = -1.5  # log odds of a probability of 0.18: what is below reaches no threshold
+_HIDDEN = frozenset({"rot13", "reversed", "scrambled", "spaced"})
+_HIDING = 0.7  # log odds: nobody writes so without a reason
+_LIST, _JOINED = 10, 2  # words from which a window is a list, and words that join sentences, fewer of which make it one
+_JOINS = frozenset(
+    re.findall(
+        r"[^\s]+",
+        """a the and or of to in on for with from by at as is are be was were it this that these those you your i me my
+        we us our he she they them his her their not no do don't does can will must should would have has all any what
+        which who how when if then so but now before after above about into out up there here just also only more every
+        der die das den dem und oder zu mit von auf für ist sind nicht alle was wie du dein deine dir ich mir ein eine
+        le la les de des du et ou à en dans avec pour est tu ton tes vous votre je moi que qui ne pas tout toutes
+        el los las y o con por para es su sus tus mi todo todas il lo gli e di da per che non tutte os um uma em""",
+    )
+)
 _LEAST_SAID = 0.5  # of a window's words: what is less is hashes, certificates, tables
 
 
@@ -74,14 +90,14 @@ class Model:
         self._shape = weights.shape
         self._numbers = weights.numbers
         self._singles = weights.singles
-        self._pairs = weights.pairs
+        self._pairs = {_as_laid(key): weight for key, weight in weights.pairs.items()}
         largest = max(one.window for one in weights.shape.reads)
         self._lengths = [1 / math.sqrt(size + weights.shape.shift) for size in range(largest + 1)]
 
-    def probability(self, margin: float, kind: str = OWN) -> float:
-        """0 to 1; calibrated on texts of which half were attacks."""
+    def probability(self, margin: float, kind: str = OWN, more: float = 0.0) -> float:
+        """0 to 1; calibrated on texts of which half were attacks. `more`: log odds from elsewhere."""
         reading = self._reads[kind]
-        power = reading.slope * margin + reading.offset
+        power = reading.slope * margin + reading.offset + more
         return 1 / (1 + math.exp(-power)) if power > _LEAST_POWER else 0.0
 
     def best(self, text: str, kind: str = OWN) -> Best | None:
@@ -93,14 +109,23 @@ class Model:
                 found = Best(one.margin, one.start + start, one.end + start)
         return found
 
+    def knows(self, words: Iterable[str]) -> bool:
+        """Whether any of `words` (lower case) has a weight."""
+        return any(word in self._numbers for word in words)
+
     def _best(self, text: str, reading: Reading) -> Best | None:
         lowered = text.lower()
         words = once(_token(lowered).findall(lowered))
         if not words:
             return None
-        margin, first, last = self._window(words, reading.window, reading.step)
+        size = reading.window, reading.step
+        margin, first, last = self._window(words, *size)
         if reading.slope * margin + reading.offset >= _WORTH and not _is_said(words[first:last]):
-            return None
+            apart = [(self._window(words[one:end], *size), one) for one, end in _said(words, *size)]
+            if not apart:
+                return None
+            (margin, first, last), start = max(apart)
+            first, last = first + start, last + start
         if margin < 0 or len(lowered) != len(text):
             return Best(margin, 0, len(text))
         return Best(margin, *_places(lowered, first, last))
@@ -108,19 +133,29 @@ class Model:
     def _window(self, words: Sequence[str], size: int, step: int) -> tuple[float, int, int]:
         """Margin of the best window and which words it holds."""
         numbers = list(map(self._numbers.get, words, repeat(0)))
-        weight = self._pairs.get
-        pairs = [weight(first << 16 | second, 0) for first, second in pairwise(numbers)]
-        # Each pair counts at its first word; the last word has none.
-        sums = [0, *accumulate(map(add, map(self._singles.__getitem__, numbers), (*pairs, 0)))]
+        gained = list(map(self._singles.__getitem__, numbers))
+        pairs = self._paired(numbers)  # each counts at its first word; the last word has none
+        block = math.gcd(size, step)
+        blocks = range(0, len(numbers), block)
+        sums = [0, *accumulate(sum(gained[at : at + block]) + sum(pairs[at : at + block]) for at in blocks)]
         best, place = -math.inf, (0, 0)
         for start in range(0, max(len(words) - size, 0) + step, step):
             end = min(start + size, len(words))
-            margin = (sums[end] - sums[start]) * self._lengths[end - start]
+            margin = (sums[-(-end // block)] - sums[start // block]) * self._lengths[end - start]
             if margin > best:
                 best, place = margin, (start, end)
             if end == len(words):
                 break
         return best * self._shape.unit + self._shape.bias, *place
+
+    def _paired(self, numbers: Sequence[int]) -> list[int]:
+        """A weight for each two neighbours: their numbers of 16 bits, as they lie, are a key of 32."""
+        data = memoryview(array("H", numbers).tobytes())
+        halves = (data[shift : shift + (len(data) - shift) // 4 * 4].cast("I") for shift in (0, 2))
+        even, odd = (map(self._pairs.get, half, repeat(0)) for half in halves)
+        pairs = [0] * (len(numbers) - 1)
+        pairs[::2], pairs[1::2] = even, odd
+        return pairs
 
 
 class ModelDetector:
@@ -148,10 +183,19 @@ class ModelDetector:
         top: tuple[float, int, int] = (0.0, 0, 0)
         kind = CLASSES.get(looked.source, OWN)
         for view in _readings(looked):
+            if len(view.text) > CAP:
+                looked.left("injection")
             found = self._model.best(view.text, kind)
-            if found and (score := self._model.probability(found.margin, kind)) > top[0]:
-                top = (score, *view.placed(found.start, found.end))
+            more = _HIDING if view.name in _HIDDEN else 0.0
+            if found and (score := self._model.probability(found.margin, kind, more)) > top[0]:
+                start, end = view.placed(found.start, found.end)
+                top = (score, start, end) if start < end else (score, 0, len(looked.text))  # it crosses pieces
         return top
+
+
+def _as_laid(pair: int) -> int:
+    """A pair of words, the first in the upper 16 bits, as this machine reads their two numbers lying side by side."""
+    return int.from_bytes(array("H", (pair >> 16, pair & 0xFFFF)).tobytes(), sys.byteorder)
 
 
 def _token(lowered: str) -> re.Pattern[str]:
@@ -167,15 +211,39 @@ def _readings(looked: Looked) -> Iterator[View]:
     """The text as a person reads it, and what it holds in disguise; letters made of anything have no weight."""
     read = looked.canonical
     yield read
-    hidden = (view for view in looked.others if view.name not in {CANONICAL, RAW})
-    yield from islice(chain(disguised(looked), hidden), MAX_VIEWS)
+    hidden = (view for view in looked.others if view.name in SPEAKING)
+    further = chain(disguised(looked), hidden)
+    yield from islice(further, MAX_VIEWS)
+    if next(further, None) is not None:
+        looked.left("injection")
+
+
+def _said(words: Sequence[str], size: int, step: int) -> Iterator[tuple[int, int]]:
+    """Stretches of words of which every window is language."""
+    begins: int | None = None
+    end = 0
+    for start in range(0, max(len(words) - size, 0) + step, step):
+        if _is_said(words[start : start + size]):
+            begins = start if begins is None else begins
+            end = min(start + size, len(words))
+        elif begins is not None:
+            yield begins, end
+            begins = None
+        if start + size >= len(words):
+            break
+    if begins is not None:
+        yield begins, end
 
 
 def _is_said(words: Sequence[str]) -> bool:
-    """Whether a window is language: most of its words could be spoken. Letters between digits are no words."""
+    """Whether a window is language: most of its words could be spoken, and some are what sentences are joined with.
+
+    Letters between digits are no words, and a list of names, keys or counters says nothing to anybody.
+    """
     letters = [word for word in words if word[:1].isalpha()]
-    spoken = sum(map(_is_spoken, letters))
-    return spoken >= _LEAST_SAID * len(letters)
+    if sum(map(_is_spoken, letters)) < _LEAST_SAID * len(letters):
+        return False
+    return len(letters) < _LIST or sum(word in _JOINS or not word.isascii() for word in letters) >= _JOINED
 
 
 def _is_spoken(word: str) -> bool:

@@ -66,14 +66,19 @@ class Phrases:
     """Compiled sequences.
 
     `classes`: name -> words in lower case; `sequences`: what `match` tells by its index; `scrambled`: words of some
-    class that are known with their inner letters in disorder. ValueError: a sequence that cannot be read.
+    class that are known with their inner letters in disorder; `further`: for `goes_on`.
+    ValueError: a sequence that cannot be read.
     """
 
     def __init__(
-        self, classes: Mapping[str, Iterable[str]], sequences: Sequence[str], scrambled: Iterable[str] = ()
+        self,
+        classes: Mapping[str, Iterable[str]],
+        sequences: Sequence[str],
+        scrambled: Iterable[str] = (),
+        further: Sequence[str] = (),
     ) -> None:
         members = {name: frozenset(words) for name, words in classes.items()}
-        for sequence in sequences:
+        for sequence in (*sequences, *further):
             for name in _names(sequence):
                 if name.startswith("="):
                     members[name] = frozenset({name[1:]})
@@ -108,6 +113,12 @@ class Phrases:
             find = {**find, **scrambled}
         return Words("".join(map(find.get, words, repeat(OTHER))), cleaned)
 
+    def knows(self, words: Iterable[str]) -> bool:
+        """Whether any of `words` (lower case) is of a class, scrambled or not."""
+        met = [*words]
+        odd = [word for word in met if len(word) >= FUZZY_FROM]
+        return any(word in self._symbols for word in met) or bool(self._known_scrambled(odd))
+
     def match(self, words: Words) -> Iterator[tuple[int, int, int]]:
         """Index of a sequence, its first symbol and the one behind its last, in the order of the text."""
         symbols = words.symbols
@@ -122,6 +133,15 @@ class Phrases:
         """Whether a word of class `name` stands among the `most` words of the same sentence before symbol `at`."""
         before = words.symbols[max(0, at - most) : at].rpartition(END)[2]
         return any(symbol in self._of_class[name] for symbol in before)
+
+    def goes_on(self, sequences: Iterable[str], words: Words, behind: int, most: int) -> bool:
+        """Whether the sentence goes on with one of `sequences` at symbol `behind`, or up to `most` words later.
+
+        `sequences`: of the `further` ones.
+        """
+        rest = words.symbols[behind:].partition(END)[0]
+        shapes = [self._pattern(self._written(one)[0]) for one in sequences]
+        return any(shape.match(rest, at) for at in range(min(most, len(rest)) + 1) for shape in shapes)
 
     def _pattern(self, written: str) -> re.Pattern[str]:
         compiled = self._compiled.get(written)

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.inspect.injection.disguise import disguised
-from appliance.inspect.injection.phrases import Phrases
+from appliance.inspect.injection.disguise import SPEAKING, disguised
+from appliance.inspect.injection.phrases import Phrases, Words
 from appliance.inspect.injection.structure import Hit, signals
 from appliance.inspect.looking import CANONICAL, RAW, Looked
 from appliance.model.detection import Detection
@@ -39,6 +39,8 @@ MAX_TOLD = 32
 _DISGUISED = 0.5  # of the doubt that is left where a phrase had to be decoded first
 _CERTAIN = 0.85  # of readings that make words of anything only these count
 _REPORTED = 0.5  # of the weight of a phrase that somebody tells of
+_DIRECTED = 0.3  # of the weight of what a comment tells a checker of code
+_NEXT = 3  # words between a phrase and what makes it harmless
 _BEFORE = 8  # words of the sentence before a phrase that say so
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
@@ -63,6 +65,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scrambled: str
     words: dict[str, str]
     rule: tuple[Rule, ...]
+    harmless: tuple[str, ...] = ()
 
 
 class Judged(NamedTuple):
@@ -92,8 +95,12 @@ class Rules:
         classes = {name: words.split() for name, words in self.set.words.items()}
         self._owners = [rule for rule in self.set.rule for _ in rule.phrases]
         phrases = [phrase for rule in self.set.rule for phrase in rule.phrases]
-        self._phrases = Phrases(classes, phrases, self.set.scrambled.split())
+        self._phrases = Phrases(classes, phrases, self.set.scrambled.split(), self.set.harmless)
         self._unspaced = [(rule, re.compile("|".join(rule.unspaced))) for rule in self.set.rule if rule.unspaced]
+
+    def knows(self, words: Iterable[str]) -> bool:
+        """Whether any of `words` (lower case) says something to a rule."""
+        return self._phrases.knows(words)
 
     def hits(self, text: str, *, foreign: bool) -> list[Hit]:
         """Where rules match, `MAX_HITS` at most. `foreign`: rules for what tools return and documents say, too."""
@@ -109,12 +116,22 @@ class Rules:
             places = words.places()
             for index, first, behind in matched:
                 rule = self._owners[index]
-                told = rule.reported and self._phrases.precedes("reported", words, first, _BEFORE)
-                weight = rule.weight * _REPORTED if told else rule.weight
+                weight = rule.weight * self._doubt(rule, words, first, behind)
                 hits.append(Hit(rule.name, rule.entity, weight, places[first][0], places[behind - 1][1]))
         if not text.isascii() and _UNSPACED.search(text):
             hits += self._in_unspaced(text)
         return hits
+
+    def _doubt(self, rule: Rule, words: Words, first: int, behind: int) -> float:
+        """What is left of a phrase's weight by what stands before it and behind it in its sentence."""
+        left = 1.0
+        if rule.reported and self._phrases.precedes("reported", words, first, _BEFORE):
+            left = _REPORTED
+        if self._phrases.precedes("directive", words, first, _NEXT):
+            left = min(left, _DIRECTED)
+        if self._phrases.goes_on(self.set.harmless, words, behind, _NEXT):
+            left = min(left, _REPORTED)
+        return left
 
     def _in_unspaced(self, text: str) -> Iterator[Hit]:
         for rule, shape in self._unspaced:
@@ -133,12 +150,14 @@ class RuleDetector:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self.version = f"2-{rules.version}"
+        self.version = f"3-{rules.version}"
 
     def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
         """Hits of every place that adds up to the threshold of the text's source."""
         del deadline  # linear, and fast: tens of microseconds for a page
         judged = self.judge(looked)
+        if len(judged.hits) > MAX_TOLD:
+            looked.left(self.detector_class)
         for hit in judged.hits[:MAX_TOLD]:
             yield Detection(hit.start, hit.end, hit.entity, DetectionKind.INJECTION, judged.score, f"rule:{hit.rule}")
 
@@ -150,20 +169,34 @@ class RuleDetector:
     def hits(self, looked: Looked, *, foreign: bool) -> list[Hit]:
         """All hits in all readings, placed in the text."""
         read = looked.canonical
-        found = [_placed(hit, read.placed(hit.start, hit.end)) for hit in self._of(read.text, foreign=foreign)]
+        plainly = self._of(looked, read.text, foreign=foreign)
+        found = [_placed(hit, read.placed(hit.start, hit.end)) for hit in plainly]
         plain = {(hit.rule, hit.start, hit.end) for hit in found}
         for view in (*looked.others, *disguised(looked)):
-            if view.name in {CANONICAL, RAW}:
+            if view.name in {CANONICAL, RAW} or (view.fresh is not None and not self._rules.knows(view.fresh)):
                 continue
-            for hit in self._rules.hits(view.text, foreign=foreign):
+            speaks = not view.sure or view.name in SPEAKING
+            for hit in self._told(looked, view.text, foreign=foreign):
                 place = view.placed(hit.start, hit.end)
-                if (hit.rule, *place) not in plain and (hit.weight >= _CERTAIN or not view.sure):
+                if (hit.rule, *place) not in plain and (hit.weight >= _CERTAIN or speaks):
                     weight = 1 - (1 - hit.weight) * _DISGUISED
                     found.append(_placed(hit, place, weight, f"{hit.rule}+{view.name}"))
+            for hit in signals(view.text, foreign=foreign) if speaks else ():
+                place = view.placed(hit.start, hit.end)
+                if (hit.rule, *place) not in plain:
+                    found.append(_placed(hit, place, rule=f"{hit.rule}+{view.name}"))
         return found
 
-    def _of(self, text: str, *, foreign: bool) -> Iterable[Hit]:
-        return (*self._rules.hits(text, foreign=foreign), *signals(text, foreign=foreign))
+    def _of(self, looked: Looked, text: str, *, foreign: bool) -> Iterable[Hit]:
+        signs = signals(text, foreign=foreign, cut=lambda: looked.left(self.detector_class))
+        return (*self._told(looked, text, foreign=foreign), *signs)
+
+    def _told(self, looked: Looked, text: str, *, foreign: bool) -> list[Hit]:
+        """Hits of the rules; what stands behind the last that is told counts as not looked at."""
+        hits = self._rules.hits(text, foreign=foreign)
+        if len(hits) >= MAX_HITS:
+            looked.left(self.detector_class)
+        return hits
 
 
 def _placed(hit: Hit, place: tuple[int, int], weight: float | None = None, rule: str = "") -> Hit:

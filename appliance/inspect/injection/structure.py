@@ -1,4 +1,4 @@
-"""Signs of an attempt in how a text is built: forged turns, addressed documents, many examples, floods of one token.
+"""Signs of an attempt in how a text is built: forged turns, addressed documents, many examples, floods, gibberish.
 
 Theory: a chat template's own marks, a second voice inside one person's words, or a command in a comment that nobody
 sees have no business in ordinary text; each is a witness with a weight, added to those of the phrases. What stands in
@@ -8,8 +8,10 @@ Rules: pure; every expression is linear; each sign is told once for a text, wher
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
+
+from appliance.inspect.injection.gibberish import suffix
 
 
 class Hit(NamedTuple):
@@ -64,17 +66,19 @@ _ADDRESSED = re.compile(
 _ANSWERING = frozenset({"assistant", "ai", "chatgpt", "gpt", "model", "bot", "answer", "a"})
 
 
-def signals(text: str, *, foreign: bool) -> Iterator[Hit]:
-    """Every sign in a text. `foreign`: it is what a tool returned, or a document."""
+def signals(text: str, *, foreign: bool, cut: Callable[[], None] = lambda: None) -> Iterator[Hit]:
+    """Every sign in a text. `foreign`: what a tool returned, or a document. `cut`: called where a bound is met."""
     if found := _CONTROL.search(text) if "<" in text or "[" in text else None:
         yield Hit("template-marks", INJECTION, 0.45, *found.span())
     if ":" in text or "#" in text or "[" in text or "**" in text:
-        yield from _lines(text, foreign=foreign)
+        yield from _lines(text, foreign, cut)
     if "<!--" in text or "style" in text or "alt=" in text or "[//]" in text:
-        yield from _unseen(text)
+        yield from _unseen(text, cut)
     if len(text) > FLOOD * 2 and (token := _flooding(text.split())):
         start = text.find(token)
         yield Hit("token-flood", JAILBREAK, 0.4, start, start + len(token))
+    if not foreign and (place := suffix(text)):
+        yield Hit("gibberish-suffix", JAILBREAK, 0.9, *place)
 
 
 def _flooding(tokens: list[str]) -> str | None:
@@ -94,21 +98,22 @@ def _flooding(tokens: list[str]) -> str | None:
     return None
 
 
-def _unseen(text: str) -> Iterator[Hit]:
+def _unseen(text: str, cut: Callable[[], None]) -> Iterator[Hit]:
     """Commands where no reader looks: comments, texts for pictures, styles that hide."""
-    for start, end in _covered(text):
+    for start, end in _covered(text, cut):
         if _is_command(text[start:end]):
             yield Hit("addressed-comment", INJECTION, 0.6, start, end)
             break
     for count, found in enumerate(_UNSEEN.finditer(text)):
         if count >= _MAX_TURNS:
+            cut()
             break
         if _is_command(found[1]):
             yield Hit("addressed-unseen", INJECTION, 0.6, *found.span())
             break
 
 
-def _covered(text: str) -> Iterator[tuple[int, int]]:
+def _covered(text: str, cut: Callable[[], None]) -> Iterator[tuple[int, int]]:
     for opens, closes, most in _COVERS:
         start = text.find(opens)
         for _ in range(_MAX_TURNS):
@@ -119,13 +124,15 @@ def _covered(text: str) -> Iterator[tuple[int, int]]:
             if end >= 0:
                 yield start, end + len(closes)
             start = text.find(opens, max(inside, end))
+        else:
+            cut()
 
 
 def _is_command(text: str) -> bool:
     return len(set(map(str.lower, _ADDRESSED.findall(text)))) > 1
 
 
-def _lines(text: str, *, foreign: bool) -> Iterator[Hit]:
+def _lines(text: str, foreign: bool, cut: Callable[[], None]) -> Iterator[Hit]:
     """Lines that begin as an authority's heading or as somebody else's turn."""
     lines = f"\n{text}"
     if found := _HEADING.search(lines):
@@ -136,6 +143,7 @@ def _lines(text: str, *, foreign: bool) -> Iterator[Hit]:
         answers = found[1].lower() in _ANSWERING
         answering, asking = answering + answers, asking + (not answers)
         if count >= _MAX_TURNS:
+            cut()
             break
     if min(asking, answering) >= MANY_SHOTS:
         yield Hit("many-shot", JAILBREAK, 0.5, first, first + 1)

@@ -7,7 +7,7 @@ of the URL as it is written, else of its definition, else of the lines it stands
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,18 +30,26 @@ class Seen(NamedTuple):
     end: int
 
 
-def seen_in(text: str) -> Iterator[Seen]:
-    """Every link, image and piece of HTML that a reader would act on; nothing where the text is not read."""
-    if len(text) > MOST or text.count("[") > MOST_BRACKETS or _MAY_HOLD.search(text) is None:
+def seen_in(text: str, cut: Callable[[], None] = lambda: None) -> Iterator[Seen]:
+    """Every link, image and piece of HTML that a reader would act on; nothing where the text is not read.
+
+    `cut`: told where it is not read, or not to its end, though it may hold some.
+    """
+    if _MAY_HOLD.search(text) is None:
+        return
+    if len(text) > MOST or text.count("[") > MOST_BRACKETS:
+        cut()
         return
     environment: dict[str, Any] = {}
     try:
         tokens = _markdown().parse(text, environment)
     except RecursionError:
+        cut()
         return  # nested without end: the forms have looked at it
     lines = _Lines(text)
     for count, one in enumerate(_all(tokens, lines, environment.get("references", {}))):
         if count == _MOST_SEEN:
+            cut()
             return
         yield one
 

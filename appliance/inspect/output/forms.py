@@ -55,12 +55,20 @@ def _attribute(tags: str, attributes: str) -> str:
     )
 
 
+# A page that is shown goes there by itself (HTML standard, 4.2.5.3, refresh): what it carries leaves like an image's.
+_REFRESH = (
+    rf"<(?i:meta)[\s/\"'][^<]{{0,400}}?(?i:content)\s{{0,4}}=\s{{0,4}}[\"']?{_SPACE}[0-9.]{{1,12}}\s{{0,4}}[;,]?"
+    rf"{_SPACE}(?:(?i:url)\s{{0,4}}=\s{{0,4}})?[\"']?{_SPACE}(?P<told>{_STARTS}[^\s<>\"']{{1,1000}})"
+)
+
+
 FORMS: tuple[Form, ...] = (
     Form("markdown-inline", MARKDOWN, ("](",), rf"\]\({_SPACE}<?(?P<told>{_STARTS}{_REST})"),
     Form("markdown-definition", DEFINITION, ("]:",), rf"\]:{_SPACE}<?(?P<told>{_STARTS}{_REST})"),
     Form("markdown-autolink", LINK, ("<",), rf"<(?P<told>(?:{_NETWORK}|{_spelt('javascript')}:){_REST})>"),
     Form("html-loads", IMAGE, ("<",), _attribute(_TAGS_THAT_LOAD, _LOADS)),
     Form("html-leads", LINK, ("<",), _attribute(_TAGS_THAT_LEAD, _LEADS)),
+    Form("html-refresh", IMAGE, ("<",), _REFRESH),
     Form("css-url", IMAGE, ("url(",), rf"url\({_SPACE}[\"']?(?P<told>{_STARTS}{_REST})"),
     Form(
         "bare",

@@ -7,7 +7,7 @@ over the same place the better one is told; the hosts that are allowed are not k
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from appliance.inspect.looking import Looked
@@ -89,14 +89,14 @@ class Patterns:
 
     name = "output"
     detector_class = "output"
-    version = "1"
+    version = "2"
     sources = frozenset({Source.ANSWER})
 
     def find(self, looked: Looked, deadline: float) -> Iterable[Detection]:
         """See `Detector`."""
         del deadline
         found = exact(looked.text)
-        return [*found, *_by_reader(looked.text, found)]
+        return [*found, *_by_reader(looked.text, found, lambda: looked.left(self.detector_class))]
 
 
 def exact(text: str) -> list[Detection]:
@@ -109,7 +109,7 @@ def detection(sight: Sight) -> Detection:
     return Detection(sight.start, sight.end, sight.entity, DetectionKind.OUTPUT, sight.score, sight.rule)
 
 
-def _by_reader(text: str, known: Sequence[Detection]) -> Iterator[Detection]:
+def _by_reader(text: str, known: Sequence[Detection], cut: Callable[[], None]) -> Iterator[Detection]:
     """What a Markdown reader would act on, where the forms have said less of that place.
 
     It is asked only where it may know more: of references to images, of escapes in URLs, of HTML that may be code.
@@ -117,7 +117,7 @@ def _by_reader(text: str, known: Sequence[Detection]) -> Iterator[Detection]:
     refers = "![" in text and "]:" in text
     if not (refers or any(one.entity == HTML_SCRIPT for one in known) or _ESCAPED_URL.search(text)):
         return
-    for kind, url, start, end in seen_in(text):
+    for kind, url, start, end in seen_in(text, cut):
         if kind == "html":
             # Outside code, so a page that shows the answer runs it.
             for one in sights(text[start:end], 0, _HTML.members):

@@ -50,6 +50,8 @@ class Toxicity:
             score = SCORES[int(level)]
             score = score / 2 if _is_spoken_about(view.text, *match.span()) else score
             found.append(Detection(*view.placed(*match.span()), TOXICITY, DetectionKind.OUTPUT, score, self.name))
+        if len(found) > _MOST:
+            looked.left(self.detector_class)
         return sorted(sorted(found, key=lambda one: (-one.score, one.start))[:_MOST])
 
 

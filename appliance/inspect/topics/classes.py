@@ -61,6 +61,8 @@ class Topics:
         """See Detector."""
         del deadline  # bounded by MAX_CHARS
         text = looked.text[:MAX_CHARS]
+        if len(text) < len(looked.text):
+            looked.left(self.detector_class)
         if len(text) < _SHORTEST:
             return
         yield from subjects(text)

@@ -63,6 +63,8 @@ class Sensitivity:
         """See Detector."""
         del deadline  # bounded by the characters looked at
         text = looked.text[:_MAX_CHARS]
+        if len(text) < len(looked.text):
+            looked.left(self.detector_class)
         found: dict[str, Detection] = {}
         labelled = [*_MSIP.finditer(text)] if "MSIP_Label_" in text else []
         for match in labelled:

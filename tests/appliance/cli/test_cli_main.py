@@ -255,11 +255,3 @@ def test_a_start_loads_nothing_heavy():
         "scapy",
         "cryptography",
     }
-
-
-def test_what_detectors_cost_is_summed_over_workers_dearest_first():
-    from appliance.cli.control import summed
-    from appliance.model.detection import DetectorCount
-
-    one, other = DetectorCount("a", 1, 2, 0.5), DetectorCount("b", 1, 0, 3.0, failed=1)
-    assert summed([one, other, one]) == [other, DetectorCount("a", 2, 4, 1.0)]

@@ -7,6 +7,7 @@ import pytest
 
 from appliance import cli
 from appliance.inspect.detect import detectors as module
+from appliance.inspect.detect.keyrules import NAMED_RULES, SHAPED_RULES
 from appliance.inspect.detect.settings import CustomRule, Settings
 from appliance.inspect.evaluation.rule_cases import (
     Case,
@@ -22,7 +23,9 @@ from tests.real_detectors import detectors
 def test_every_shipped_key_rule_finds_its_example_and_not_what_is_near():
     scanner = detectors()
     cases = tuple(key_cases())
-    assert len({case.rule for case in cases}) > 100
+    for finds in (True, False):
+        assert len({case.rule for case in cases if case.finds is finds}) >= len(SHAPED_RULES) + len(NAMED_RULES)
+        assert len({case.entity for case in cases if case.finds is finds}) >= 300
     assert [case[:3] for case in failing(cases, lambda text: {one.rule for one in scanner.scan(text)})] == []
 
 

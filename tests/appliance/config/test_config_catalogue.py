@@ -64,3 +64,44 @@ def test_contradictions_are_refused(tmp_path: Path, text: str, said: str) -> Non
     with pytest.raises(OperatorError) as caught:
         load_catalogue(write(tmp_path, text))
     assert said in str(caught.value)
+
+
+def test_an_override_changes_fields_and_removes(tmp_path: Path) -> None:
+    text = (
+        "change:\n  openai: {also: [ai.corp.example], confidence: 0.5}\n  grok: {domains: [grok.example]}\n"
+        "remove: [phind]\n"
+    )
+    own = load_catalogue(write(tmp_path, text))
+    assert own.match("ai.corp.example") is own.match("api.openai.com") is own.services["openai"]
+    assert own.services["openai"].confidence == 0.5
+    assert own.services["openai"].dialect == "openai.chat"
+    assert own.match("grok.com") is None
+    assert own.match("phind.com") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("remove: [phimd]\n", "own.yaml:1: remove.0: no service 'phimd'; did you mean 'phind'?"),
+        ("change:\n  opnai: {confidence: 1}\n", "own.yaml:2: change.opnai: no service 'opnai'; did you mean 'openai'?"),
+        ("change:\n  openai: {confidence: 2}\n", "own.yaml:2: change.openai.confidence: must lie between 0 and 1"),
+        ("change:\n  openai: {trains_on_data: maybe}\n", "not one of free_tier, no, opt_in, opt_out, yes"),
+        ("change:\n  openai: {domians: [a.example]}\n", "did you mean 'domains'?"),
+        ("change:\n  openai: {also: [A.example]}\n", "change.openai.domains: not a lower-case host name"),
+        ("change:\n  openai: {also: [chatgpt.com]}\nremove: [openai]\n", "openai stands twice"),
+        ("change:\n  openai: {also: [.chatgpt.com]}\n", ".chatgpt.com belongs to chatgpt already"),
+        ("change:\n  openai: {jurisdiction: usa}\n", "two capital letters"),
+        ("change:\n  openai: {retention_days: -1}\n", "must be 0 (not kept) or more"),
+    ],
+)
+def test_faults_of_changes_are_told_at_their_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        load_catalogue(write(tmp_path, text))
+    assert said in str(caught.value)
+
+
+def test_across_the_files_of_a_folder_an_id_is_said_once(tmp_path: Path) -> None:
+    write(tmp_path, "remove: [phind]\n", "1.yaml")
+    write(tmp_path, "change:\n  phind: {confidence: 0.1}\n", "2.yaml")
+    with pytest.raises(OperatorError, match=r"2\.yaml:2: phind stands twice, first at .*1\.yaml:1"):
+        load_catalogue(tmp_path)

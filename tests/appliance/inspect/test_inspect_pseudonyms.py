@@ -94,6 +94,22 @@ def test_a_name_comes_back_however_a_model_writes_it(restoration, written):
         "javascript:alert('{}')",
         "data:text/html,{}",
         "x" * 5000 + "{}",
+        "myapp://open?d={}",
+        "myapp:open?d={}",
+        "<myapp:{}",
+        "matrix:u/{}",
+        "magnet:?xt={}",
+        "{}.evil.example",
+        "see {}.evil.example/x",
+        "a-{}-b.evil.example",
+        "{}@evil.example",
+        "{}:x@evil.example",
+        "**{}**.evil.example",
+        "{}\\.evil.example",
+        "{}&period;evil.example",
+        "{}&#x2e;evil.example",
+        "{}\u3002evil.example",
+        "{}" + "x" * 600,
     ],
 )
 def test_nothing_comes_back_where_it_would_travel(restoration, text):
@@ -101,9 +117,32 @@ def test_nothing_comes_back_where_it_would_travel(restoration, text):
     assert [(one.entity, one.count) for one in restoration.labels()] == [(UNRESTORED, 1)]
 
 
-@pytest.mark.parametrize("text", ["E-mail:{}", "a < b and {}", "(cf. {})", "`{}`", "see [1] {}", "**{}**", "{}{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E-mail:{}",
+        "a < b and {}",
+        "(cf. {})",
+        "`{}`",
+        "see [1] {}",
+        "**{}**",
+        "{}{}",
+        "Mail:{}",
+        "{}.\nThen",
+        "{}...",
+        "{}: a.b",
+        "({}).",
+        "{}に送信。次",
+    ],
+)
 def test_it_comes_back_in_what_a_person_reads(restoration, text):
     assert put_back(restoration, text.format(MAIL, MAIL)) == text.format("anna@example.com", "anna@example.com")
+
+
+@pytest.mark.parametrize("between", ["", "-", ".", "x"])
+def test_a_chain_of_names_that_ends_in_a_host_stays(restoration, between):
+    text = between.join([MAIL] * 3) + ".evil.example"
+    assert put_back(restoration, text) == text
 
 
 def test_names_of_others_and_damaged_ones_stay(restoration):

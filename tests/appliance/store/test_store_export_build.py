@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from appliance.model.decision import Decision, Scope
-from appliance.model.event import Notice, Observed, Refused, Tunnelled
-from appliance.model.names import DecisionKind, Leg, ObservationKind, RefusalReason, Surface, Transport
+from appliance.model.detection import DetectorCount
+from appliance.model.event import DetectorsCounted, Notice, Observed, Refused, Tunnelled
+from appliance.model.names import DecisionKind, Leg, ObservationKind, RefusalReason, Surface, Transport, Verity
 from appliance.store.bench import closed, opened
 from appliance.store.export_build import Plan, build
 from appliance.store.export_copy import Bounds, Stopped, copy
@@ -21,6 +22,8 @@ from appliance.store.export_csv import cell
 from appliance.store.export_summary import MAX_LINES
 from appliance.store.export_views import INFO, OWN_VIEWS
 from appliance.store.export_wire import DATABASE_FILE, SUMMARY_FILE, ExportFormat, ExportSummary
+from appliance.store.feedback import FeedbackBook
+from appliance.store.feedback_pages import FeedbackRequest
 from appliance.store.findings import Findings
 from appliance.store.ingest import Ingest
 from appliance.store.owner import Owner, Settings, open_beside
@@ -28,6 +31,7 @@ from appliance.store.owner import Owner, Settings, open_beside
 NOW = 1_763_700_000.0
 VIEWS = {
     "v_findings", "v_exchanges", "v_usage", "v_decisions", "v_coverage", "v_observations", "v_refusals", "v_notices",
+    "v_detectors", "v_feedback",
 }  # fmt: skip
 FORMULA = '=HYPERLINK("http://x")\r\n\x1b[31m'
 ALL = tuple(ExportFormat)
@@ -54,6 +58,7 @@ def fill(connection, life, catalogue, now=NOW):
         Notice(now - 30, "w0", "alarm", "journal_filling", "80 %"),
         Tunnelled(now - 20, "w0", 5, 100, 200),
         observed(now - 10),
+        DetectorsCounted(now - 10, "w0", now - 3_600, (DetectorCount("patterns", 4, 2, 0.5, 0, 1),)),
         persons={"p_1": "ada", "a_9": "192.0.2.9", "p_unseen": "nobody we saw"},
     )
     findings = Findings(connection, catalogue, lambda: now)
@@ -73,6 +78,9 @@ def fill(connection, life, catalogue, now=NOW):
         scope=Scope(groups=("a", "b")),
     )
     body = msgspec.json.encode(decision).decode()
+    FeedbackBook(connection, lambda: now - 5).say(
+        FeedbackRequest(entity="EMAIL_ADDRESS", verdict=Verity.WRONG, exchange="x1"), "ann", "analyst"
+    )
     connection.execute(
         "INSERT INTO decisions VALUES (1, ?, 'root', 'admin', 'block', 'openai', NULL, NULL, 'why', NULL, NULL, ?, 2)",
         [now - 5, body],
@@ -165,17 +173,17 @@ def test_it_says_what_it_is(built):
     assert len(rows) == 1
     assert (info["author"], info["role"], info["since"], info["until"]) == ("ada", "admin", NOW - 3_600, NOW)
     assert info["rows"] == built.rows
-    assert [(head["producer"], head["epoch"], head["seq"]) for head in info["chain_heads"]] == [("w0", 7, 9)]
+    assert [(head["producer"], head["epoch"], head["seq"]) for head in info["chain_heads"]] == [("w0", 7, 10)]
 
 
 def test_the_chain_can_be_checked_in_it(evidence, stored):
     built = build(stored, plan(evidence.exports / "all", since=0.0), Bounds())
     with opened_file(built) as export:
-        tables = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations")
+        tables = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "detector_sums")
         lines = " UNION ALL ".join(f"SELECT seq, digest, body FROM {table}" for table in tables)
         rows = export.execute(f"SELECT * FROM ({lines}) ORDER BY seq").fetchall()
         heads = export.execute("SELECT unnest(chain_heads) FROM export_info").fetchall()
-    assert [seq for seq, _, _ in rows] == list(range(1, 10))
+    assert [seq for seq, _, _ in rows] == list(range(1, 11))
     assert all(hashlib.sha256(body.encode()).hexdigest() == digest for _, digest, body in rows)
     assert [json.loads(body)["prev"] for _, _, body in rows[1:]] == [digest for _, digest, _ in rows[:-1]]
     assert heads[0][0]["digest"] == rows[-1][1]

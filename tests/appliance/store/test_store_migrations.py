@@ -33,7 +33,7 @@ def test_what_an_older_store_holds_becomes_findings(older, ingest, connection, l
     columns = ", ".join(name for name in OpenRow.__struct_fields__ if name != "groups")
     for row in connection.execute(f"SELECT {columns} FROM exchange_open").fetchall():
         older.execute(f"INSERT INTO exchange_open ({columns}) VALUES ({', '.join('?' * len(row))})", row)
-    assert migrate(older, load_migrations(), NOW, "memory") == 2
+    assert migrate(older, load_migrations(), NOW, "memory") == 4
     assert older.execute("SELECT groups FROM exchange_open").fetchall() == [("research",)] * 2
     findings = Findings(older, catalogue, clock)
     findings.begin(Ingest(older, clock, 1, findings).position)
@@ -99,6 +99,7 @@ def test_every_view_explains_itself_and_each_of_its_columns(connection):
     ).fetchall()
     assert {name for name, _ in views} == {
         "v_exchanges", "v_usage", "v_coverage", "v_decisions", "v_findings", "v_observations",
+        "v_detectors", "v_feedback",
     }  # fmt: skip
     assert [name for name, comment in views if not comment] == []
     columns = connection.execute(

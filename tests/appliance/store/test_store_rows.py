@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from appliance.model.detection import Coverage, Label
-from appliance.model.event import Tunnelled, Usage
+from appliance.model.detection import Coverage, DetectorCount, Label
+from appliance.model.event import DetectorsCounted, Tunnelled, Usage
 from appliance.model.names import DetectionKind
 from appliance.store.bench import closed, opened
 from appliance.store.placing import Misfit, Origin, row_of
@@ -12,6 +12,7 @@ from appliance.store.rows import TABLES
 
 ORIGIN = Origin(1, "w0", 7, 1, "d" * 64, "{}")
 TYPES = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN", tuple[str, ...]: "VARCHAR[]"}
+TYPES |= {tuple[int, ...]: "BIGINT[]", tuple[float, ...]: "DOUBLE[]"}
 
 
 @pytest.mark.parametrize("row", TABLES, ids=TABLES.values())
@@ -54,6 +55,9 @@ def with_facts(**changed):
         (msgspec.structs.replace(closed("x", 1.0), coverage=Coverage(4, 5)), "add up"),
         (msgspec.structs.replace(closed("x", 1.0), response_bytes=2**64), "outside"),
         (Tunnelled(1.0, "w0", 1, 2**63, 0), "outside"),
+        (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", -1, 0, 0.0),)), "outside"),
+        (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", 1, 0, float("nan")),)), "seconds"),
+        (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", 1, 0, 0.0),) * 65), "more than"),
         ({"count": 0}, "no sighting"),
         ({"count": -3}, "outside"),
         ({"confidence": 1.5}, "confidence"),
@@ -88,6 +92,13 @@ def test_what_an_answer_carried_stands_in_its_row():
     row = row_of(ORIGIN, event)
     assert (row.answer_entities, row.answer_findings, row.answer_redactions) == (("A", "B"), 3, 2)
     assert (row.tools_called, row.gone_bytes) == (("send",), 7)
+
+
+@pytest.mark.parametrize(
+    ("late", "told"), [(None, None), ((), ()), ((Label("PERSON", DetectionKind.PII, 1, 0.9),), ("PERSON",))]
+)
+def test_what_was_found_in_a_request_that_had_gone_stands_with_its_end(late, told):
+    assert row_of(ORIGIN, msgspec.structs.replace(closed("x", 1.0), late_labels=late)).late_entities == told
 
 
 def test_what_a_client_sent_after_the_opening_stands_in_its_row():

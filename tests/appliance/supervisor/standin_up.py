@@ -37,6 +37,9 @@ class NoEvidence(Evidence):
     def reprepare(self, *_):
         pass
 
+    def due(self, *_):
+        return ""
+
     def living(self, *_):
         return frozenset()
 

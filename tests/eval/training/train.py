@@ -26,16 +26,18 @@ from appliance.inspect.injection.model import FOREIGN, OWN, TOKEN, Model, once
 from appliance.inspect.injection.weights import Reading, Written, pack, read
 
 OWN_WINDOWS, FOREIGN_WINDOWS = (96, 48), (16, 8)
-WINDOW, STEP = OWN_WINDOWS
+WINDOW, STEP = 32, 16  # in training: between both
 SHIFT = 8.0
 LEAST = 3  # texts that hold a feature
-ALPHA, EPOCHS = 1e-5, 6
-POWER = 0.8  # the weight of a source grows with that power of its size
-OF_SOURCE = {"gen-attack": 30.0, "gen-buried": 10.0, "wild": 0.3}
+ALPHA, EPOCHS = 3e-5, 6
+POWER = 0.0  # the weight of a source grows with that power of its size: all sources weigh the same
+OF_SOURCE = {"gen-attack": 30.0, "gen-buried": 10.0, "gen-code": 3.0, "wild": 0.3}
 KEPT = 30_000
 STRETCH = 8.0
 GENERATED = 12_000
-SHARES = (0.01, 0.01)  # of ordinary texts that are told: own words and foreign ones
+THRESHOLD = 0.7  # of both readings, as of the rules, so that scores of both detectors mean the same
+TAIL = 0.25  # of ordinary texts by which probabilities are fitted: the highest
+SHARES = (0.0075, 0.01)  # of ordinary texts that are told: own words and foreign ones
 
 
 def group(source: str) -> str:
@@ -214,12 +216,13 @@ def show(name: str, texts: list[Text], scores: np.ndarray, share: float) -> floa
 
 
 def reading(size: tuple[int, int], outside: list[tuple[float, int]], limit: float) -> Reading:
-    """Log odds by Platt's method, with the threshold at a margin."""
-    scale = LogisticRegression(class_weight="balanced").fit(
-        [[score] for score, _ in outside], [one for _, one in outside]
-    )
-    slope, offset = float(scale.coef_[0][0]), float(scale.intercept_[0])
-    return Reading(*size, slope, offset, math.ceil(1e4 / (1 + math.exp(-slope * limit - offset))) / 1e4)
+    """Log odds: their slope by Platt's method in the tail where thresholds lie, `THRESHOLD` at the margin `limit`."""
+    scores, labels = np.array([score for score, _ in outside]), np.array([one for _, one in outside])
+    share = np.where(labels == 1, 1 / labels.sum(), 1 / (1 - labels).sum())
+    tail = scores > threshold_at(scores[labels == 0], TAIL)
+    scale = LogisticRegression(C=1e6).fit(scores[tail, None], labels[tail], share[tail] * len(labels))
+    slope = float(scale.coef_[0][0])
+    return Reading(*size, slope, math.log(THRESHOLD / (1 - THRESHOLD)) - slope * limit, THRESHOLD)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from fake_store import NOW, FakeStore, finding
 
-from appliance.model.names import FindingState, Severity
+from appliance.model.names import FindingState, Severity, Verity
 
 
 async def test_the_first_page_and_the_status(open_desk):
@@ -208,3 +208,29 @@ async def test_a_resize_that_was_lost_is_made_good(open_desk, monkeypatch):
         desk.app.fit_terminal()
         await desk.pilot.pause()
         assert desk.app.screen.size == (60, 9)
+
+
+async def test_a_detection_is_judged_by_key_and_the_page_shows_it(open_desk):
+    async with open_desk() as desk:
+        await desk.press("enter")
+        await desk.see("DETECTED IN ITS EXCHANGES (2)", "EMAIL_ADDRESS", "in 12 exchanges, not judged")
+        await desk.press("w")
+        await desk.see("Which detection do you judge?")
+        await desk.press("right", "enter")
+        await desk.see("what it was taken for?")
+        await desk.press("right", "right", "enter")
+        await desk.see("wrong 1 of 1 judged")
+        (asked,) = desk.store.asked("feedback")
+        assert (asked.entity, asked.verdict, asked.exchange) == ("EMAIL_ADDRESS", Verity.WRONG, None)
+        assert asked.finding in desk.store.findings
+
+
+async def test_leaving_the_question_says_nothing(open_desk):
+    async with open_desk() as desk:
+        await desk.press("enter")
+        await desk.see("DETECTED IN ITS EXCHANGES (2)")
+        await desk.press("w")
+        await desk.see("Which detection do you judge?")
+        await desk.press("enter")
+        await desk.see("DETECTED IN ITS EXCHANGES (2)")
+        assert desk.store.asked("feedback") == []

@@ -15,6 +15,7 @@ from appliance.model.detection import Selector
 
 ANY = (Selector(kinds=("secret",)),)
 KEY = "q7Zt2mXw9Lr4Kd8v"
+SPOKEN = "vkRWtbLqGXnfMPzs"  # no digit in it
 
 TAKEN = [
     ('password = "hunter2!x"', "hunter2!x", "PASSWORD"),
@@ -39,6 +40,19 @@ TAKEN = [
     ("machine api.test login ann password w1ndow", "w1ndow", "PASSWORD"),
     ("  password w1ndow7\n", "w1ndow7", "PASSWORD"),
     ('new NetworkCredential("ann@corp", "w1ndow!7")', "w1ndow!7", "PASSWORD"),
+    ("password = 'plum orchard'", "plum orchard", "PASSWORD"),
+    ('"passphrase": "purple horse battery staple"', "purple horse battery staple", "PASSWORD"),
+    (f'api_key = "{SPOKEN}"', SPOKEN, "GENERIC_SECRET"),
+    ('jwt_secret: "q4}\\7[Zw;&t>LmX?!v9|Rk"', "q4}\\7[Zw;&t>LmX?!v9|Rk", "GENERIC_SECRET"),
+    ("token = a1b2c3.d4e5f6.g7h8i9", "a1b2c3.d4e5f6.g7h8i9", "GENERIC_SECRET"),
+    ('if creds.secret != "green-lantern" {', "green-lantern", "GENERIC_SECRET"),
+    ('curl -u "k8RwT52vQz!m:" https://db.internal', "k8RwT52vQz!m", "PASSWORD"),
+    (f"  -u developer:{SPOKEN}", SPOKEN, "PASSWORD"),
+    ("create user app with password 'w1ndow!7';", "w1ndow!7", "PASSWORD"),
+    ("alter user app identified by 'w1ndow!7'", "w1ndow!7", "PASSWORD"),
+    ('<add key="SmtpPassword" value="w1ndow!7"/>', "w1ndow!7", "PASSWORD"),
+    ("define('DB_PASSWORD', 'geheim')", "geheim", "PASSWORD"),
+    ("DEPLOY_TOKEN=3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "GENERIC_SECRET"),
 ]
 LEFT = [
     "password = getpass()",
@@ -78,6 +92,25 @@ LEFT = [
     "mysql --password=$PASS",
     'credential="held:team"',
     "public_key_path = /etc/keys/public.pem",
+    '"password": "must contain eight characters"',
+    '"password": "Forgot it again"',
+    "for name in ('pass', 'raise'):",
+    '"password", "customer records"',
+    "password = 'challengePassword'",
+    "token = 'abcdefg98765+XKWPZ'",
+    "TOKEN=7654321-gfedcba-xyz1",
+    'token: "k-5678-5678-5678-0a9c31f7be2244d08e6f5b7c1d3a9e20"',
+    "export SERVICE_TOKEN=svc_q7Zt2mXw9Lr4Kd8vB3nY...",
+    'api_key: r"k[a-z0-9]{40,}"',
+    '"password": "Contrase\\u00f1a"',
+    "_authToken=5d1c9e20-7b3a-11ee-8c4f-0242ac130003",
+    "expected_authorization=self._expected_authorization",
+    "serve --plugin-secret auth-by-host",
+    "wget -N -P common/ --password x/",
+    "token = config1.attribute2",
+    '{"name": "url-password", "entity": 1}',
+    "what it keeps secret (Apache-2.0)",
+    "curl -u username: https://x",
 ]
 
 

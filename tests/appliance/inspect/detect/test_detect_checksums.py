@@ -25,6 +25,8 @@ GOOD = (
     (checksums.polish, "44051401359"),
     (checksums.swedish, "811228-9874"),
     (checksums.dutch, "1112.22.333"),
+    (checksums.australian, "123 456 782"),
+    (checksums.swiss, "756.9217.0769.85"),
     (checksums.routing, "021000021"),
 )
 

@@ -81,3 +81,22 @@ def test_dataset_slice(stock, detectors):
     short = (text for text in stock_presidio.corpus(DATASETS) if len(text) < 300)
     for text in itertools.islice(short, 0, None, 12):
         assert_equal(stock, detectors, text)
+
+
+@pytest.mark.shared
+@pytest.mark.conformance
+@pytest.mark.timeout(900)
+def test_more_than_thirty_thousand_texts(detectors):
+    if not DATASETS.is_dir():
+        pytest.skip("../shared/data/datasets is not beside this checkout")
+    done = stock_presidio.compare(detectors, stock_presidio.everything(DATASETS, seed=1, mutations=6000, fuzzed=6000))
+    assert done.texts > 30_000
+    assert (done.missing, done.extra) == (0, 0), "\n".join(done.told)
+
+
+def test_mutations_of_real_texts_are_many(stock, detectors):
+    texts = ["call +49 30 901820 or 212-555-0123", "card 4111 1111 1111 1111 of bob@example.com"]
+    made = list(stock_presidio.mutated(random.Random(3), texts, 100))  # noqa: S311 - a seeded generator for tests
+    assert len(set(made)) > 60
+    for text in made:
+        assert_equal(stock, detectors, text)

@@ -7,6 +7,7 @@ in fewer than the limit of one.
 import base64
 import random
 import re
+import resource
 
 import pytest
 
@@ -80,6 +81,63 @@ def test_hostile_texts_are_answered(detectors, name):
     text = HOSTILE[name]
     for found in detectors.scan(text, Source.USER):
         assert 0 <= found.start < found.end <= len(text)
+
+
+def chat(content):
+    return b'{"model":"m","messages":[{"role":"user","content":"' + content + b'"}]}'
+
+
+# Bodies as they come from the wire: what of them must be told as not read, or that all of it was.
+BODIES = {
+    "bytes that are no UTF-8": (chat(b"mail \xff\xfe\xc3( maria@example.com"), "opaque"),
+    "half of a pair, escaped": (chat(b"a \\ud800 b maria@example.com"), "whole"),
+    "the wrong half": (chat(b"\\udc00\\ud800 maria@example.com"), "whole"),
+    "right to left": (chat("\u202emoc.elpmaxe@airam\u202c".encode()), "whole"),
+    "one letter, many times": (chat(b"a" * 3_000_000), "too_large"),
+    "many matches": (chat(b"u1@example.com " * 1_000), "whole"),
+    "codes in codes in codes": (chat(nested("mail maria@example.com", 8).encode()), "secret_partial"),
+    "JSON in JSON": (chat(b'{\\"a\\":' * 5_000), "whole"),
+    "arrays without end": (b"[" * 100_000, "opaque"),
+    "a number without end": (b'{"messages":[{"role":"user","content":"x"}],"n":' + b"1" * 50_000 + b"}", "any"),
+    "nothing": (b"", "any"),
+    "zeros": (b"\0" * 100_000, "opaque"),
+}
+# The same, large enough that a machine under load runs out of the time of one text: told, and nothing else.
+LARGE = {
+    "100,000 matches": chat(b"u1@example.com " * 100_000),
+    "ten megabytes of one letter": chat(b"a" * 10_000_000),
+    "ten megabytes of almost keys": chat(b"sk-" * 3_300_000),
+    "ten megabytes of escapes": chat(b"\\\\u0040" * 1_200_000),
+    "a code in a code of a megabyte": chat(nested("maria@example.com " * 20_000, 4).encode()),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_hostile_bodies_are_accounted_for(detectors, name):
+    body, expected = BODIES[name]
+    limits = Limits(max_text=400_000, max_scanned=400_000)
+    inspection = Inspector(detectors, limits).request(CALL, None, body, "openai")
+    coverage = inspection.coverage
+    assert coverage.balanced
+    left = {*coverage.text_unscanned, *coverage.partial}
+    if expected == "whole":
+        assert not left - {"injection_partial", "topic_partial", "views_partial"}
+        assert inspection.problem is None
+    elif expected == "opaque":
+        assert coverage.opaque
+        assert inspection.problem
+    elif expected != "any":
+        assert expected in left
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("name", LARGE)
+def test_large_hostile_bodies_are_accounted_for_in_bounded_memory(detectors, name):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    inspection = Inspector(detectors, Limits(max_time_s=5)).request(CALL, None, LARGE[name], "openai")
+    assert inspection.coverage.balanced
+    assert inspection.coverage.text_scanned or not inspection.coverage.complete
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_500_000  # KiB: the analyser has 3 GiB
 
 
 @pytest.mark.parametrize("seed", range(3))

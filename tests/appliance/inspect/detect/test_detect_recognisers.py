@@ -33,6 +33,21 @@ ADDRESSES = (
     "Rua Augusta 1508",
     "17 Família Marques 19\n Apt. 618",
     "P.O. Box 1234",
+    "76556 29 Rue de Tanger\n> Suite 399\n> Cite Ben Hjel\n> Tunisia 56004",
+    "89 Gammelhavn 36\n Apt. 591\n Anholt\n People's Republic of China 75271",
+    "60 Main Street, Turkovice u Prelouce, Bulgaria 83572",
+    "Unit 5599 Box 3418\nDPO AA 11483",
+    "USNS Frías\nFPO AA 88037",
+    "17693 Király u. 15.\nLyss, nan 50662",
+    "376 Rákóczi út 13. Suite 104 Veszprém VE",
+    "Frørupvej 58",
+    "180 Sahantie 72",
+    "Λεωφόρος Αλεξάνδρου 189",
+    "corner of ul. Jesionowa 127 and Philip Bypass",
+    "corner of frankfurter allee 73 and edmunds street",
+    "42 machelsesteenweg 197",
+    "36 rue de pologne",
+    "19 guipúzcoa 1268\n apt. 013\n rocha\n norway 13453",
 )
 
 
@@ -56,6 +71,10 @@ def test_words_beside_it_raise_a_faint_one(detectors):
         "on May 18, 1980, Mount St. Helens erupted",
         "def street(number): return 12 * Road.length",
         "brigade 5 met renegade 7 in decade 3",
+        "SELECT 0 AS bypass, 0 AS route, 1 AS place",
+        "two rooms, 5 people in apt 3. Unit 5 Box 7 of the kit",
+        "Infanterie 5, Partie 3, Sympathie 4; fill 3 via email",
+        "a corner of the table and the chair",
     ],
 )
 def test_prose_and_code_are_no_address(detectors, text):
@@ -77,6 +96,11 @@ VALUES = (
     ("PAN ABCPE1234F", "IN_PAN", "ABCPE1234F"),
     ("111.444.777-35", "BR_CPF", "111.444.777-35"),
     ("SIN 130 692 544", "CA_SIN", "130 692 544"),
+    ("BSN 1112.22.333", "NL_BSN", "1112.22.333"),
+    ("phone: 467 3395", "PHONE_NUMBER", "467 3395"),
+    ("Mobile:\n432 03 163", "PHONE_NUMBER", "432 03 163"),
+    ("maestro card number is 675984103431?", "CREDIT_CARD", "675984103431"),
+    ("credit card 2221 0000 0000 0009", "CREDIT_CARD", "2221 0000 0000 0009"),
     ("national insurance AB 12 34 56 C", "UK_NINO", "AB 12 34 56 C"),
     ("Medicare 1EG4-TE5-MK73", "US_MBI", "1EG4-TE5-MK73"),
     ("NPI 1234567893", "US_NPI", "1234567893"),
@@ -118,6 +142,44 @@ def test_the_value_is_found_without_its_name(detectors, text, entity, value):
 )
 def test_nothing_is_found_without_a_reason(detectors, text):
     assert found(detectors, text) == []
+
+
+GROUPED = (
+    ("CA_SIN", ("130", "692", "544"), "social insurance"),
+    ("AU_TFN", ("123", "456", "782"), "tax file"),
+    ("CH_AHV", ("756", "9217", "0769", "85"), "AHV"),
+)
+
+
+@pytest.mark.parametrize(("entity", "groups", "word"), GROUPED)
+@pytest.mark.parametrize("sign", [" ", "-", "."])
+def test_a_checked_number_in_groups_needs_no_word_beside_it(detectors, entity, groups, word, sign):
+    value = sign.join(groups)
+    assert value in found(detectors, f"it is {value}.", entity)
+    assert value in found(detectors, f"{word} {value}, thanks", entity)
+    assert value not in found(detectors, f"it is {value[:-1]}{(int(value[-1]) + 1) % 10}.", entity)
+    assert value not in found(detectors, f"it is {value}{sign.strip()}123 or 1{value}", entity)
+
+
+@pytest.mark.parametrize(("entity", "groups", "word"), GROUPED)
+def test_a_checked_number_in_one_needs_a_word_unless_its_prefix_tells(detectors, entity, groups, word):
+    value = "".join(groups)
+    assert value in found(detectors, f"{word} {value}, thanks", entity)
+    assert (value in found(detectors, f"it is {value}.", entity)) is (entity == "CH_AHV")
+
+
+@pytest.mark.parametrize("text", ["phone 212-555-0123", "tel +49 30 901820", "card 4111 1111 1111 1111"])
+def test_what_presidio_finds_is_told_once(detectors, text):
+    told = [one for one in detectors.exact(text) if one.entity in {"PHONE_NUMBER", "CREDIT_CARD"}]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["phone call on 2024-01-02 10", "mobile: 12-11-2023", "tel 12 34", "card 123456789012"]
+)
+def test_dates_and_short_numbers_are_no_phones_and_no_cards(detectors, text):
+    assert not found(detectors, text, "PHONE_NUMBER")
+    assert not found(detectors, text, "CREDIT_CARD")
 
 
 def test_below_the_least_score_nothing_is_said_at_all(detectors):

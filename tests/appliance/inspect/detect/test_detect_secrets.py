@@ -1,9 +1,10 @@
 """Every key rule with an example and a counter-example, made from the rule file; none of them is a real key."""
 
+import json
 import re
 import string
 import zlib
-from importlib import import_module
+from importlib import import_module, resources
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,16 @@ from appliance.inspect.detect.shapes import letters
 PARSER = import_module("re._parser")
 WORD = letters("word", 372, "any")
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE" + WORD + "\n-----END RSA PRIVATE KEY-----"
+SOURCES = {
+    "gitleaks (MIT)",
+    "noseyparker (Apache-2.0)",
+    "credsweeper (MIT)",
+    "detect-secrets (Apache-2.0)",
+    "osv-scalibr (Apache-2.0)",
+    "known by its look",
+    "RFC 3986",
+    "RFC 7468",
+}
 LONGEST = 16_384  # of one repeat: a private key's body
 PLACES = (("", ""), ("see \u00e9 ", " ok"), ('{"k": "', '"}'), ("x: ", "\n"), ("(", ","))
 
@@ -158,6 +169,63 @@ def test_what_stands_in_for_a_key_is_none(detectors, text):
 )
 def test_lines_of_hashes_hold_no_secret(detectors, line):
     assert not secrets_in(detectors, line)
+
+
+IN_LINES = [
+    ('variable "api_token" {\n  default = "%s"\n}\n', "terraform-default"),
+    ("  - name: DB_PASSWORD\n    value: %s\n", "env-of-pod"),
+    ("The password for the first log-in:\n\n%s\n\nok", "announced"),
+    ("My API key:\n```text\n%s\n```\n", "announced"),
+    ('new DirectoryEntry("LDAP://a.b",\n   "ann",\n   "%s");', "call-in-lines"),
+    ("user: ann\n# of the shop\npassword: %s\n", "account-lines"),
+]
+
+
+@pytest.mark.parametrize(("text", "rule"), IN_LINES, ids=[rule for _, rule in IN_LINES])
+def test_a_value_in_another_line_than_its_name(detectors, text, rule):
+    key = WORD[:20]
+    assert score_of(detectors, text % key, rule) > 0.4
+    assert (rule, key) in secrets_in(detectors, text % key)
+    assert score_of(detectors, text % "changeme", rule) < 0.4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "username: string\npassword: string\n",
+        "user: User\npassword: Passwort\n",
+        "login: me\npassword: your_password\n",
+        "user: postgres\npassword: postgres\n",
+        "the password is kept as follows:\nhashed-v2-twice and salted\n",
+        "password:\n  secretKeyRef:\n",
+    ],
+)
+def test_lines_that_hold_no_account(detectors, text):
+    assert all(d.score < 0.4 for d in detectors.exact(text) if d.kind == "secret")
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgres://postgres:postgres@db", False),
+        ("ftp://username:password@host", False),
+        ("postgres://postgres:tr0ub4dor@db", True),
+        ("postgres://app:password@db", True),
+    ],
+)
+def test_a_stock_account_in_an_address_counts_little(detectors, url, found):
+    assert (score_of(detectors, url, "url-password") > 0.4) is found
+
+
+def test_a_web_token_whose_head_is_none_counts_little(detectors):
+    assert score_of(detectors, "eyJq7Zt2mXw9Lr4Kd8v.eyJzdWIiOiIxIn0." + WORD[:43], "jwt") < 0.4
+
+
+def test_every_fact_names_its_source():
+    folder = resources.files("appliance.inspect.detect") / "secret_rules"
+    rules = [rule for file in folder.iterdir() for rule in json.loads(file.read_text())]
+    assert len(rules) == len(SHAPED_RULES) + len(NAMED_RULES)
+    assert {rule["source"] for rule in rules} <= SOURCES
 
 
 def test_long_repeats_become_open_ended():

