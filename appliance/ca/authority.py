@@ -6,6 +6,7 @@ for (critical basicConstraints and keyUsage, subject and authority key identifie
 never a wildcard, never an address.
 """
 
+import hashlib
 from datetime import UTC, datetime
 
 import msgspec
@@ -54,13 +55,22 @@ def make_root(now: float) -> Issuer:
     return Issuer(builder.sign(key, hashes.SHA256()), key)
 
 
-def make_intermediate(root: Issuer, reach: Reach, now: float) -> Issuer:
-    """An issuer for TLS servers within `reach`, with its own key. One for everything says so in its name."""
-    key = new_key()
-    issued = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
-    kind = "UNCONSTRAINED" if reach.everything else "constrained"
-    subject = _name(f"Gnomon Intermediate {kind} {issued}")
-    builder = _as_authority(_issued(root, subject, key.public_key(), now, INTERMEDIATE_LIFE), path_length=0)
+def make_intermediate(
+    root: Issuer,
+    reach: Reach,
+    now: float,
+    *,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    until: float | None = None,
+) -> Issuer:
+    """An issuer for TLS servers within `reach`. One for everything says so in its name.
+
+    `key`: shared with other intermediates, None: its own. `until`: epoch seconds, where it shall end before its life.
+    """
+    key = key or new_key()
+    life = INTERMEDIATE_LIFE if until is None else min(INTERMEDIATE_LIFE, until - now)
+    subject = _name(f"Gnomon Intermediate {_kind(reach)} {datetime.fromtimestamp(now, UTC):%Y-%m-%d}{_tag(reach)}")
+    builder = _as_authority(_issued(root, subject, key.public_key(), now, life), path_length=0)
     # Without serverAuth here a stolen intermediate could sign mail or client certificates, which DNS names do not bind.
     builder = builder.add_extension(_SERVER, critical=False)
     builder = builder.add_extension(constraints(reach), critical=True)
@@ -125,6 +135,16 @@ def _builder(
 def _as_authority(builder: x509.CertificateBuilder, path_length: int) -> x509.CertificateBuilder:
     constraint = x509.BasicConstraints(ca=True, path_length=path_length)
     return builder.add_extension(constraint, critical=True).add_extension(_usage(authority=True), critical=True)
+
+
+def _kind(reach: Reach) -> str:
+    return "UNCONSTRAINED" if reach.everything else "constrained"
+
+
+def _tag(reach: Reach) -> str:
+    # Clients find an issuer by its name and key: of two with one key the names must differ, or a client that remembers
+    # intermediates could take one with other constraints.
+    return "" if reach.everything else f" {hashlib.sha256(chr(10).join(reach.domains).encode()).hexdigest()[:8]}"
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from appliance.ca import files
 from appliance.ca.authority import Issuer, expires
 from appliance.ca.files import CaStatus
+from appliance.ca.intermediates import Need
 from appliance.ca.reach import UNCONSTRAINED, Reach, reach_of
 from appliance.config.catalogue import load_catalogue
 from appliance.config.schema import Config
@@ -30,7 +31,7 @@ def reach_for(config: Config, catalogue: Catalogue) -> Reach:
 
 
 def init(config: Config, *, unconstrained: bool = False, now: float | None = None) -> str:
-    """Make the root, or renew the intermediate of the one that is there; the answer tells what was done.
+    """Make the root, or renew the intermediates of the one that is there; the answer tells what was done.
 
     OperatorError: nothing is due; the root key is away; more than AI names are opened and `unconstrained` is not given.
     """
@@ -39,21 +40,22 @@ def init(config: Config, *, unconstrained: bool = False, now: float | None = Non
     if reach.everything and not unconstrained:
         raise _unasked(config)
     known = files.root_path(folder).exists()
-    if known and files.intermediate_path(folder).exists():
-        current = files.status(folder, reach, moment)
-        if current.renewal is files.Need.NO:
-            raise OperatorError(
-                f"{files.root_path(folder)}: a root is there already and is never replaced, and its intermediate needs "
-                "no renewal; see `gnomon ca status`"
-            )
+    current = files.status(folder, reach, moment)
+    if known and current.renewal is Need.NO:
+        raise OperatorError(
+            f"{files.root_path(folder)}: a root is there already and is never replaced, and its intermediate needs "
+            "no renewal; see `gnomon ca status`"
+        )
     if not known:
         files.init(folder, moment)
-    files.issue_intermediate(folder, reach, moment)
+    files.issue_intermediates(folder, reach, moment, current.reason)
     return _summary(folder, made=not known)
 
 
-def prepare(config: Config, catalogue: Catalogue, now: float) -> tuple[Issuer, str]:
-    """The authority for a start of the appliance, made or renewed as far as that needs no word from the operator.
+def prepare(
+    config: Config, catalogue: Catalogue, now: float, *, starting: bool = False
+) -> tuple[tuple[Issuer, ...], str]:
+    """The authority for a start or a change, made or renewed as far as that needs no word from the operator.
 
     The text is for the log; empty: nothing to tell. OperatorError: as `files.ensure`; more than AI names are opened and
     no unconstrained intermediate was ever asked for.
@@ -61,7 +63,12 @@ def prepare(config: Config, catalogue: Catalogue, now: float) -> tuple[Issuer, s
     folder, reach = config.ca_dir, reach_for(config, catalogue)
     if reach.everything and not files.status(folder, reach, now).unconstrained:
         raise _unasked(config)
-    return files.ensure(folder, reach, now)
+    return files.ensure(folder, reach, now, starting=starting)
+
+
+def due(config: Config, *, now: float | None = None) -> str:
+    """What waits for the root key, for a person; empty: nothing."""
+    return files.due(config.ca_dir, _configured_reach(config), time.time() if now is None else now)
 
 
 def export(config: Config, form: str = "pem") -> bytes:
@@ -94,14 +101,15 @@ def _unasked(config: Config) -> OperatorError:
 
 def _summary(folder: Path, *, made: bool) -> str:
     root = files.root_certificate(folder)
-    issuer = files.load_intermediate(folder)
-    days = round((expires(issuer.certificate) - issuer.certificate.not_valid_before_utc.timestamp()) / 86400)
+    issuers = files.load_intermediates(folder)
+    until = time.strftime("%Y-%m-%d", time.gmtime(min(expires(issuer.certificate) for issuer in issuers)))
+    name = issuers[0].certificate.subject.rfc4514_string() if len(issuers) == 1 else f"{len(issuers)} of one key"
     return "\n".join(
         (
             f"{'Root made' if made else 'Root kept'}: {root.subject.rfc4514_string()}",
             f"  sha256 {root.fingerprint(hashes.SHA256()).hex(':')}",
             f"  certificate {files.root_path(folder)} (clients must trust it: gnomon ca export)",
             f"  key {files.root_key_path(folder)} (take it offline once this is done; it is needed again to renew)",
-            f"Intermediate issued: {issuer.certificate.subject.rfc4514_string()}, valid {days} days",
+            f"Intermediate issued: {name}, until {until}",
         )
     )

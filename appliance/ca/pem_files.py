@@ -7,39 +7,42 @@ a symbolic link is not followed; `create` never replaces a file; a message names
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from appliance.ca.authority import Issuer
 from appliance.model.errors import OperatorError
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 4 << 20  # 50,000 names in a thousand intermediates
 _PEM = serialization.Encoding.PEM
 
 
-def encode_issuer(issuer: Issuer) -> bytes:
-    """Key (PKCS 8) and certificate in one PEM text, so that the two can never get out of step."""
-    key = issuer.key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return key + issuer.certificate.public_bytes(_PEM)
+def encode_issuers(issuers: Sequence[Issuer]) -> bytes:
+    """The key (PKCS 8) that all of them share, and their certificates: one PEM text, which never gets out of step."""
+    key = issuers[0].key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key + b"".join(issuer.certificate.public_bytes(_PEM) for issuer in issuers)
 
 
-def read_issuer(path: Path) -> Issuer:
-    """Key and certificate of one file. FileNotFoundError: absent; OperatorError: anything else wrong with it."""
+def read_issuers(path: Path) -> tuple[Issuer, ...]:
+    """Key and certificates of one file. FileNotFoundError: absent; OperatorError: anything else wrong with it."""
     data = _read(path, private=True)
     try:
         key = serialization.load_pem_private_key(data, password=None)
-        certificate = x509.load_pem_x509_certificate(data)
+        certificates = x509.load_pem_x509_certificates(data)
+        public_keys = {_point(certificate.public_key()) for certificate in certificates}
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise OperatorError(f"{path}: not a PEM file with a key and a certificate; {_RESTORE}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise OperatorError(f"{path}: the key is not a P-256 key; {_RESTORE}")
-    if key.public_key() != certificate.public_key():
+    if public_keys != {_point(key.public_key())}:
         raise OperatorError(f"{path}: key and certificate do not belong together; {_RESTORE}")
-    return Issuer(certificate, key)
+    return tuple(Issuer(certificate, key) for certificate in certificates)
 
 
 def read_certificate(path: Path) -> x509.Certificate:
@@ -114,6 +117,10 @@ def _read(path: Path, *, private: bool) -> bytes:
         if private:
             _check_mode(path, found, "600")
         return file.read(MAX_BYTES)
+
+
+def _point(key: CertificatePublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _check_mode(path: Path, found: os.stat_result, wanted: str) -> None:

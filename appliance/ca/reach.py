@@ -12,7 +12,7 @@ import msgspec
 from cryptography import x509
 
 from appliance.model.errors import OperatorError
-from appliance.net.hostname import canonical_name, is_at_or_below
+from appliance.net.hostname import canonical_name
 
 _NO_ADDRESSES = [x509.IPAddress(ip_network("0.0.0.0/0")), x509.IPAddress(ip_network("::/0"))]
 
@@ -25,14 +25,33 @@ class Reach(msgspec.Struct, frozen=True):
 
     def covers(self, host: str) -> bool:
         """Whether a leaf for `host` (canonical) will be accepted by clients."""
-        return self.everything or any(is_at_or_below(host, domain) for domain in self.domains)
+        return self.everything or not {host, *_ancestors(host)}.isdisjoint(self.domains)
 
     def includes(self, other: "Reach") -> bool:
         """Whether all that `other` covers is covered here too."""
-        return self.everything or (not other.everything and all(self.covers(name) for name in other.domains))
+        return self.everything or (not other.everything and not self.lacks(other))
+
+    def lacks(self, other: "Reach") -> tuple[str, ...]:
+        """Names of `other` that are not covered here. Of one for everything no name can be told: none."""
+        held = frozenset(self.domains)
+        uncovered = (name for name in other.domains if held.isdisjoint({name, *_ancestors(name)}))
+        return () if self.everything else tuple(uncovered)
 
 
 UNCONSTRAINED = Reach(everything=True)
+
+
+def union(reaches: Iterable[Reach]) -> Reach:
+    """What several may sign for together; of none: nothing."""
+    found = list(reaches)
+    if any(reach.everything for reach in found):
+        return UNCONSTRAINED
+    return Reach(domains=_outermost([name for reach in found for name in reach.domains]))
+
+
+def candidates(host: str) -> tuple[str, ...]:
+    """The names whose constraint would cover `host` (canonical): itself and what is above it."""
+    return (host, *_ancestors(host))
 
 
 def reach_of(domains: Iterable[str]) -> Reach:

@@ -11,7 +11,7 @@ from appliance.cli.output import json_option, say, say_json
 if TYPE_CHECKING:
     import argparse
 
-    from appliance.ca.files import CaStatus
+    from appliance.ca.files import CaStatus, CertificateStatus
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -60,13 +60,28 @@ def status(options: argparse.Namespace) -> int:
 
 def _as_text(found: CaStatus) -> str:
     lines = [f"folder        {found.folder}"]
-    for name, certificate in (("root", found.root), ("intermediate", found.intermediate)):
-        if certificate is None:
-            lines.append(f"{name:<13} none")
-            continue
-        until = time.strftime("%Y-%m-%d", time.gmtime(certificate.expires))
-        lines += [f"{name:<13} {certificate.name}, until {until}", f"{'':<13} sha256 {certificate.sha256}"]
+    lines += _certificate("root", found.root)
+    if len(found.intermediates) > 1:
+        end = min(certificate.expires for certificate in found.intermediates)
+        lines.append(f"intermediates {len(found.intermediates)} of one key, until {_day(end)} (each: --json)")
+    else:
+        lines += _certificate("intermediate", next(iter(found.intermediates), None))
     reach = "every name" if found.unconstrained else f"{len(found.domains)} domain(s) and what is below them"
+    if len(found.intermediates) > 1:
+        reach += f", at most {max(len(one.domains) for one in found.intermediates)} domains in one certificate"
     lines += [f"may sign      {reach}", f"root key      {'here' if found.root_key_here else 'not here'}"]
     lines.append(f"renewal       {found.renewal}{': ' + found.reason if found.reason else ''}")
     return "\n".join(lines)
+
+
+def _certificate(name: str, certificate: CertificateStatus | None) -> list[str]:
+    if certificate is None:
+        return [f"{name:<13} none"]
+    return [
+        f"{name:<13} {certificate.name}, until {_day(certificate.expires)}",
+        f"{'':<13} sha256 {certificate.sha256}",
+    ]
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))

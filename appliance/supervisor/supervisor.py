@@ -128,6 +128,7 @@ class Supervisor(Listener):
         prepare_sensing(Path(config.run_dir), fresh=inherited is None)
         self._handle_signals()
         await self.control.start()
+        await self._look_at_authority()
 
     def _inherit(self, inherited: Handover) -> None:
         self.listeners = {name: socket.socket(fileno=fd) for name, fd in inherited.listeners.items()}
@@ -204,6 +205,7 @@ class Supervisor(Listener):
         """Take the configuration anew and roll the workers. OperatorError: it is bad and nothing has changed."""
         async with self._changing:
             told = await reload(self)
+            await self._look_at_authority()
         self._changed.set()
         self.tell()
         return told
@@ -343,6 +345,12 @@ class Supervisor(Listener):
         while True:
             self.control.look_at_policy()
             await asyncio.sleep(WATCH_S)
+
+    async def _look_at_authority(self) -> None:
+        due = await asyncio.to_thread(self.settings.evidence.due, self.config)
+        self.problems = [text for text in self.problems if not text.startswith("certificate authority:")]
+        if due:
+            self.problem(due)
 
     def problem(self, text: str) -> None:
         """Something that a person must know: logged, and shown by `gnomon status`; the same thing once."""

@@ -167,7 +167,7 @@ def test_a_normal_reach_covers_what_its_domains_cover(domains, host):
 
 
 def test_the_cache_signs_once_and_again_before_the_end():
-    cache = LeafCache(CONSTRAINED)
+    cache = LeafCache((CONSTRAINED,))
     first = cache.get("api.openai.com", NOW)
     assert cache.get("API.openai.com.", NOW + 12 * DAY) is first
     second = cache.get("api.openai.com", NOW + 13.5 * DAY)
@@ -179,15 +179,15 @@ def test_the_cache_signs_once_and_again_before_the_end():
 
 
 def test_the_leaf_key_is_its_own():
-    cache = LeafCache(CONSTRAINED)
+    cache = LeafCache((CONSTRAINED,))
     leaves = [cache.get(host, NOW) for host in ("api.openai.com", "x.openai.azure.com")]
     assert {leaf.public_key() == cache.key.public_key() for leaf in leaves} == {True}
     assert cache.key.public_key() != CONSTRAINED.key.public_key()
-    assert LeafCache(CONSTRAINED).key.public_key() != cache.key.public_key()
+    assert LeafCache((CONSTRAINED,)).key.public_key() != cache.key.public_key()
 
 
 def test_the_cache_is_bounded_and_refuses_what_clients_would_reject():
-    cache = LeafCache(CONSTRAINED, limit=3)
+    cache = LeafCache((CONSTRAINED,), limit=3)
     for number in range(6):
         cache.get(f"h{number}.openai.azure.com", NOW)
     assert len(cache) == 3

@@ -8,10 +8,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from appliance.ca import command, files, pem_files
-from appliance.ca.authority import DAY, Issuer, make_root, new_key
-from appliance.ca.files import Need
-from appliance.ca.pem_files import encode_issuer
+from appliance.ca.authority import DAY, Issuer, make_intermediate, make_root, new_key
+from appliance.ca.intermediates import Need
+from appliance.ca.leaf_cache import LeafCache
+from appliance.ca.pem_files import encode_issuers
 from appliance.ca.reach import UNCONSTRAINED, reach_of
+from appliance.cli.ca import _as_text
 from appliance.config.catalogue import load_catalogue
 from appliance.config.schema import CaConfig, Config, Egress
 from appliance.model.errors import OperatorError
@@ -69,7 +71,8 @@ def test_an_init_that_was_cut_short_is_completed_with_the_same_key(folder):
     key = files.root_key_path(folder).read_bytes()
     root = files.init(folder, NOW + 1)
     assert files.root_key_path(folder).read_bytes() == key
-    assert files.load_intermediate(folder).certificate.issuer == root.subject
+    (issuer,) = files.load_intermediates(folder)
+    assert issuer.certificate.issuer == root.subject
 
 
 @pytest.mark.parametrize(
@@ -86,13 +89,14 @@ def test_an_init_that_was_cut_short_is_completed_with_the_same_key(folder):
     ],
 )
 def test_when_the_intermediate_is_renewed(folder, reach, age, need):
-    old = files.load_intermediate(folder).certificate
+    (old,) = files.load_intermediates(folder)
     assert files.status(folder, reach, NOW + age).renewal is need
-    issuer, told = files.ensure(folder, reach, NOW + max(age, 0.0))
+    (issuer,), told = files.ensure(folder, reach, NOW + max(age, 0.0))
     renewed = need is not Need.NO and age >= 0
-    assert (issuer.certificate != old) is renewed
+    assert (issuer.certificate != old.certificate) is renewed
     assert bool(told) is renewed
-    assert files.load_intermediate(folder).certificate == issuer.certificate
+    (kept,) = files.load_intermediates(folder)
+    assert kept.certificate == issuer.certificate
 
 
 def test_without_the_root_key_all_goes_on_until_it_cannot(folder):
@@ -101,8 +105,8 @@ def test_without_the_root_key_all_goes_on_until_it_cannot(folder):
     before = snapshot(folder)
     assert files.ensure(folder, REACH, NOW)[1] == ""
     assert files.status(folder, REACH, NOW).root_key_here is False
-    issuer, told = files.ensure(folder, REACH, NOW + 70 * DAY)
-    assert issuer.certificate
+    issuers, told = files.ensure(folder, REACH, NOW + 70 * DAY)
+    assert issuers
     assert "bring the root key back" in told
     for reach, age in ((WIDER, 0.0), (REACH, 91 * DAY)):
         with pytest.raises(OperatorError, match=r"root-key\.pem: the root key is not here.*bring the file back"):
@@ -125,8 +129,8 @@ def damage_text(path):
 
 
 def damage_pair(path):
-    issuer = pem_files.read_issuer(path)
-    path.write_bytes(encode_issuer(Issuer(issuer.certificate, new_key())))
+    (issuer,) = pem_files.read_issuers(path)
+    path.write_bytes(encode_issuers([Issuer(issuer.certificate, new_key())]))
 
 
 def damage_link(path):
@@ -141,7 +145,7 @@ def damage_kind(path):
 
 
 def damage_owner(path):
-    path.write_bytes(encode_issuer(make_root(NOW)))
+    path.write_bytes(encode_issuers([make_root(NOW)]))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_nothing_there_says_what_to_do(tmp_path):
     with pytest.raises(OperatorError, match="gnomon ca init"):
         files.export(tmp_path / "none")
     empty = files.status(tmp_path / "none", REACH, NOW)
-    assert (empty.root, empty.intermediate, empty.renewal) == (None, None, Need.NOW)
+    assert (empty.root, empty.intermediates, empty.renewal) == (None, (), Need.NOW)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(folder, monkeypatch):
@@ -189,7 +193,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(folder, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OperatorError, match=r"current\.pem: cannot be written: No space left"):
-        files.issue_intermediate(folder, WIDER, NOW)
+        files.issue_intermediates(folder, WIDER, NOW)
     monkeypatch.undo()
     assert snapshot(folder) == before
 
@@ -225,6 +229,94 @@ def test_an_unconstrained_intermediate_must_be_asked_for(tmp_path):
     assert not (tmp_path / "ca").exists()
     assert "UNCONSTRAINED" in command.init(config, unconstrained=True, now=NOW)
     assert command.status(config, now=NOW).unconstrained
-    issuer, told = command.prepare(config, load_catalogue(None), NOW + 70 * DAY)
+    (issuer,), told = command.prepare(config, load_catalogue(None), NOW + 70 * DAY)
     assert "UNCONSTRAINED" in issuer.certificate.subject.rfc4514_string()
     assert told
+
+
+MANY = reach_of([f"h{number}.example" for number in range(150)])
+MORE = reach_of([*MANY.domains, "late.example"])
+
+
+def one_for_all(folder):
+    """A folder as it was before names were shared out: one intermediate for all of them."""
+    files.init(folder, NOW)
+    (root,) = pem_files.read_issuers(files.root_key_path(folder))
+    pem_files.make_folder(files.intermediate_path(folder).parent)
+    single = make_intermediate(root, MANY, NOW)
+    pem_files.replace(files.intermediate_path(folder), encode_issuers([single]), 0o600)
+    return single
+
+
+def test_a_single_intermediate_gives_way_to_a_set_once_the_root_key_is_there(tmp_path):
+    folder, offline = tmp_path / "ca", tmp_path / "stick"
+    single = one_for_all(folder)
+    files.root_key_path(folder).rename(offline)
+    (kept,), told = files.ensure(folder, MANY, NOW)
+    assert kept.certificate == single.certificate
+    assert "bring the root key back" in told
+    assert LeafCache([kept]).get("h7.example", NOW)
+    assert files.status(folder, MANY, NOW).renewal is Need.SOON
+    offline.rename(files.root_key_path(folder))
+    issuers, told = files.ensure(folder, MANY, NOW)
+    assert len(issuers) > 1
+    assert "large certificate" in told
+    assert files.ensure(folder, MANY, NOW)[1] == ""
+    assert [issuer.certificate for issuer in files.load_intermediates(folder)] == [one.certificate for one in issuers]
+    assert single.key.private_numbers() != issuers[0].key.private_numbers()
+
+
+def test_without_the_root_key_a_new_name_is_refused_by_name_and_the_others_go_on(tmp_path):
+    folder = tmp_path / "ca"
+    files.ensure(folder, MANY, NOW)
+    files.root_key_path(folder).unlink()
+    before = snapshot(folder)
+    with pytest.raises(OperatorError, match=r"root key is not here.*none covers late\.example\); bring the file back"):
+        files.ensure(folder, MORE, NOW)
+    issuers, told = files.ensure(folder, MORE, NOW, starting=True)
+    assert len(issuers) > 1
+    assert "none covers late.example, and connections to them are closed until then; bring the root key" in told
+    assert told == files.due(folder, MORE, NOW)
+    assert files.due(folder, MANY, NOW) == ""
+    for reach, age in ((MORE, 91 * DAY), (UNCONSTRAINED, 0.0)):  # what cannot wait starts nothing
+        with pytest.raises(OperatorError, match="root key is not here"):
+            files.ensure(folder, reach, NOW + age, starting=True)
+    assert snapshot(folder) == before
+    leaves = LeafCache(files.load_intermediates(folder))
+    assert all(leaves.get(name, NOW) for name in MANY.domains)
+    with pytest.raises(OperatorError, match="does not cover"):
+        leaves.get("late.example", NOW)
+
+
+def test_one_certificate_of_another_key_among_them_is_refused(tmp_path):
+    folder = tmp_path / "ca"
+    issuers, _ = files.ensure(folder, MANY, NOW)
+    (root,) = pem_files.read_issuers(files.root_key_path(folder))
+    stranger = make_intermediate(root, MANY, NOW)
+    path = files.intermediate_path(folder)
+    pem_files.replace(path, encode_issuers([*issuers, stranger]), 0o600)
+    with pytest.raises(OperatorError, match="do not belong together"):
+        files.load_intermediates(folder)
+    foreign = make_intermediate(make_root(NOW), MANY, NOW, key=issuers[0].key)
+    pem_files.replace(path, encode_issuers([*issuers, foreign]), 0o600)
+    with pytest.raises(OperatorError, match="was not issued by"):
+        files.load_intermediates(folder)
+
+
+def test_a_set_that_could_not_be_read_back_is_not_written(folder, monkeypatch):
+    before = snapshot(folder)
+    monkeypatch.setattr(files, "MAX_BYTES", 2000)
+    with pytest.raises(OperatorError, match="take names out of the catalogue"):
+        files.ensure(folder, MANY, NOW)
+    assert snapshot(folder) == before
+
+
+def test_the_status_counts_a_set(tmp_path):
+    config = config_for(tmp_path)
+    assert "of one key, until" in command.init(config, now=NOW)
+    found = command.status(config, now=NOW)
+    assert sum(len(one.domains) for one in found.intermediates) == len(found.domains)
+    text = _as_text(found)
+    assert f"intermediates {len(found.intermediates)} of one key, until" in text
+    assert "at most " in text
+    assert "intermediate  none" in _as_text(files.status(tmp_path / "none", REACH, NOW))
