@@ -12,7 +12,7 @@ import duckdb
 from appliance.ledger import CounterKey, Ledger, Window
 
 MAY_NOT_HAVE_ARRIVED = {"lost", "upstream_error", "client_abort", "blocked", "failed_closed"}
-TABLES = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "unplaced")
+TABLES = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "detector_sums", "unplaced")
 UNUSED = {"lost", "blocked", "failed_closed"}  # given back by the ledger
 EXPECTED = {"store_wal_torn"}  # what a killed store leaves is kept and told; nothing was acknowledged of it
 EXAMPLES = 5
