@@ -61,10 +61,11 @@ system: setup ## Tests with real processes
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/classifier $(UV) sync --locked --quiet --project tests/eval/classifier
 	@touch $@
 
-conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
+conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/conformance/servers/.synced .cache/conformance/replay/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
 	@$(BIN)/pytest -q -m conformance
+	@$(BIN)/python tests/discovery/captures_page.py docs/CONFORMANCE.md
 
-bench: setup .cache/bench-peers/.synced ## Measure, and write docs/PERFORMANCE.md
+bench: setup .cache/bench-peers/.synced .cache/conformance/replay/.synced ## Measure, and write docs/PERFORMANCE.md
 	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
 
 eval: setup ## Measure detection on the shared labelled texts, and write docs/DETECTION.md
@@ -84,6 +85,7 @@ model: setup .cache/eval/.synced ## Train the injection model anew (its weights,
 
 fuzz: setup ## Mutate bodies and streams, 1,000,000 times; no parser may fail, be slow or grow
 	@$(BIN)/python tests/fuzz/run.py --cases 1000000 --seed 1
+	@PYTHONPATH=. $(BIN)/python tests/discovery/packets_mutated.py --packets 1000000 --seed 1
 
 soak: setup ## Kill processes under load, 100 rounds; no record may be lost
 	@$(BIN)/python tests/system/kill_rounds.py --rounds 100 --seed 1
@@ -98,7 +100,7 @@ docs: setup ## Write the reference pages from the code
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:
 	@mkdir -p .cache
-	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools; do \
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools tshark:tshark; do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
 	ls /usr/lib/*/c_icap/srv_url_check.so >/dev/null 2>&1 || missing="$$missing c-icap libc-icap-mod-urlcheck"; \
 	if [ -n "$$missing" ]; then \

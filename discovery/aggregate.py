@@ -16,7 +16,7 @@ from appliance.model.event import Observed
 
 MAX_ENTRIES: Final = 32_768
 
-type Key = tuple[str, str, str, str, str]
+type Key = tuple[str, str, str, str, str, str | None, str | None, tuple[str, ...]]
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -27,7 +27,10 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct):
-    """What repeats: its interval began at `since`; the record of `count` repeats so far, from `first` to `last`."""
+    """What repeats: its interval began at `since`; the record of `count` repeats so far, from `first` to `last`.
+
+    `up`, `down`: bytes of those repeats whose sizes are known.
+    """
 
     sample: Observed
     address: str
@@ -35,6 +38,9 @@ class _Entry(msgspec.Struct):
     count: int = 0
     first: float = 0.0
     last: float = 0.0
+    up: int | None = None
+    down: int | None = None
+    at_least: bool = False
 
 
 class Aggregate:
@@ -48,9 +54,12 @@ class Aggregate:
         return len(self._entries)
 
     def take(self, sighting: Observed, address: str) -> Iterator[Recorded]:
-        """One more sighting (`count` 1); the records that are due because of it."""
+        """One more sighting; the records that are due because of it."""
         yield from self.due(sighting.ts)
-        key = (sighting.client, sighting.service, sighting.seen, sighting.leg, sighting.name)
+        key = (
+            *(sighting.client, sighting.service, sighting.seen, sighting.leg, sighting.name),
+            *(sighting.cause, sighting.contradicts, sighting.kinds),
+        )
         if (entry := self._entries.get(key)) is not None:
             _repeat(entry, sighting)
             return
@@ -81,11 +90,25 @@ class Aggregate:
 def _repeat(entry: _Entry, sighting: Observed) -> None:
     entry.first = min(entry.first, sighting.ts) if entry.count else sighting.ts
     entry.last = max(entry.last, sighting.ts) if entry.count else sighting.ts
-    entry.count += 1
+    entry.count += sighting.count
+    entry.up, entry.down = _sum(entry.up, sighting.bytes_up), _sum(entry.down, sighting.bytes_down)
+    entry.at_least |= sighting.at_least
     entry.sample = sighting
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
 
 
 def _told(entry: _Entry) -> Iterator[Recorded]:
     if entry.count:
-        event = replace(entry.sample, ts=entry.first, until=entry.last, count=entry.count)
+        event = replace(
+            entry.sample,
+            ts=entry.first,
+            until=entry.last,
+            count=entry.count,
+            bytes_up=entry.up,
+            bytes_down=entry.down,
+            at_least=entry.at_least,
+        )
         yield Recorded(event, entry.address)

@@ -1,9 +1,10 @@
 """Live packets from a network interface.
 
-Owns: the capture socket, and the one use of scapy (it has libpcap compile the kernel filter). Rules: the filter is
-attached before the socket is bound and then locked, so no packet passes unfiltered and whoever inherits the socket
-cannot widen it; `open_live` needs CAP_NET_RAW, everything after it needs nothing: another process makes its own `Live`
-of the inherited descriptor with `adopt`, without scapy. Times are the kernel's, in epoch seconds. Linux only.
+Owns: the capture sockets, by which means they are read (a ring, else one call per packet), and the one use of scapy (it
+has libpcap compile the kernel filter). Rules: nothing is let in until the socket is bound and shares its traffic with
+others as it should; then the filter is attached and locked, so no packet passes unfiltered or twice, and whoever
+inherits the socket cannot widen it; `open_live` needs CAP_NET_RAW, everything after it needs nothing: another process
+makes its own `Live` of the inherited descriptor with `adopt`, without scapy. Times are in epoch seconds. Linux only.
 """
 
 import ctypes
@@ -13,25 +14,31 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from types import ModuleType
 from typing import Final
 
 from appliance.model.errors import OperatorError
+from discovery import plain, ring
 from discovery.files import Frame
 from discovery.kernel_filter import ETHERNET, PROGRAMS, RAW_IP, built_in, expression, packed
+from discovery.plain import Plain
+from discovery.ring import Ring
 
-MAX_FRAME: Final = 65_536 + 256  # bytes: the largest that the kernel puts together, with its link heads
-RECEIVE_BYTES: Final = 64 << 20  # of packets that wait to be read
 BATCH: Final = 512  # packets handed out at once
+RING, SOCKET = "ring", "socket"  # means
 
 # Of linux/if_packet.h, linux/if_arp.h, asm-generic/socket.h and linux/sockios.h; Python's socket lacks them.
 _ALL: Final = 0x0003
-_SOL_PACKET, _ADD_MEMBERSHIP, _STATISTICS, _IGNORE_OUTGOING, _PROMISCUOUS = 263, 1, 6, 23, 1
-_TIMESTAMP_NS, _ATTACH_FILTER, _RECEIVE_FORCED, _LOCK_FILTER = 35, 26, 33, 44
+_ADD_MEMBERSHIP, _FANOUT, _IGNORE_OUTGOING, _PROMISCUOUS = 1, 18, 23, 1
+_BY_FLOW, _UNIQUE = 0, 0x2000  # PACKET_FANOUT_HASH, of both directions alike; the kernel chooses the group's number
+_ATTACH_FILTER, _LOCK_FILTER = 26, 44
+_NOTHING, _EVERYTHING = struct.pack("<HBBI", 6, 0, 0, 0), struct.pack("<HBBI", 6, 0, 0, 1 << 18)  # programs: return
+_LEAN: Final = "short filter: net.core.optmem_max is too low for the whole one; 65536 lets whole certificates be seen"
 _GET_FLAGS, _GET_HARDWARE = 0x8913, 0x8927
 _UP, _LOOPBACK = 0x1, 0x8
 _ETHER_LIKE: Final = frozenset({1, 772})  # Ethernet; loopback, whose frames carry an empty Ethernet head
-_seconds = struct.Struct("@qq").unpack
 
 
 def interfaces() -> tuple[str, ...]:
@@ -39,21 +46,46 @@ def interfaces() -> tuple[str, ...]:
     return tuple(name for _, name in socket.if_nameindex())
 
 
-class Live:
-    """An open capture; `linktype` as in capture files, `filtered` by the kernel or not."""
+def libpcap() -> ModuleType | None:
+    """The library that captures what is no interface, as scapy binds it; None where it is not installed."""
+    _quiet()
+    try:
+        from scapy.libs import winpcapy
+    except (ImportError, OSError):
+        return None
+    return winpcapy
 
-    def __init__(self, opened: socket.socket, linktype: int, *, filtered: bool = True) -> None:
+
+def _quiet() -> None:
+    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # it tells of routes that nobody asked for
+
+
+class Live:
+    """An open capture; `linktype` as in capture files, `means` how it is read, `instead` why not better."""
+
+    def __init__(self, opened: socket.socket, linktype: int, *, instead: str = "") -> None:
         self._socket = opened
-        self.linktype = linktype
-        self.filtered = filtered
-        self._buffer = bytearray(MAX_FRAME)
+        self.linktype, self.instead = linktype, instead
+        self.means = RING if ring.prepared(opened) else SOCKET
+        self._reader: Ring | Plain | None = None
         self._drops = 0
         self.downs = 0  # how often the interface went down since the capture began
 
     @classmethod
     def adopt(cls, descriptor: int, linktype: int) -> "Live":
         """A capture made of the `fileno()` of one, inherited from another process; it owns the descriptor then."""
-        return cls(socket.socket(fileno=descriptor), linktype)
+        live = cls(socket.socket(fileno=descriptor), linktype)
+        live.begin()
+        return live
+
+    def begin(self) -> "Ring | Plain":
+        """What reads; a ring is mapped now, so that later turns need no more than to read and wait."""
+        if self._reader is None:
+            tags = self.linktype == ETHERNET
+            shared = ring.mapped(self._socket) if self.means == RING else None
+            plain = Plain(self._socket, self.linktype, tags=tags)
+            self._reader = Ring(shared, self.linktype, tags=tags) if shared else plain
+        return self._reader
 
     def fileno(self) -> int:
         """Readable when packets wait."""
@@ -64,33 +96,31 @@ class Live:
 
         OSError when the interface is gone; one that went down gives nothing until it is up again.
         """
-        receive, buffer, linktype = self._socket.recvmsg_into, self._buffer, self.linktype
-        view, targets, found = memoryview(buffer), [buffer], []
         try:
-            for _ in range(limit):
-                size, beside, _, _ = receive(targets, 64, socket.MSG_DONTWAIT)
-                seconds, nanos = _seconds(beside[0][2])
-                found.append((seconds + nanos * 1e-9, linktype, bytes(view[:size])))
-        except BlockingIOError:
-            pass
+            found = self.begin().frames(limit)
+            code = 0 if found else self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except OSError as error:
-            if error.errno != errno.ENETDOWN or not self._exists():
-                raise
+            found, code = [], error.errno or errno.EIO
+        if code:
+            if code != errno.ENETDOWN or not self._socket.getsockname()[0]:
+                raise OSError(code, os.strerror(code))
             self.downs += 1
         return found
 
     def drops(self) -> int:
         """Packets that passed the filter and were lost since the capture began, because nobody read them in time."""
-        told = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8)
-        self._drops += struct.unpack("@II", told)[1]  # the kernel counts anew after each question
+        self._drops += ring.dropped(self._socket)  # the kernel counts anew after each question
         return self._drops
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on: for a process that adopts it."""
+        return self._socket.detach()
 
     def close(self) -> None:
         """End the capture."""
+        if self._reader is not None:
+            self._reader.close()
         self._socket.close()
-
-    def _exists(self) -> bool:
-        return bool(self._socket.getsockname()[0])
 
 
 def open_live(interface: str, ports: Iterable[int] = ()) -> Live:
@@ -98,23 +128,66 @@ def open_live(interface: str, ports: Iterable[int] = ()) -> Live:
 
     OperatorError, in one line, when it does not exist or is down, or the right to capture is missing.
     """
-    kind = socket.SOCK_RAW if (ethernet := _is_ethernet(interface)) else socket.SOCK_DGRAM
-    linktype = ETHERNET if ethernet else RAW_IP  # of other links the kernel takes the head off
+    return open_parts(interface, ports, 1)[0]
+
+
+def open_parts(interface: str, ports: Iterable[int], parts: int, *, records: bool = False) -> tuple[Live, ...]:
+    """The same as `parts` captures between which the kernel divides the traffic: a flow stays with one of them.
+
+    `records`: TLS records of application data pass as well.
+    """
+    linktype = ETHERNET if _is_ethernet(interface) else RAW_IP
+    opened: list[tuple[socket.socket, str]] = []
+    group = 0
     try:
-        opened = socket.socket(socket.AF_PACKET, kind, 0)  # protocol 0: nothing arrives before bind
+        for _ in range(parts):
+            opened.append(_bound(interface, linktype))
+            group = _join(opened[-1][0], group) if parts > 1 else 0
+        lean = "; ".join(_let_in([each for each, _ in opened], linktype, tuple(ports), records=records))
+    except OSError as error:
+        for each, _ in opened:
+            each.close()
+        raise OperatorError(f"{interface}: cannot be captured: {error.strerror or error}") from error
+    return tuple(Live(each, linktype, instead="; ".join(filter(None, (why, lean)))) for each, why in opened)
+
+
+def _bound(interface: str, linktype: int) -> tuple[socket.socket, str]:
+    """A socket that lets nothing in yet, and why it has no ring; empty: it has one."""
+    try:
+        return _made(interface, linktype, ring.prepare), ""
+    except OSError as error:
+        return _made(interface, linktype, plain.prepare), f"no ring: {error.strerror or error}"
+
+
+def _made(interface: str, linktype: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
+    opened = _packet_socket(interface, ethernet=linktype == ETHERNET)
+    try:
+        _attach(opened, _NOTHING)
+        prepare(opened)
+        _tune(opened, interface)
+        opened.bind((interface, _ALL))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _packet_socket(interface: str, *, ethernet: bool) -> socket.socket:
+    kind = socket.SOCK_RAW if ethernet else socket.SOCK_DGRAM  # of other links the kernel takes the head off
+    try:
+        return socket.socket(socket.AF_PACKET, kind, 0)  # protocol 0: nothing arrives before bind
     except PermissionError as error:
         raise OperatorError(
             f"{interface}: no right to capture packets (CAP_NET_RAW): run as root, give the right to the service "
             "(systemd: AmbientCapabilities=CAP_NET_RAW), or read a file with --pcap FILE"
         ) from error
-    try:
-        filtered = _attach(opened, linktype, ports)
-        _tune(opened, interface)
-        opened.bind((interface, _ALL))
-    except OSError as error:
-        opened.close()
-        raise OperatorError(f"{interface}: cannot be captured: {error.strerror or error}") from error
-    return Live(opened, linktype, filtered=filtered)
+
+
+def _join(opened: socket.socket, group: int) -> int:
+    """Share the traffic with the sockets of a group, 0: a new one; the group's number."""
+    how = 0 if group else _UNIQUE
+    opened.setsockopt(ring.SOL_PACKET, _FANOUT, group | (_BY_FLOW | how) << 16)
+    return opened.getsockopt(ring.SOL_PACKET, _FANOUT) & 0xFFFF
 
 
 def _is_ethernet(interface: str) -> bool:
@@ -133,37 +206,50 @@ def _is_ethernet(interface: str) -> bool:
 
 
 def _tune(opened: socket.socket, interface: str) -> None:
-    opened.setsockopt(socket.SOL_SOCKET, _TIMESTAMP_NS, 1)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, _RECEIVE_FORCED, RECEIVE_BYTES)
-    except PermissionError:  # without CAP_NET_ADMIN: as much as net.core.rmem_max allows
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     number = socket.if_nametoindex(interface)
     member = struct.pack("@iHH8s", number, _PROMISCUOUS, 0, b"")
-    opened.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, member)
+    opened.setsockopt(ring.SOL_PACKET, _ADD_MEMBERSHIP, member)
     if interface == "lo":  # every packet passes it twice, out and in
-        opened.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        opened.setsockopt(ring.SOL_PACKET, _IGNORE_OUTGOING, 1)
 
 
-def _attach(opened: socket.socket, linktype: int, ports: Iterable[int]) -> bool:
-    """Attach and lock the filter; False when there is none to be had, and everything comes through."""
-    program = compiled(linktype, ports) or built_in(linktype)
+def _let_in(
+    opened: Sequence[socket.socket], linktype: int, ports: Sequence[int], *, records: bool = False
+) -> list[str]:
+    """Exchange the filter that lets nothing through for the real one, and lock it; in words what is less than best."""
+    said: list[str] = []
+    program = _program(linktype, ports, lean=False, records=records)
     if program is None:
-        return False
+        said, program = ["no filter: neither libpcap nor a program for this link"], _EVERYTHING
+    for each in opened:
+        try:
+            _attach(each, program)
+        except OSError as error:
+            if error.errno != errno.ENOMEM or (lean := _program(linktype, ports, lean=True, records=records)) is None:
+                raise
+            said, program = [_LEAN], lean
+            _attach(each, program)
+        each.setsockopt(socket.SOL_SOCKET, _LOCK_FILTER, 1)
+    return said
+
+
+def _program(linktype: int, ports: Iterable[int], *, lean: bool, records: bool) -> bytes | None:
+    return compiled(linktype, ports, lean=lean, records=records) or built_in(linktype, lean=lean)
+
+
+def _attach(opened: socket.socket, program: bytes) -> None:
     code = b"".join(struct.pack("=HBBI", *each) for each in struct.iter_unpack("<HBBI", program))
     held = ctypes.create_string_buffer(code, len(code))
     opened.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("@HP", len(code) // 8, ctypes.addressof(held)))
-    opened.setsockopt(socket.SOL_SOCKET, _LOCK_FILTER, 1)
-    return True
 
 
-def compiled(linktype: int, ports: Iterable[int] = ()) -> bytes | None:
+def compiled(linktype: int, ports: Iterable[int] = (), *, lean: bool = False, records: bool = False) -> bytes | None:
     """The filter as libpcap compiles it, 8 bytes per instruction, little-endian; None where there is no libpcap."""
-    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # it tells of routes that nobody asked for
+    _quiet()
     from scapy.arch.common import compile_filter
 
     try:
-        program = compile_filter(expression(linktype, ports), linktype=linktype)
+        program = compile_filter(expression(linktype, ports, lean=lean, records=records), linktype=linktype)
     except ImportError:
         return None
     code = ctypes.string_at(program.bf_insns, program.bf_len * 8)
@@ -172,12 +258,15 @@ def compiled(linktype: int, ports: Iterable[int] = ()) -> bytes | None:
 
 def main() -> None:
     """Print `PROGRAMS` anew, for discovery/kernel_filter.py."""
-    for linktype in (ETHERNET, RAW_IP):
-        program = compiled(linktype)
+    for linktype, lean in product((ETHERNET, RAW_IP), (False, True)):
+        program = compiled(linktype, lean=lean)
         if program is None:
             raise SystemExit("libpcap is not installed")
-        state = "as it stands" if packed(program) == PROGRAMS.get(linktype) else "new"
-        os.write(1, f"{linktype}: {packed(program)!r},  # {state}\n".encode())
+        text = packed(program)
+        state = "as it stands" if text == PROGRAMS.get((linktype, lean)) else "new"
+        lines = "".join(f'        "{text[at : at + 110]}"\n' for at in range(0, len(text), 110))
+        told = f"    ({linktype}, {lean}): (  # {len(program) // 8} instructions, {state}\n{lines}    ),\n"
+        os.write(1, told.encode())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """Which AI service an observation belongs to, how sure that is, and what says so.
 
-Owns: the sensor's judgement. Rules: pure; the catalogue's names come first, then how self-hosted software shows itself
-in clear HTTP (fingerprints); what is known of neither gets no service; evidence is short strings in a fixed wording,
-strongest first; everything taken from the network is cut. A name is looked up once while the cache holds it.
+Owns: the sensor's judgement of one observation. Rules: pure; the catalogue's names come first, then how self-hosted
+software shows itself in clear HTTP (fingerprints, marks); what is known of neither gets no service; evidence is short
+strings in a fixed wording, strongest first; everything taken from the network is cut. A name is looked up once while
+the cache holds it. What an advisory says stands in the evidence, and its finding beside the service.
 """
 
+from math import prod
 from typing import Final, NamedTuple
 
 from appliance.model.catalogue import Catalogue, Service
-from appliance.model.names import ObservationKind
+from appliance.model.names import FindingKind, ObservationKind
 from appliance.model.observation import Observation, Sighting
+from discovery import advisories
 from discovery import fingerprints as known
+from discovery.advisories import Advisories
+from discovery.marks import Mark
 
 MAX_NAME: Final = 255  # RFC 1035; a longer one is no host's
 MAX_EVIDENCE: Final = 120  # characters of a path or user agent in evidence
@@ -24,6 +29,9 @@ WEIGHTS: Final = {
     ObservationKind.DNS: 0.6,
     ObservationKind.MDNS: 0.3,
     ObservationKind.LLMNR: 0.3,
+    ObservationKind.DNS_ANSWER: 0.6,
+    ObservationKind.TLS_SERVER: 0.9,
+    ObservationKind.HTTP_RESPONSE: 0.9,
 }
 _LABELS: Final = {
     ObservationKind.TLS: "sni",
@@ -32,8 +40,13 @@ _LABELS: Final = {
     ObservationKind.DNS: "dns question",
     ObservationKind.MDNS: "mdns question",
     ObservationKind.LLMNR: "llmnr question",
+    ObservationKind.DNS_ANSWER: "dns answer",
+    ObservationKind.TLS_SERVER: "server",
+    ObservationKind.HTTP_RESPONSE: "answer of",
 }
 _ASKED: Final = frozenset({ObservationKind.MDNS, ObservationKind.LLMNR})
+_CLEAR: Final = frozenset({ObservationKind.HTTP, ObservationKind.HTTP_RESPONSE})
+MAX_TOLD: Final = 8  # tools in evidence
 
 
 class Sign(NamedTuple):
@@ -47,26 +60,44 @@ class Sign(NamedTuple):
 class Classifier:
     """Judges observations by one catalogue."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, known_bad: Advisories | None = None) -> None:
         self._catalogue = catalogue
+        self._known_bad = advisories.load() if known_bad is None else known_bad
         self._names: dict[str, Service | None] = {}
 
     def sight(self, seen: Observation) -> Sighting:
         """The observation with service, category, surface, confidence (0-1) and evidence, as far as they are known."""
-        name = seen.name
+        name = seen.name if seen.kind in WEIGHTS else None
         service = self._of(name) if name else None
         if service is not None:
             confidence = service.confidence * WEIGHTS[seen.kind] * (SHARED if service.shared_host else 1.0)
-            return _sighting(seen, service, confidence, (f"{_label(seen)} {name}",))
-        if seen.kind is not ObservationKind.HTTP and seen.kind not in _ASKED:
+            return self._sighting(seen, service, confidence, (f"{_label(seen)} {name}",))
+        if seen.kind not in _CLEAR and seen.kind not in _ASKED:
             return Sighting(observation=seen)
-        signs = sorted(_signs(seen), key=lambda sign: -sign.confidence)
-        service = self._catalogue.services.get(signs[0].service) if signs else None
+        found = chosen(signs_of(seen))
+        service = self._catalogue.services.get(found[0].service) if found else None
         if service is None:
             return Sighting(observation=seen)
-        said = dict.fromkeys(sign.evidence for sign in signs if sign.service == service.id)
+        said = dict.fromkeys(sign.evidence for sign in found)
         most = tuple(one for one in said if not any(other != one and other.startswith(one) for other in said))
-        return _sighting(seen, service, signs[0].confidence, most)
+        return self._sighting(seen, service, found[0].confidence, most)
+
+    def _sighting(self, seen: Observation, service: Service, confidence: float, first: tuple[str, ...]) -> Sighting:
+        bad = self._known_bad.of(software=seen.software, name=seen.name, category=service.category)
+        kinds = [one.finding for one in bad if one.finding is not None]
+        if Mark.OTHER_MODEL in seen.marks:
+            kinds.append(FindingKind.OTHER_MODEL)
+        facts = (fact for fact in _facts(seen) if not any(said.endswith(fact) for said in first))
+        said = dict.fromkeys((*first, *(one.text for one in bad), *facts, *seen.notes))
+        return Sighting(
+            observation=seen,
+            service=service.id,
+            category=service.category,
+            surface=service.surface.value,
+            confidence=round(confidence, 3),
+            evidence=tuple(said),
+            kinds=tuple(dict.fromkeys(kinds)),
+        )
 
     def _of(self, name: str) -> Service | None:
         try:
@@ -81,19 +112,6 @@ class Classifier:
         return found
 
 
-def _sighting(seen: Observation, service: Service, confidence: float, first: tuple[str, ...]) -> Sighting:
-    facts = (fact for fact in _facts(seen) if not any(said.endswith(fact) for said in first))
-    said = dict.fromkeys((*first, *facts, *seen.notes))
-    return Sighting(
-        observation=seen,
-        service=service.id,
-        category=service.category,
-        surface=service.surface.value,
-        confidence=round(confidence, 3),
-        evidence=tuple(said),
-    )
-
-
 def _label(seen: Observation) -> str:
     return "connect" if seen.method == "CONNECT" else _LABELS[seen.kind]
 
@@ -101,10 +119,20 @@ def _label(seen: Observation) -> str:
 def _facts(seen: Observation) -> list[str]:
     """What else was seen and belongs to the evidence, whatever the service."""
     facts = []
+    if Mark.OTHER_MODEL in seen.marks and seen.model:
+        facts.append(f"served {seen.model[:MAX_EVIDENCE]}")
+    if Mark.NO_AUTHENTICATION in seen.marks:
+        facts.append("answers without authentication")
+    if seen.software:
+        facts.append(f"software {seen.software[:MAX_EVIDENCE]}")
     if seen.path and seen.method != "CONNECT":
         facts.append(f"path {_route(seen.path)[:MAX_EVIDENCE]}")
     if seen.user_agent:
         facts.append(f"user-agent {seen.user_agent[:MAX_EVIDENCE]}")
+    if seen.model and Mark.OTHER_MODEL not in seen.marks:
+        facts.append(f"model {seen.model[:MAX_EVIDENCE]}")
+    if seen.tools:
+        facts.append(f"tools {', '.join(seen.tools[:MAX_TOLD])}"[:MAX_EVIDENCE])
     if seen.ja4 and (stack := known.STACKS.get(seen.ja4[:23])):
         facts.append(f"ja4 {seen.ja4} ({stack})")
     return facts
@@ -117,45 +145,71 @@ def _route(path: str) -> str:
     return path.partition("?")[0]
 
 
-def _signs(seen: Observation) -> list[Sign]:
-    """Everything that points to software people run themselves."""
+def signs_of(seen: Observation) -> list[Sign]:
+    """Everything that points to software people run themselves, the surest first."""
     if seen.kind in _ASKED:
-        return [
+        signs = [
             Sign(service, known.BY_LOCAL_NAME, f"{_LABELS[seen.kind]} {seen.name}")
             for part, service in known.LOCAL_NAMES.items()
             if seen.name and len(seen.name) <= MAX_NAME and part in seen.name.lower()
         ]
-    if seen.method == "CONNECT":
+    elif seen.kind not in _CLEAR or seen.method == "CONNECT":
         return []
-    path = _route(seen.path or "")[:MAX_EVIDENCE]
-    return [*_by_path(path, seen), *_by_port(seen.dport), *_by_agent(seen)]
+    else:
+        port = seen.dport if seen.kind is ObservationKind.HTTP else seen.sport
+        path = _route(seen.path or "")[:MAX_EVIDENCE]
+        by_mark = _by_mark(seen.marks)
+        # An answer alone that shows nothing is any program's, whichever port it has.
+        answered = bool(by_mark) or seen.kind is ObservationKind.HTTP
+        place = [*_by_path(path, seen.method, port), *_by_port(port)] if answered else []
+        signs = [*by_mark, *place, *_by_agent(seen)]
+    return sorted(signs, key=lambda sign: -sign.confidence)
 
 
-def _by_path(path: str, seen: Observation) -> list[Sign]:
+def chosen(signs: list[Sign]) -> list[Sign]:
+    """The signs of the service that they speak for, the first with their confidence together.
+
+    A server's own word goes before what many servers show. Signs of one service strengthen each other only where an
+    answer or a head is one of them: path, port and user agent of a request are not independent.
+    """
+    if not signs:
+        return []
+    own = next((one for one in signs if one.service != known.COMPATIBLE and one.confidence >= known.OWN_WORD), signs[0])
+    ours = [one for one in signs if one.service == own.service]
+    confidence = ours[0].confidence
+    if len(ours) > 1 and any(one.evidence.startswith(_SHOWS) for one in ours):
+        confidence = max(confidence, min(known.SURE, 1 - prod(1 - one.confidence for one in ours)))
+    shared = [one for one in signs if one.service == known.COMPATIBLE and one not in ours]
+    confidence = max([confidence, *(one.confidence for one in shared)])
+    return [ours[0]._replace(confidence=confidence), *ours[1:], *shared]
+
+
+def _by_mark(marks: tuple[str, ...]) -> list[Sign]:
+    return [Sign(*known.BY_MARK[mark], f"{_SHOWS} {mark}") for mark in marks if mark in known.BY_MARK]
+
+
+_SHOWS: Final = "shows"
+
+
+def _by_path(path: str, method: str | None, port: int) -> list[Sign]:
     signs = []
-    for server in known.SERVERS:
-        usual = seen.dport in server.ports
-        if _among(path, server.paths) or (usual and _among(path, server.common)):
-            place = f"{server.service} port {seen.dport} + " if usual else ""
-            signs.append(Sign(server.service, known.SURE if usual else server.alone, f"{place}path {path}"))
-            break
+    server = known.server_of(path, port)
+    if server is not None:
+        usual = port in server.ports
+        place = f"{server.service} port {port} + " if usual else ""
+        signs.append(Sign(server.service, known.SURE if usual else server.alone, f"{place}path {path}"))
     if path in known.API_PATHS and not signs:
-        owner = known.API_PORTS.get(seen.dport)
-        place = f"{owner} port {seen.dport} + " if owner else ""
+        owner = known.API_PORTS.get(port)
+        place = f"{owner} port {port} + " if owner else ""
         signs.append(Sign(owner or known.COMPATIBLE, known.BY_API, f"{place}path {path}"))
-    if path in known.MCP_PATHS and seen.method in {"POST", "GET", "DELETE"}:
+    if path in known.MCP_PATHS and method in {"POST", "GET", "DELETE"}:
         signs.append(Sign(known.MCP, known.BY_MCP_PATH, f"path {path}"))
     return signs
 
 
-def _among(path: str, paths: tuple[str, ...]) -> bool:
-    """`/api/chat` stands for itself, `/sdapi/v1/` for all below it."""
-    return any(path.startswith(each) if each.endswith("/") else path == each for each in paths)
-
-
 def _by_port(port: int) -> list[Sign]:
-    service = known.PORTS.get(port)
-    return [Sign(service, known.BY_PORT, f"{service} port {port}")] if service else []
+    service, confidence = known.PORTS.get(port, ("", 0.0))
+    return [Sign(service, confidence, f"{service} port {port}")] if service else []
 
 
 def _by_agent(seen: Observation) -> list[Sign]:

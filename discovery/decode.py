@@ -28,7 +28,7 @@ _EXTENSIONS = frozenset({0, 43, 51, 60, 135, 139, 140})  # read over; 44 (fragme
 _FRAGMENT = 44
 _V4, _V6 = 4, 6
 _PLAIN = 0x45  # version 4, no options
-_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 
 
 class Decoder:
@@ -38,6 +38,7 @@ class Decoder:
         self._limits, self._tally = limits, tally
         self._fragments = Fragments(limits, tally)
         self._now = 0.0
+        self._ethertypes, self._protocols, self._ports = tunnels.ETHERTYPES, tunnels.PROTOCOLS, tunnels.UDP_PORTS
 
     def locate(self, now: float, linktype: int, data: bytes) -> Place | None:
         """Where the innermost TCP or UDP header is; None for what is neither, or cannot be read (counted)."""
@@ -113,14 +114,14 @@ class Decoder:
     def ethertype(self, data: bytes, at: int, kind: int, depth: int) -> Place | None:
         """What follows an EtherType, tags and all; also a length of 802.3 with LLC and SNAP."""
         for _ in range(self._limits.depth):
-            if kind not in _TAGS:
+            if kind not in TAGS:
                 break
             kind, at = _U16(data, at + 2)[0], at + 4
         if kind < 0x0600 and data[at : at + 2] == b"\xaa\xaa":  # noqa: PLR2004 - a length, so LLC follows
             kind, at = _U16(data, at + 6)[0], at + 8
         if kind == 0x0800:  # noqa: PLR2004 - IPv4
             return self.ipv4(data, at, depth)
-        reader = tunnels.ETHERTYPES.get(kind)
+        reader = self._ethertypes.get(kind)
         if reader is None:
             return None
         return reader(self, data, at, depth + 1) if depth < self._limits.depth else self.lost(Weird.TOO_DEEP)
@@ -136,10 +137,10 @@ class Decoder:
         if protocol == TCP:
             return place
         if protocol == UDP:
-            reader = tunnels.UDP_PORTS.get(_U16(data, at + 2)[0])
+            reader = self._ports.get(_U16(data, at + 2)[0])
             at += 8
         else:
-            reader = tunnels.PROTOCOLS.get(protocol)
+            reader = self._protocols.get(protocol)
         outer = place if protocol == UDP else None
         if reader is None or at >= end:
             return outer

@@ -5,14 +5,20 @@ only lead backwards and are followed a bounded number of times. dpkt is not used
 messages, and a name's odd bytes stand unescaped in what it returns.
 """
 
+import base64
+from functools import lru_cache
 from struct import Struct
+
+import msgspec
 
 from discovery.text import label
 
-PORTS = {53: "dns", 5353: "mdns", 5355: "llmnr"}
+PORT = 53
+PORTS = {PORT: "dns", 5353: "mdns", 5355: "llmnr"}
 ROOT = "."
+ANSWER = 0x8000  # the flag of a message that is one
 _HEADER = Struct(">xxHH").unpack_from  # flags, number of questions
-_HEADER_SIZE = 12
+HEADER_SIZE = 12
 _MAX_QUESTIONS = 512  # of mDNS, a jumbo frame holds more than a hundred
 _MAX_LABELS = 2_048  # of all questions of a message together: pointers make many of few bytes
 _MAX_NAME = 255  # RFC 1035 section 2.3.4
@@ -20,18 +26,25 @@ _MAX_POINTERS = 16
 _POINTER = 0xC0
 
 
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """One name that was asked for."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+
 def questions(message: bytes) -> list[str] | None:
     """The names that `message` asks for; empty for an answer or another opcode; None: it cannot be read."""
-    if len(message) < _HEADER_SIZE:
+    if len(message) < HEADER_SIZE:
         return None
     flags, count = _HEADER(message, 0)
     if flags & 0xF800:  # an answer, or an opcode other than QUERY
         return []
     if count > _MAX_QUESTIONS:
         return None
-    names, at, left = [], _HEADER_SIZE, _MAX_LABELS
+    names, at, left = [], HEADER_SIZE, _MAX_LABELS
     for _ in range(count):
-        read = _name(message, at)
+        read = name_at(message, at)
         if read is None or read[1] + 4 > len(message) or read[2] > left:
             return None
         names.append(read[0])
@@ -39,8 +52,34 @@ def questions(message: bytes) -> list[str] | None:
     return names
 
 
-def _name(message: bytes, at: int) -> tuple[str, int, int] | None:
+def in_path(path: str) -> list[Question]:
+    """The names that a request of DNS over HTTP asks for in its path (RFC 8484 section 4.1.1); empty: it is none."""
+    _, found, coded = path.partition("/dns-query?dns=")
+    if not found:
+        return []
+    coded = coded.partition("&")[0].rstrip("=")
+    try:
+        message = base64.b64decode(coded + "=" * (-len(coded) % 4), altchars=b"-_")
+    except ValueError:
+        return []
+    return [Question(name, ("doh",)) for name in questions(message) or []]
+
+
+def name_at(message: bytes, at: int) -> tuple[str, int, int] | None:
     """The name at `at`, where the rest goes on, and how many labels that took."""
+    end = message.find(b"\0", at, at + _MAX_NAME) + 1
+    plain = _plain(message[at:end]) if end else None
+    return _name(message, at) if plain is None else (plain[0], end, plain[1])
+
+
+@lru_cache(maxsize=4_096)  # a name is asked for, answered, and asked for again
+def _plain(raw: bytes) -> tuple[str, int] | None:
+    """A name that holds no pointer and fills `raw`, and its number of labels."""
+    read = _name(raw, 0)
+    return (read[0], read[2]) if read is not None and read[1] == len(raw) and max(raw) < _POINTER else None
+
+
+def _name(message: bytes, at: int) -> tuple[str, int, int] | None:
     labels: list[str] = []
     after, length, lowest, pointers = 0, 0, at, 0
     while at < len(message):
@@ -64,10 +103,13 @@ def _name(message: bytes, at: int) -> tuple[str, int, int] | None:
     return None
 
 
-def plausible(segment: bytes) -> bool:
-    """Whether `segment` may begin a query over TCP: a length, then a header that says so (RFC 1035 section 4.2.2)."""
-    if len(segment) < 2 + _HEADER_SIZE:
-        return len(segment) == 1 or segment[0] << 8 | segment[1] > _HEADER_SIZE
+def plausible(segment: bytes, answer: int = 0) -> bool:
+    """Whether `segment` may begin a message over TCP: a length, then a header that says so (RFC 1035 section 4.2.2).
+
+    `answer`: 0 for a query, 0x8000 for what answers one.
+    """
+    if len(segment) < 2 + HEADER_SIZE:
+        return len(segment) == 1 or segment[0] << 8 | segment[1] > HEADER_SIZE
     flags, count = _HEADER(segment, 2)
     size = segment[0] << 8 | segment[1]
-    return size > _HEADER_SIZE and not flags & 0xF800 and 0 < count <= _MAX_QUESTIONS
+    return size > HEADER_SIZE and flags & 0xF800 == answer and 0 < count <= _MAX_QUESTIONS

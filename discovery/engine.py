@@ -5,44 +5,47 @@ is counted. A segment that begins nothing and belongs to nothing open returns be
 """
 
 from collections.abc import Sequence
-from socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
 
-from appliance.model.names import ObservationKind, Transport
+from appliance.model.names import Transport
 from appliance.model.observation import Observation
-from discovery import dns, dtls, ja, quic
-from discovery.beginnings import DNS_PORT, FIRST_BYTES, Item, Question
-from discovery.decode import TCP, Decoder, Place
-from discovery.held import Recent
-from discovery.hello import ClientHello
-from discovery.http import Request
+from discovery import dns, dns_answers, gquic, quic
+from discovery.beginnings import DNS_PORT, FIRST_BYTES, Item
+from discovery.cadence import Cadence
+from discovery.decode import ETHERNET, TCP, Decoder, Place
+from discovery.dtls import Dtls
+from discovery.flows import TELLING, Flows
 from discovery.limits import Counters, Limits, Tally, Weird
-from discovery.streams import Streams
-from discovery.text import printable
+from discovery.rows import ANSWERED, ends_of, row
+from discovery.streams import Streams, turned
 
 _TCP = Struct(">HHIxxxxBB").unpack_from  # ports, sequence number, data offset, flags
 _UDP = Struct(">HHH").unpack_from  # ports, length
+_PLAIN = Struct(">12xHBxHxxHxB12xH8xBB").unpack_from  # EtherType to protocol, then port, data offset, flags
+_PLAIN_SIZE = 54  # Ethernet, IPv4, TCP, no options
+_IPV4, _NO_OPTIONS = 0x0800, 0x45
 _TCP_SIZE, _UDP_SIZE = 20, 8
 _SYN, _SYN_ACK = 0x02, 0x12
-_PORTS = Struct(">HH").unpack_from
-_ALPN_CHARS = 255
-_DTLS, _DTLS_HANDSHAKE = b"\x16\xfe", 13
-_NAME_KINDS = {port: ObservationKind(kind) for port, kind in dns.PORTS.items()}
+_ACKNOWLEDGED = Struct(">8xI").unpack_from
+_DTLS = b"\x16\xfe"
+_NAME_PORTS = frozenset(dns.PORTS)
+_SEALED = 24  # bytes of a sealed alert, which begins like any other data
+_DATA = 0x17
 _NOTHING: tuple[Observation, ...] = ()
-
-type _Ends = tuple[str, int, str, int]
 
 
 class Engine:
     """One capture or one interface; not to be shared between threads."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, cadence: bool = False) -> None:
         limits = limits or Limits()
         self._tally = Tally()
         self._decoder = Decoder(limits, self._tally)
         self._streams = Streams(limits, self._tally)
         self._quic = quic.Quic(limits, self._tally)
-        self._datagrams: Recent[int] = Recent(limits.finished, limits.finished_seconds)  # a digest of DTLS's last hello
+        self._dtls = Dtls(limits, self._tally)
+        self._flows = Flows(limits.flows, limits.flow_seconds)
+        self._cadence = Cadence(limits.written) if cadence else None
         self._packets = 0
         self._observations = 0
 
@@ -55,6 +58,8 @@ class Engine:
     def feed(self, ts: float, linktype: int, data: bytes) -> Sequence[Observation]:
         """The rows that this frame completes; `ts` in epoch seconds, `linktype` as in a capture file (LINKTYPE_*)."""
         self._packets += 1
+        if linktype == ETHERNET and self._is_of_nobody(data):
+            return _NOTHING
         try:
             place = self._decoder.locate(ts, linktype, data)
             if place is None:
@@ -67,81 +72,127 @@ class Engine:
             self._observations += len(rows)
         return rows
 
-    def expire(self, now: float) -> None:
-        """Let go of what waits in vain; to be called now and then where packets may cease. `now` as `ts`."""
+    def expire(self, now: float) -> Sequence[Observation]:
+        """Let go of what waits in vain; to be called now and then where packets may cease. `now` as `ts`.
+
+        The connections of which nothing was heard for too long are told as open.
+        """
         self._streams.expire(now)
         self._decoder.expire(now)
         self._quic.expire(now)
-        self._datagrams.expire(now)
+        self._dtls.expire(now)
+        rows = self._flows.expire(now)
+        self._observations += len(rows)
+        return rows
+
+    def _is_of_nobody(self, data: bytes) -> bool:
+        """Whether this is a whole TCP segment in plain IPv4 that `_tcp` would leave aside: most packets are."""
+        size = len(data)
+        if size < _PLAIN_SIZE:
+            return False
+        kind, head, total, fragment, protocol, dport, offset, flags = _PLAIN(data)
+        if kind != _IPV4 or head != _NO_OPTIONS or protocol != TCP or fragment & 0x3FFF or flags & TELLING:
+            return False
+        payload, end = 34 + ((offset >> 4) << 2), 14 + total
+        if not _PLAIN_SIZE <= end <= size:
+            return False
+        if payload >= end:
+            return True
+        if data[payload] in FIRST_BYTES or dport == DNS_PORT or end - payload == _SEALED:
+            return False
+        key = data[26:38]
+        return key not in self._streams.open and key not in self._streams.expected
 
     def _tcp(self, ts: float, place: Place) -> Sequence[Observation]:
         data, _, address, address_end, at, end = place
         if end - at < _TCP_SIZE:
             self._tally[Weird.TRUNCATED] += 1
             return _NOTHING
-        _, dport, seq, offset, flags = _TCP(data, at)
+        _, dport, _, offset, flags = _TCP(data, at)
         payload = at + ((offset >> 4) << 2)
+        if flags & TELLING:
+            return self._telling(ts, place, payload)
+        if payload >= end:
+            return _NOTHING
+        if self._cadence is not None and data[payload] == _DATA and (written := self._cadence.take(ts, place, payload)):
+            return [written]
         streams = self._streams
-        if payload >= end and not flags & _SYN:
-            return _NOTHING
         key = data[address : at + 4] if address_end == at else data[address:address_end] + data[at : at + 4]
-        if flags & _SYN:
-            if flags & _SYN_ACK == _SYN:
-                streams.connecting(key, ts, seq)
-            if payload >= end:
-                return _NOTHING
-            seq += 1  # TCP Fast Open: the SYN takes a number of its own
-        if not (data[payload] in FIRST_BYTES or key in streams.open or key in streams.expected or dport == DNS_PORT):
+        if not (
+            data[payload] in FIRST_BYTES
+            or key in streams.open
+            or key in streams.expected
+            or dport == DNS_PORT
+            or (end - payload == _SEALED and data[payload] == _DATA)
+        ):
             return _NOTHING
-        items = streams.take(key, ts, seq, data[payload:end], dport)
-        return self._rows(ts, place, items, Transport.TCP) if items else _NOTHING
+        return self._segment(ts, place, key, payload)
+
+    def _telling(self, ts: float, place: Place, payload: int) -> Sequence[Observation]:
+        """A segment that begins or ends a connection; it may hold data, too."""
+        data, _, address, address_end, at, end = place
+        _, _, seq, _, flags = _TCP(data, at)
+        flow = self._flows.take(ts, place, flags, seq, _ACKNOWLEDGED(data, at)[0])
+        key = data[address:address_end] + data[at : at + 4]
+        if flags & _SYN_ACK == _SYN:
+            self._streams.connecting(key, ts, seq)
+        rows = self._segment(ts, place, key, payload) if payload < end else _NOTHING
+        return rows if flow is None else [*rows, flow]
+
+    def _segment(self, ts: float, place: Place, key: bytes, payload: int) -> Sequence[Observation]:
+        """What a segment with data completes."""
+        data, _, _, _, at, end = place
+        _, dport, seq, _, flags = _TCP(data, at)
+        if flags & _SYN:
+            seq += 1  # TCP Fast Open: the SYN takes a number of its own
+        items = self._streams.take(key, ts, seq, data[payload:end], dport)
+        if not items:
+            return _NOTHING
+        if type(items[-1]) in ANSWERED:
+            self._streams.answered(turned(key), ts, _ACKNOWLEDGED(data, at)[0])
+        return self._rows(ts, place, items, Transport.TCP)
 
     def _udp(self, ts: float, place: Place) -> Sequence[Observation]:
         data, _, _, _, at, end = place
         if end - at < _UDP_SIZE:
             self._tally[Weird.TRUNCATED] += 1
             return _NOTHING
-        _, dport, size = _UDP(data, at)
+        sport, dport, size = _UDP(data, at)
         payload = at + _UDP_SIZE
         if _UDP_SIZE <= size < end - at:
             end = at + size
         items: Sequence[Item]
-        if dport in _NAME_KINDS:
-            names = dns.questions(data[payload:end])
-            items = [Weird.BAD_DNS] if names is None else list(map(Question, names))
+        if dport in _NAME_PORTS or sport in _NAME_PORTS:
+            items = _names(data[payload:end], asked=dport in _NAME_PORTS)
         elif data[payload + 1 : payload + 5] in quic.VERSIONS and data[payload] & 0xC0 == 0xC0:  # noqa: PLR2004 - a long header
             items = self._quic.take(*_both_ways(place), ts, data[payload:end])
         elif data[payload : payload + 2] == _DTLS:
-            items = self._dtls(ts, place, data[payload:end])
+            items = self._dtls.take(_both_ways(place)[0], ts, data[payload:end])
+        elif gquic.VERSION in data[payload + 1 : payload + 12]:
+            items = self._quic.old(_both_ways(place)[0], ts, data[payload:end])
         else:
             return _NOTHING
         return self._rows(ts, place, items, Transport.UDP) if items else _NOTHING
 
-    def _dtls(self, ts: float, place: Place, datagram: bytes) -> Sequence[Item]:
-        """The hello, unless it is the one that these ports sent last."""
-        hello = dtls.read(datagram)
-        if isinstance(hello, ClientHello):
-            key, digest = _both_ways(place)[0], hash(datagram[_DTLS_HANDSHAKE:])
-            before = self._datagrams.recall(key, ts)
-            self._datagrams.note(key, ts, digest)
-            if before == digest:
-                return ()
-        return () if hello is None else (hello,)
-
     def _rows(self, ts: float, place: Place, items: Sequence[Item], transport: Transport) -> Sequence[Observation]:
         """Observations from what was found; what is weird is counted."""
-        ends = _ends(place)
+        ends = ends_of(ts, place, transport)
         rows = []
         for item in items:
             if isinstance(item, Weird):
                 self._tally[item] += 1
-            elif isinstance(item, ClientHello):
-                rows.append(_tls_row(ts, ends, item, transport))
-            elif isinstance(item, Request):
-                rows.append(_http_row(ts, ends, item, transport))
             else:
-                rows.append(_name_row(ts, ends, item, transport))
+                rows.append(row(ends, item))
         return rows
+
+
+def _names(message: bytes, *, asked: bool) -> Sequence[Item]:
+    """Questions towards a port of names, and answers; `asked` is which port this one was sent to."""
+    if dns_answers.is_answer(message):
+        answer = dns_answers.answer(message)
+        return () if answer is None else (answer,)
+    names = dns.questions(message) if asked else []
+    return (Weird.BAD_DNS,) if names is None else [dns.Question(name) for name in names]
 
 
 def _both_ways(place: Place) -> tuple[bytes, bytes]:
@@ -150,66 +201,3 @@ def _both_ways(place: Place) -> tuple[bytes, bytes]:
     middle = (address + address_end) >> 1
     src, dst = data[address:middle], data[middle:address_end]
     return src + dst + data[at : at + 4], dst + src + data[at + 2 : at + 4] + data[at : at + 2]
-
-
-def _ends(place: Place) -> _Ends:
-    data, _, address, address_end, at, _ = place
-    middle = (address + address_end) >> 1
-    family = AF_INET if middle - address == 4 else AF_INET6  # noqa: PLR2004 - bytes of an IPv4 address
-    sport, dport = _PORTS(data, at)
-    return inet_ntop(family, data[address:middle]), sport, inet_ntop(family, data[middle:address_end]), dport
-
-
-def _tls_row(ts: float, ends: _Ends, hello: ClientHello, transport: Transport) -> Observation:
-    src, sport, dst, dport = ends
-    kind = ObservationKind.TLS
-    letter = "t"
-    if transport is Transport.UDP:
-        letter = "d" if hello.version >> 8 == _DTLS[1] else "q"
-        kind = ObservationKind.TLS if letter == "d" else ObservationKind.QUIC
-    return Observation(
-        ts=ts,
-        src=src,
-        sport=sport,
-        dst=dst,
-        dport=dport,
-        transport=transport,
-        kind=kind,
-        server_name=hello.server_name,
-        alpn=tuple([printable(name, _ALPN_CHARS) for name in hello.alpn]),
-        ja3=ja.ja3(hello),
-        ja4=ja.ja4(hello, letter),
-        notes=hello.notes if hello.server_name else (*hello.notes, "no_sni"),
-    )
-
-
-def _http_row(ts: float, ends: _Ends, request: Request, transport: Transport) -> Observation:
-    src, sport, dst, dport = ends
-    return Observation(
-        ts=ts,
-        src=src,
-        sport=sport,
-        dst=dst,
-        dport=dport,
-        transport=transport,
-        kind=ObservationKind.HTTP,
-        method=request.method,
-        host=request.host,
-        path=request.path,
-        user_agent=request.user_agent,
-        notes=request.notes,
-    )
-
-
-def _name_row(ts: float, ends: _Ends, question: Question, transport: Transport) -> Observation:
-    src, sport, dst, dport = ends
-    return Observation(
-        ts=ts,
-        src=src,
-        sport=sport,
-        dst=dst,
-        dport=dport,
-        transport=transport,
-        kind=_NAME_KINDS[dport],
-        server_name=question.name,
-    )

@@ -1,9 +1,9 @@
-"""Capture files: pcap and pcapng, read in one pass with bounded memory.
+"""Capture files: pcap and pcapng, plain or packed, read in one pass with bounded memory.
 
-Owns: the formats. Rules: a file is hostile: every length is bounded before it is believed, and what was whole is
-handed out before damage is told. `OperatorError`: this is no capture at all, or cannot be opened; `EvidenceError`: it
-is one, and ends or breaks at the byte that the message names. Times are epoch seconds; link types are those of
-tcpdump.org/linktypes.html. Sources: draft-ietf-opsawg-pcap-05, draft-ietf-opsawg-pcapng-03.
+Owns: the formats (`packed` unpacks). Rules: a file is hostile: every length is bounded before it is believed, and what
+was whole is handed out before damage is told. `OperatorError`: this is no capture at all, or cannot be opened;
+`EvidenceError`: it is one, and ends or breaks at the byte that the message names. Times are epoch seconds; link types
+are those of tcpdump.org/linktypes.html. Sources: draft-ietf-opsawg-pcap-05, draft-ietf-opsawg-pcapng-03.
 """
 
 import struct
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from appliance.model.errors import EvidenceError, OperatorError
+from discovery import packed
 
 type Frame = tuple[float, int, bytes]
 type Step = tuple[list[Frame], int]  # frames of a buffer, and how many bytes of it they took
@@ -36,8 +37,21 @@ _MAGICS: Final[dict[bytes, tuple[str, float, int]]] = {
     b"\x34\xcd\xb2\xa1": ("<", 1e-6, 24),
     b"\xa1\xb2\xcd\x34": (">", 1e-6, 24),
 }
-_LEAST: Final = {1: 8, 2: 20, 3: 4, 6: 20}  # pcapng block type -> bytes of its fixed part
-_PACKED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd7": "xz", b"BZ": "bzip2"}
+_LEAST: Final = {1: 8, 2: 20, 3: 4, 5: 12, 6: 20}  # pcapng block type -> bytes of its fixed part
+_PACKED: Final = {b"\xfd7": "xz", b"BZ": "bzip2"}  # and not unpacked here
+_DROPS: Final = frozenset({5, 7})  # isb_ifdrop, isb_osdrop
+
+
+class Told:
+    """What a file tells of its capture beside the packets. `drops`: by section and interface, as pcapng counts them."""
+
+    def __init__(self) -> None:
+        self.drops: dict[tuple[int, int], int] = {}
+
+    @property
+    def dropped(self) -> int:
+        """Packets that the capture lost, as far as the file says."""
+        return sum(self.drops.values())
 
 
 def read(source: str | Path | BinaryIO) -> Iterator[Frame]:
@@ -49,15 +63,21 @@ def read(source: str | Path | BinaryIO) -> Iterator[Frame]:
         yield from batch
 
 
-def batches(source: str | Path | BinaryIO) -> Iterator[list[Frame]]:
-    """The same in lists, one for about each MiB of the file: what costs least per packet."""
+def batches(
+    source: str | Path | BinaryIO, advance: Callable[[int], None] = lambda _: None, told: Told | None = None
+) -> Iterator[list[Frame]]:
+    """The same in lists, one for about each MiB of the file: what costs least per packet.
+
+    `advance` gets the bytes of the file as they are read (packed ones, where it is packed); `told` what else it says.
+    """
+    told = told or Told()
     if not isinstance(source, (str, Path)):
-        yield from _batches(source, str(getattr(source, "name", "capture")))
+        yield from _batches(source, str(getattr(source, "name", "capture")), advance, told)
     elif str(source) == STDIN:
-        yield from _batches(sys.stdin.buffer, "stdin")
+        yield from _batches(sys.stdin.buffer, "stdin", advance, told)
     else:
         with _open(Path(source)) as file:
-            yield from _batches(file, str(source))
+            yield from _batches(file, str(source), advance, told)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -69,11 +89,12 @@ def _open(path: Path) -> BinaryIO:
         raise OperatorError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _batches(file: BinaryIO, name: str) -> Iterator[list[Frame]]:
+def _batches(file: BinaryIO, name: str, advance: Callable[[int], None], told: Told) -> Iterator[list[Frame]]:
     """Feed the format's reader with the file, keeping only what belongs to an unfinished packet."""
     place = 0
-    buffer, end = _more(file, name, b"", HEAD)
-    step = _reader(buffer, name)
+    read_some = packed.unpacked(_reading(file, name, advance), name)
+    buffer, end = _more(read_some, b"", HEAD)
+    step = _reader(buffer, name, told)
     while True:
         try:
             frames, taken = step(buffer, place)
@@ -86,18 +107,29 @@ def _batches(file: BinaryIO, name: str) -> Iterator[list[Frame]]:
             raise EvidenceError(f"{name}: cut short at byte {place}: {len(buffer)} bytes are no whole packet")
         if end:
             return
-        buffer, end = _more(file, name, buffer, len(buffer) + 1)
+        buffer, end = _more(read_some, buffer, len(buffer) + 1)
 
 
-def _more(file: BinaryIO, name: str, buffer: bytes, wanted: int) -> tuple[bytes, bool]:
-    """The buffer with at least `wanted` bytes in all where the file has them, and whether the file has ended."""
-    parts, have = [buffer], len(buffer)
+def _reading(file: BinaryIO, name: str, advance: Callable[[int], None]) -> packed.Read:
+    """Reads up to so many bytes of the file as they come; none: it has ended."""
     read_some = getattr(file, "read1", file.read)  # a pipe's packets are wanted as they come
-    while have < wanted:
+
+    def read(size: int) -> bytes:
         try:
-            part = read_some(_CHUNK)
+            part: bytes = read_some(size)
         except OSError as error:
             raise OperatorError(f"{name}: cannot be read: {error.strerror or error}") from error
+        advance(len(part))
+        return part
+
+    return read
+
+
+def _more(read_some: packed.Read, buffer: bytes, wanted: int) -> tuple[bytes, bool]:
+    """The buffer with at least `wanted` bytes in all where the file has them, and whether the file has ended."""
+    parts, have = [buffer], len(buffer)
+    while have < wanted:
+        part = read_some(_CHUNK)
         if not part:
             return b"".join(parts), True
         parts.append(part)
@@ -113,10 +145,10 @@ class _BrokenError(Exception):
         self.frames, self.place, self.what = frames, place, what
 
 
-def _reader(head: bytes, name: str) -> Callable[[bytes, int], Step]:
+def _reader(head: bytes, name: str, told: Told) -> Callable[[bytes, int], Step]:
     """The reader for the format that the head announces; OperatorError for every other."""
     if head[:4] == _PCAPNG and head[8:12] in {_LITTLE, _BIG}:
-        return _Blocks().step
+        return _Blocks(told).step
     if (found := _MAGICS.get(head[:4])) and len(head) >= HEAD:
         major = struct.unpack_from(found[0] + "H", head, 4)[0]
         if major == _MAJOR:
@@ -130,8 +162,8 @@ def _hint(head: bytes) -> str:
         return ": it is empty"
     if head[:4] in _MAGICS or head[:4] == _PCAPNG:
         return f": it ends or breaks in its first {HEAD} bytes"
-    if packed := _PACKED.get(head[:2]):
-        return f": it is packed with {packed}; unpack it and pipe it into `gnomon replay -`"
+    if packing := _PACKED.get(head[:2]):
+        return f": it is packed with {packing}; unpack it and pipe it into `gnomon replay -`"
     return f": it begins with {head[:4].hex(' ')}"
 
 
@@ -163,7 +195,8 @@ class _Records:
 class _Blocks:
     """Packets of a pcapng file: sections, each with its byte order and interfaces."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Told) -> None:
+        self._told, self._section = told, 0
         self._order = "<"
         self._interfaces: list[tuple[int, float, int]] = []  # link type, seconds per tick, offset in seconds
         self._ts = 0.0  # simple packets carry no time: they are as late as the packet before
@@ -214,8 +247,10 @@ class _Blocks:
             self._packet(buffer[body + 20 : end], number, high << 32 | low, size, frames)
         elif kind == 1:
             self._interface(buffer[body:end])
+        elif kind == 5:  # noqa: PLR2004 - interface statistics
+            self._statistics(buffer[body:end])
         elif kind == 0x0A0D_0D0A:  # noqa: PLR2004 - a new section
-            self._interfaces = []
+            self._interfaces, self._section = [], self._section + 1
 
     def _packet(self, data: bytes, number: int, ticks: int | None, size: int, frames: list[Frame]) -> None:
         if number >= len(self._interfaces):
@@ -231,19 +266,30 @@ class _Blocks:
         if len(self._interfaces) >= MAX_INTERFACES:
             raise _DamageError(f"more than {MAX_INTERFACES} interfaces")
         link, _, _ = struct.unpack_from(self._order + "HHI", body)
-        unit, offset, at = 1e-6, 0, 8
-        while at + 4 <= len(body):
-            code, length = struct.unpack_from(self._order + "HH", body, at)
-            value = body[at + 4 : at + 4 + length]
+        unit, offset = 1e-6, 0
+        for code, value in self._options(body, 8):
             if code == 9 and value:  # noqa: PLR2004 - if_tsresol
                 power = value[0] & 0x7F
                 unit = 2.0**-power if value[0] & 0x80 else 10.0**-power
             elif code == 14 and len(value) == 8:  # noqa: PLR2004 - if_tsoffset
                 offset = struct.unpack(self._order + "q", value)[0]
-            if code == 0:
-                break
-            at += 4 + (length + 3 & ~3)
         self._interfaces.append((link, unit, offset))
+
+    def _statistics(self, body: bytes) -> None:
+        """Sums since the capture began, so the last ones of an interface hold."""
+        number = struct.unpack_from(self._order + "I", body)[0]
+        counts = [value for code, value in self._options(body, 12) if code in _DROPS and len(value) == 8]  # noqa: PLR2004 - as drafted
+        if counts and number < len(self._interfaces):
+            lost = sum(struct.unpack(self._order + "Q", value)[0] for value in counts)
+            self._told.drops[self._section, number] = lost
+
+    def _options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+        while at + 4 <= len(body):
+            code, length = struct.unpack_from(self._order + "HH", body, at)
+            if code == 0:
+                return
+            yield code, body[at + 4 : at + 4 + length]
+            at += 4 + (length + 3 & ~3)
 
 
 class _DamageError(Exception):

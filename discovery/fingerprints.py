@@ -1,55 +1,53 @@
 """How AI software shows itself in clear: default ports, request paths, user agents; and what a TLS hello hints at.
 
-Owns: facts, as tables. Rules: service ids stand in the catalogue (a test looks); a confidence says how sure one sign
-alone makes it that traffic is of that service; nothing here is matched with a pattern that backtracks. Sources: the
-servers' own documentation and clients (ollama-python 0.6.3 for Ollama's paths), modelcontextprotocol.io for MCP,
-hellos and user agents measured with the clients named.
+Owns: the tables that judgement looks into, made of discovery/known, and the facts that belong to no single server.
+Rules: service ids stand in the catalogue (a test looks); a confidence says how sure one sign alone makes it that
+traffic is of that service; nothing here is matched with a pattern that backtracks. Sources: discovery/known/README.md;
+modelcontextprotocol.io for MCP; hellos measured with the clients named.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
+from discovery.marks import Mark
+from discovery.signatures import CLIENTS, SERVERS, Server
 
-class Server(NamedTuple):
-    """A server that people run themselves.
-
-    `paths` are told by few others: on any port they make it this server with confidence `alone`, on one of its default
-    `ports` with `SURE`. `common` ones are told by many: they count on a default port only. A path that ends in `/`
-    stands for all below it.
-    """
-
-    service: str
-    ports: tuple[int, ...]
-    alone: float
-    paths: tuple[str, ...]
-    common: tuple[str, ...] = ()
-
+__all__ = ["SERVERS", "Server"]
 
 SURE: Final = 0.95
-BY_PORT: Final = 0.4  # any HTTP request to a default port that hardly anything else uses
 BY_AGENT: Final = 0.6  # a provider's SDK that talks to a host nobody knows
 BY_API: Final = 0.8  # a provider's path on a host nobody knows
 BY_LOCAL_NAME: Final = 0.3  # a name asked for on the local link
+OWN_WORD: Final = 0.6  # from here on a server's own signs go before those that many servers share
 
-# The first that fits holds. KoboldCpp speaks Ollama's API as well, so it stands before it.
-SERVERS: Final = (
-    Server("koboldcpp", (5001,), 0.8, ("/api/extra/",)),
-    Server("open_webui", (3000, 8080), 0.8, ("/ollama/api/", "/api/chat/completions")),
-    Server(
-        *("ollama", (11434,), 0.6, ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings")),
-        common=("/api/tags", "/api/ps", "/api/show", "/api/pull", "/api/push", "/api/create", "/api/copy"),
-    ),
-    Server("lmstudio_server", (1234,), 0.7, ("/api/v0/models", "/api/v0/chat/completions")),
-    Server("llama_cpp", (8080,), 0.5, ("/completion",), common=("/props", "/slots")),
-    Server("litellm_proxy", (4000,), 0.7, ("/model/info", "/health/liveliness"), common=("/key/generate",)),
-    Server("tgi", (), 0.6, ("/generate_stream",)),
-    Server("sglang", (30000,), 0.7, ("/get_model_info",), common=("/generate",)),
-    Server("comfyui", (8188,), 0.6, ("/object_info", "/system_stats"), common=("/prompt", "/ws")),
-    Server("stable_diffusion_webui", (7860,), 0.9, ("/sdapi/v1/",)),
+_PLACES: Final = tuple(  # every path that tells a server, with the port where it needs one
+    (place, path, server)
+    for server in SERVERS
+    for path in (*server.paths, *server.common)
+    for place in ((None, *server.ports) if path in server.paths else server.ports)
 )
-# Ports that hardly anything else uses.
-PORTS: Final = {11434: "ollama", 8188: "comfyui"}
+_EXACT: Final[dict[tuple[int | None, str], Server]] = {
+    (place, path): server for place, path, server in reversed(_PLACES) if not path.endswith("/")
+}
+_BELOW: Final = tuple((path, server) for place, path, server in _PLACES if path.endswith("/") and place is None)
+_BEGINNINGS: Final = tuple(path for path, _ in _BELOW)
+_ORDER: Final = {server.service: number for number, server in enumerate(SERVERS)}
+
+
+def server_of(path: str, port: int) -> Server | None:
+    """The first server that this path tells, at this port or at any: `/sdapi/v1/` stands for all below it."""
+    found = [server for place in (port, None) if (server := _EXACT.get((place, path))) is not None]
+    if path.startswith(_BEGINNINGS):
+        found += [server for beginning, server in _BELOW if path.startswith(beginning)]
+    return min(found, key=lambda server: _ORDER[server.service], default=None)
+
+
+# Ports that hardly anything else uses: any HTTP request there, with how sure that makes it.
+PORTS: Final = {
+    port: (server.service, server.port_alone) for server in SERVERS if server.port_alone for port in server.ports
+}
 # Ports that tell whose server it is once the path says that it is one.
-API_PORTS: Final = {11434: "ollama", 1234: "lmstudio_server", 4000: "litellm_proxy", 30000: "sglang", 5001: "koboldcpp"}
+API_PORTS: Final = {port: server.service for server in reversed(SERVERS) if server.api for port in server.ports}
 # Paths of the providers' own APIs, which many servers imitate: whoever serves them, it is a model.
 API_PATHS: Final = (
     *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"),
@@ -60,35 +58,40 @@ MCP: Final = "mcp_server"
 MCP_PATHS: Final = ("/mcp", "/api/mcp", "/v1/mcp")
 BY_MCP_PATH: Final = 0.6
 # User agents, as they begin in lower case -> the service whose software that is, None: any AI software.
-AGENTS: Final[dict[str, str | None]] = {
-    "ollama-python/": "ollama",
-    "ollama/": "ollama",
-    "openai/": None,
-    "asyncopenai/": None,
-    "azureopenai/": None,
-    "asyncazureopenai/": None,
-    "anthropic/": None,
-    "asyncanthropic/": None,
-    "groq/": None,
-    "asyncgroq/": None,
-    "mistral-client-": None,
-    "cohere/": None,
-    "litellm/": None,
-    "langchain": None,
-    "llama-index": None,
-    "claude-cli/": None,
-    "claude-code/": None,
-    "codex_": None,
-    "geminicli": None,
-    "githubcopilot/": None,
-    "google-genai-sdk/": None,
+AGENTS: Final[dict[str, str | None]] = {client.agent: client.service for client in CLIENTS}
+A2A: Final = "a2a_agent"
+# What a message shows whichever software it comes from -> the service that this makes it, and how sure.
+BY_MARK: Final[Mapping[str, tuple[str, float]]] = {
+    Mark.CHAT_REQUEST: (COMPATIBLE, 0.6),
+    Mark.CHAT_ANSWER: (COMPATIBLE, 0.85),
+    Mark.MODEL_LIST: (COMPATIBLE, 0.8),
+    Mark.CLAUDE_CODE: (COMPATIBLE, 0.6),
+    Mark.CODEX: (COMPATIBLE, 0.6),
+    Mark.ANTHROPIC_API: (COMPATIBLE, 0.7),
+    Mark.LITELLM_CLIENT: ("litellm_proxy", 0.7),
+    Mark.PORTKEY_CLIENT: ("portkey_gateway", 0.7),
+    Mark.BIFROST_CLIENT: ("bifrost", 0.5),
+    Mark.MCP: (MCP, SURE),
+    Mark.MCP_AUTH: (MCP, 0.7),
+    Mark.MCP_OLD_SSE: (MCP, 0.85),
+    Mark.A2A: (A2A, 0.9),
+    Mark.A2A_CARD: (A2A, SURE),
+    **{server.service: (server.service, SURE) for server in SERVERS},
+    **{f"{server.service}?": (server.service, OWN_WORD) for server in SERVERS},
 }
 # Parts of names on the local link; no name is standardised, so these are weak.
 LOCAL_NAMES: Final = {
     "ollama": "ollama",
     "lmstudio": "lmstudio_server",
     "lm-studio": "lmstudio_server",
+    "vllm": "vllm",
+    "koboldcpp": "koboldcpp",
+    "localai": "localai",
+    "open-webui": "open_webui",
+    "comfyui": "comfyui",
+    "_llm._tcp": COMPATIBLE,
     "_mcp._tcp": MCP,
+    "-mcp._tcp": MCP,
 }
 # Part one and two of a JA4 -> the TLS library it is known from. Many programs share one: a hint, never proof.
 STACKS: Final = {

@@ -13,11 +13,12 @@ _MAX_DATAGRAM = 65_535
 class _Datagram:
     """The pieces of one datagram, by offset."""
 
-    __slots__ = ("pieces", "since", "size", "total")
+    __slots__ = ("pieces", "quiet", "since", "size", "total")
 
     def __init__(self, since: float) -> None:
         self.since = since
         self.size = 0
+        self.quiet = False
         self.total: int | None = None  # known once the last piece was seen
         self.pieces: dict[int, bytes] = {}
 

@@ -12,10 +12,11 @@ from discovery.limits import Tally, Weird
 
 
 class Piecewise(Protocol):
-    """Something that comes in pieces: since when, and how many bytes of it are held."""
+    """Something that comes in pieces: since when, how many bytes of it are held, and whether its end is no loss."""
 
     since: float
     size: int
+    quiet: bool
 
 
 class Held[K: Hashable, T: Piecewise](OrderedDict[K, T]):
@@ -38,8 +39,7 @@ class Held[K: Hashable, T: Piecewise](OrderedDict[K, T]):
         """An entry holds `by` bytes more than before."""
         self._bytes += by
         while len(self) > self._entries or (self._bytes > self._total and self):
-            self.drop(next(iter(self)))
-            self._tally[self._full] += 1
+            self._lose(next(iter(self)), self._full)
 
     def drop(self, key: K) -> None:
         """Let an entry go, uncounted; nothing happens where there is none."""
@@ -53,8 +53,12 @@ class Held[K: Hashable, T: Piecewise](OrderedDict[K, T]):
             key = next(iter(self))
             if now - self[key].since <= self._seconds:
                 return
-            self.drop(key)
-            self._tally[self._late] += 1
+            self._lose(key, self._late)
+
+    def _lose(self, key: K, why: Weird) -> None:
+        if not self[key].quiet:
+            self._tally[why] += 1
+        self.drop(key)
 
 
 class Recent[V](OrderedDict[bytes, tuple[float, V]]):

@@ -5,6 +5,7 @@ that extension only, and are noted. An odd length of the cipher list moves nothi
 layer is complete is told apart from whether it is TLS at all, so that a stream is kept only while it is worth it.
 """
 
+from functools import lru_cache
 from struct import Struct, unpack_from
 
 import msgspec
@@ -18,6 +19,8 @@ _MAX_RECORDS = 640  # of one hello: some cut it into records of a byte or two, t
 _MAX_ALPN = 32
 
 _U16 = Struct(">H").unpack_from
+_EXTENSION = Struct(">HH").unpack_from  # type, length
+_SHORT = 128  # bytes of a list that is worth remembering: few libraries make most of the traffic
 _SERVER_NAME, _GROUPS, _POINT_FORMATS, _SIGNATURES, _ALPN, _VERSIONS, _ECH = 0, 10, 11, 13, 16, 43, 0xFE0D
 
 
@@ -99,7 +102,7 @@ def _extensions(hello: ClientHello, body: bytes, at: int, end: int) -> bool:
     """Read them into `hello`; False where one reaches beyond the end."""
     kinds = []
     while at + 4 <= end:
-        kind, size = unpack_from(">HH", body, at)
+        kind, size = _EXTENSION(body, at)
         at += 4
         if at + size > end:
             return False
@@ -148,10 +151,17 @@ def _alpn(hello: ClientHello, value: bytes) -> bool:
 
 def _numbers(value: bytes, prefix: int) -> tuple[int, ...] | None:
     """A list of 16-bit numbers behind a length of `prefix` bytes; None: the length is not that of the list."""
+    return _short_list(value, prefix) if len(value) <= _SHORT else _list(value, prefix)
+
+
+def _list(value: bytes, prefix: int) -> tuple[int, ...] | None:
     size = int.from_bytes(value[:prefix])
     if len(value) < prefix or size > len(value) - prefix:
         return None
     return unpack_from(f">{size >> 1}H", value, prefix)
+
+
+_short_list = lru_cache(maxsize=1_024)(_list)
 
 
 def _groups(hello: ClientHello, value: bytes) -> bool:

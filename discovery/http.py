@@ -1,14 +1,16 @@
-r"""Heads of HTTP/1 requests in clear (RFC 9112): whom they ask for what, and with which client.
+r"""Heads of HTTP/1 requests in clear (RFC 9112): whom they ask for what, and with which client; what bodies they have.
 
-Rules: strict enough that no body or other protocol passes for a request (a known method, a target, a version of HTTP/1
-or none at all, an empty line at the end), lenient in what does not matter. No header but Host and User-Agent is kept,
-least of all credentials; a path stands with its query as sent. A bare `\n` is taken as `\r\n`, as most servers do.
+Rules: strict enough that no body or other protocol passes for a request (a known method with a target, or any with a
+version of HTTP/1 in its line, an empty line at the end), lenient in what does not matter. No header but Host and
+User-Agent is kept, least of all credentials, and nothing of a body; a path stands with its query as sent. A bare `\n`
+is taken as `\r\n`, as most servers do.
 """
 
 import re
 
 import msgspec
 
+from discovery.marks import NOTHING, Shown
 from discovery.text import AGENT_CHARS, NAME_CHARS, VALUE_CHARS, printable
 
 _RFC_9110 = ("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE")  # and RFC 5789
@@ -19,12 +21,19 @@ FIRST_BYTES = frozenset(beginning[0] for beginning in BEGINNINGS)
 _PREFIXES = frozenset(beginning[:size] for beginning in BEGINNINGS for size in (1, 2, 3))
 
 _END = re.compile(rb"\r?\n\r?\n")
-_LINE = re.compile(rb"(%b) ([^\s\x00]+)( HTTP/1\.[0-9]?)?[ \t]*\r?\n" % "|".join(_METHODS).encode())
+_LINE = re.compile(rb"([A-Z][A-Z_-]{2,23}) ([^\s\x00]+)( HTTP/1\.[0-9]?)?[ \t]*\r?\n")
+# a method of somebody's own, or one without a target, but with the version in its line
+_OTHER = re.compile(rb"[A-Z][A-Z_-]{2,23} (?:[^\s\x00]{1,2048} ?)?HTTP/1\.[0-9]?[ \t]*\r?\n")
+_VERSION = b"HTTP/1."
 _HOST = re.compile(rb"(?i)\nhost[ \t]*:[ \t]*([^\r\n]*)")
 _AGENT = re.compile(rb"(?i)\nuser-agent[ \t]*:[ \t]*([^\r\n]*)")
 _LENGTH = re.compile(rb"(?i)\ncontent-length[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n")
 _CODED = re.compile(rb"(?i)\ntransfer-encoding[ \t]*:")
 _ABSOLUTE = re.compile(rb"(?i)[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
+_WEBSOCKET = re.compile(rb"(?i)\nupgrade[ \t]*:[ \t]*websocket[ \t]*\r?\n")
+_TEXT = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*(?:application/(?:json|[^;\s]{0,64}\+json|x-ndjson|jsonl)|text/)")
+AGAIN = "again"  # noted where a head was told before, and its body shows more
+BODY = 2_048  # bytes of a body that are looked at
 _MAX_LINE = 16_384  # a request line without an end beyond this is none
 
 
@@ -36,12 +45,15 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     path: str | None
     user_agent: str | None
     notes: tuple[str, ...] = ()
+    shown: Shown = NOTHING
 
 
 def begins(segment: bytes) -> bool:
     """Whether a request may begin here; of a segment shorter than a method, whether it is the start of one."""
     head = segment[:4]
-    return head in BEGINNINGS or (len(head) < 4 and head in _PREFIXES)  # noqa: PLR2004 - as long as a beginning
+    if head in BEGINNINGS or (len(head) < 4 and head in _PREFIXES):  # noqa: PLR2004 - as long as a beginning
+        return True
+    return head.isupper() and _OTHER.match(segment) is not None
 
 
 def head_end(buffer: bytes, at: int) -> int | None:
@@ -62,10 +74,14 @@ def parse(head: bytes) -> Request | None:
         return None
     method, target = line[1].decode("ascii"), line[2]
     hosts = _HOST.findall(head, line.end(2))
-    notes = ("two_hosts",) if len(hosts) > 1 and len(set(hosts)) > 1 else ()
+    notes: tuple[str, ...] = ("two_hosts",) if len(hosts) > 1 and len(set(hosts)) > 1 else ()
     authority = hosts[0] if hosts else b""
     path: str | None = printable(target, VALUE_CHARS)
-    if target[:1] not in b"/*":
+    if method not in _METHODS and not line[3] and _VERSION not in target:
+        return None
+    if target.startswith(_VERSION):
+        path = None  # `OPTIONS HTTP/1.1`, as some write it
+    elif target[:1] not in b"/*":
         absolute = _ABSOLUTE.fullmatch(target)
         if method == "CONNECT":
             authority, path = target, None
@@ -73,6 +89,8 @@ def parse(head: bytes) -> Request | None:
             authority, path = absolute[1], printable(absolute[2] or b"/", VALUE_CHARS)
         elif not line[3]:
             return None  # neither a path nor a version: a line of text
+    if _WEBSOCKET.search(head, line.end(2)):
+        notes += ("websocket",)
     agent = _AGENT.search(head, line.end(2))
     return Request(method, host_of(authority), path, printable(agent[1].strip(), AGENT_CHARS) if agent else None, notes)
 
@@ -86,6 +104,19 @@ def host_of(authority: bytes) -> str | None:
     elif name.count(b":") == 1:
         name = name.partition(b":")[0]
     return printable(name, NAME_CHARS).lower() or None
+
+
+def readable(head: bytes) -> int:
+    """Bytes of the body that are worth waiting for, at most 2,048: of texts and JSON, of no other content."""
+    if not _TEXT.search(head):
+        return 0
+    length = _LENGTH.search(head)
+    return min(int(length[1]), BODY) if length and not _CODED.search(head) else BODY
+
+
+def chunked(head: bytes) -> bool:
+    """Whether a Transfer-Encoding stands in the head."""
+    return _CODED.search(head) is not None
 
 
 def body_size(head: bytes) -> int:

@@ -25,43 +25,51 @@ _VERSION_NAMES = {
 _NOTHING = "0" * 12
 _SERVER_NAME, _ALPN = 0, 16
 _MOST = 99  # both counts have two digits
+_USUAL = 192  # numbers in the lists of a hello
 
 
 def ja3(hello: ClientHello) -> str:
     """The MD5, in hexadecimal."""
     fields = (hello.ciphers, hello.extensions, hello.groups)
+    made = _known_ja3 if sum(map(len, fields)) <= _USUAL else _ja3
+    return made(hello.version, fields, hello.point_formats)
+
+
+def _ja3(version: int, fields: tuple[tuple[int, ...], ...], point_formats: tuple[int, ...]) -> str:
     lists = ",".join("-".join(map(str, _plain(numbers))) for numbers in fields)
-    formats = "-".join(map(str, hello.point_formats))
-    return hashlib.md5(f"{hello.version},{lists},{formats}".encode(), usedforsecurity=False).hexdigest()
+    formats = "-".join(map(str, point_formats))
+    return hashlib.md5(f"{version},{lists},{formats}".encode(), usedforsecurity=False).hexdigest()
 
 
 def ja4(hello: ClientHello, transport: str) -> str:
     """`transport`: `t` for TLS over TCP, `q` for QUIC, `d` for DTLS."""
-    ciphers, cipher_hash = _ciphers(hello.ciphers)
+    usual = len(hello.ciphers) + len(hello.extensions) + len(hello.signatures) <= _USUAL
+    ciphers, cipher_hash = (_known_ciphers if usual else _ciphers)(hello.ciphers)
     extensions = _plain(hello.extensions)
     versions = _plain(hello.versions)
     version = _VERSION_NAMES.get(max(versions) if versions else hello.version, "00")
     name = "d" if _SERVER_NAME in extensions else "i"
     counts = f"{min(ciphers, _MOST):02}{min(len(extensions), _MOST):02}"
-    return f"{transport}{version}{name}{counts}{_protocol(hello.alpn)}_{cipher_hash}_{_rest(hello, extensions)}"
+    rest = (_known_rest if usual else _rest)(tuple(sorted(extensions)), hello.signatures)
+    return f"{transport}{version}{name}{counts}{_protocol(hello.alpn)}_{cipher_hash}_{rest}"
 
 
 def _plain(numbers: tuple[int, ...]) -> list[int]:
     return [number for number in numbers if number not in _GREASE]
 
 
-@lru_cache(maxsize=256)  # few libraries make most of the traffic
 def _ciphers(numbers: tuple[int, ...]) -> tuple[int, str]:
     plain = _plain(numbers)
     return len(plain), _digest(_hexadecimal(sorted(plain))) if plain else _NOTHING
 
 
-def _rest(hello: ClientHello, extensions: list[int]) -> str:
-    named = sorted(number for number in extensions if number not in {_SERVER_NAME, _ALPN})
+def _rest(extensions: tuple[int, ...], signatures: tuple[int, ...]) -> str:
+    """Of extensions in rising order: browsers send them in another order each time."""
+    named = [number for number in extensions if number not in {_SERVER_NAME, _ALPN}]
     if not named:
         return _NOTHING
-    signatures = _plain(hello.signatures)
-    return _digest(_hexadecimal(named) + ("_" + _hexadecimal(signatures) if signatures else ""))
+    plain = _plain(signatures)
+    return _digest(_hexadecimal(named) + ("_" + _hexadecimal(plain) if plain else ""))
 
 
 def _protocol(offered: tuple[bytes, ...]) -> str:
@@ -80,3 +88,9 @@ def _hexadecimal(numbers: list[int]) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
+
+
+# Few libraries make most of the traffic; what is longer than theirs is not remembered, for it would hold much.
+_known_ja3 = lru_cache(maxsize=1_024)(_ja3)
+_known_ciphers = lru_cache(maxsize=256)(_ciphers)
+_known_rest = lru_cache(maxsize=1_024)(_rest)

@@ -18,11 +18,12 @@ from appliance.journal.writer import JournalFull
 from appliance.model.errors import OperatorError, PeerError
 from appliance.model.event import Event, Notice
 from appliance.sanitise import one_line
-from discovery import report
+from discovery import losses, report
+from discovery.losses import Losses
 from discovery.report import Report, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from discovery.aggregate import Recorded
     from discovery.progress import Progress
@@ -50,7 +51,11 @@ class Journalling(Protocol):
 
 
 class Keeper:
-    """One capture from its begin to its end. `progress`: of a file; None: a live capture."""
+    """One capture from its begin to its end. `progress`: of a file; None: a live capture.
+
+    `others`: sockets of further watchers that read parts of the same capture; it goes on while all of them do. `means`:
+    how it is captured, for people.
+    """
 
     def __init__(
         self,
@@ -58,18 +63,23 @@ class Keeper:
         journal: Journalling,
         sock: socket.socket,
         *,
+        others: Sequence[socket.socket] = (),
+        means: str = "",
         progress: Progress | None = None,
         begun: Callable[[], None] = lambda: None,
         refresh: Callable[[Sensor], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._sensor, self._journal, self._sock = sensor, journal, sock
+        self._sensor, self._journal, self._socks, self._means = sensor, journal, (sock, *others), means
         self._progress, self._begun, self._refresh, self._clock = progress, begun, refresh, clock
         self._skip = progress.records if progress else 0
-        self._stopping = self._alarmed = self._ended = False
+        self._stopping = self._alarmed = False
+        self._begins, self._ends = len(self._socks), len(self._socks)  # that are still to come
         self._one = asyncio.Lock()
-        self._writer: asyncio.StreamWriter | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tallies = [Tally()] * len(self._socks)
         self.tally = Tally()
+        self.losses = Losses()
         self.recorded = 0
         self._told: dict[str, int] = {}
 
@@ -77,63 +87,87 @@ class Keeper:
         """Have the watcher tell its last and end."""
         if not self._stopping:
             self._stopping = True
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_WR)  # it sees that and ends
+            for sock in self._socks:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_WR)  # it sees that and ends
             asyncio.get_running_loop().call_later(LAST_S, self._hang_up)
 
     async def run(self) -> bool:
         """Until the capture has ended; True when it ended as it should. OperatorError: it cannot begin."""
-        reader, writer = await asyncio.open_unix_connection(sock=self._sock, limit=report.MAX_FRAME)
-        self._writer = writer
         ticking = asyncio.ensure_future(self._tick())
+        hearing = []
         try:
-            why = await self._hear(reader)
+            for part, sock in enumerate(self._socks):
+                reader, writer = await asyncio.open_unix_connection(sock=sock, limit=report.MAX_FRAME)
+                self._writers.append(writer)
+                hearing.append(asyncio.ensure_future(self._hear(reader, part)))
+            why = await self._first_trouble(hearing)
         finally:
             ticking.cancel()
             self._hang_up()
+            await asyncio.gather(*hearing, return_exceptions=True)
         return await self._finish(why)
 
+    async def _first_trouble(self, hearing: Sequence[asyncio.Future[str]]) -> str:
+        """Until all watchers have ended; what went wrong with one of them ends the others."""
+        for heard in asyncio.as_completed(hearing):
+            if why := await heard:
+                return why
+        return ""
+
     def _hang_up(self) -> None:
-        if self._writer is not None:
-            self._writer.transport.abort()
+        for writer in self._writers:
+            writer.transport.abort()
 
     # hearing
 
-    async def _hear(self, reader: asyncio.StreamReader) -> str:
-        """Take reports until there are no more; what went wrong, in words."""
+    async def _hear(self, reader: asyncio.StreamReader, part: int) -> str:
+        """Take the reports of one watcher until there are no more; what went wrong, in words."""
+        ended = False
         while True:
             try:
                 length = report.length_of(await reader.readexactly(4))
                 told = report.read(await reader.readexactly(length))
             except (asyncio.IncompleteReadError, OSError):
-                return "" if self._ended or self._stopping else "watcher_died"
+                return "" if ended or self._stopping else "watcher_died"
             except PeerError as error:
                 _log.error("what reads packets does not speak as it should and is ended: %s", error)
                 return "watcher_junk"
             async with self._one:
-                why = await self._take(told)
+                why = await self._take(told, part)
+            ended |= told.ended
             if why:
                 return why
             await asyncio.sleep(0)  # a file comes as fast as it is taken: others have their turn
 
-    async def _take(self, told: Report) -> str:
+    async def _take(self, told: Report, part: int) -> str:
         if told.refused:
             raise OperatorError(one_line(told.refused))
         if told.barred:
             self._told["barred"] = 1
         if told.begun:
-            bars = "" if "barred" in self._told else "; this system cannot filter system calls"
-            await self.notice("info", "capture_began", f"{self._sensor.source}{bars}")
-            self._begun()
+            await self._begin()
         for seen in told.observations:
             await self._record(self._sensor.take(seen))
         if told.tally is not None:
-            self.tally = told.tally
-        self._ended |= told.ended
+            self._tallies[part] = told.tally
+            self.tally = losses.total(self._tallies)
+            self.losses.note(self._clock(), self.tally.missed)
+        self._ends -= told.ended
         if told.fault:
             await self.notice("warning", "capture_fault", f"{self._sensor.source}: {one_line(told.fault, 300)}")
-            return "" if self._progress and self._ended else "capture_fault"
+            return "" if self._progress and told.ended else "capture_fault"
         return ""
+
+    async def _begin(self) -> None:
+        """One watcher reads from now on; when all do, so does the capture."""
+        self._begins -= 1
+        if self._begins:
+            return
+        means = f" by {self._means}" if self._means else ""
+        bars = "" if "barred" in self._told else "; this system cannot filter system calls"
+        await self.notice("info", "capture_began", f"{self._sensor.source}{means}{bars}")
+        self._begun()
 
     # recording
 
@@ -195,7 +229,8 @@ class Keeper:
         if grown:
             severity = "warning" if any(name in grown for name in _LOSSES) else "info"
             told = ", ".join(f"{name} {count}" for name, count in grown.items())
-            await self.notice(severity, "sensor_counters", f"{self._sensor.source}: {told}")
+            worst = f"; lost {seconds}" if (seconds := self.losses.take()) else ""
+            await self.notice(severity, "sensor_counters", f"{self._sensor.source}: {told}{worst}")
 
     def _counts(self) -> dict[str, int]:
         """What is worth telling when it grows."""
@@ -207,7 +242,7 @@ class Keeper:
 
     async def _finish(self, why: str) -> bool:
         """Record what is left. A file that was stopped in the middle will be read again: nothing is left to record."""
-        whole = self._ended and not why
+        whole = self._ends <= 0 and not why
         if self._progress is None or (whole and not self._stopping):
             await self._record(self._sensor.flush())
         await self._tell_counters()

@@ -41,12 +41,12 @@ from discovery.box import Box
 from discovery.classify import Classifier
 from discovery.keeper import Keeper
 from discovery.progress import Progress
-from discovery.sensor import Knows, Sensor
+from discovery.sensor import JOIN_S, Knows, Sensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from appliance.config.schema import Config
+    from appliance.config.schema import Config, SensorConfig
 
 _log = logging.getLogger("gnomon.sensor")
 SHIP_S: Final = 5.0  # for what is left to ship; recovery takes the rest
@@ -56,12 +56,16 @@ ADDRESSES_S: Final = 30.0  # how old what we know of the machine's addresses may
 
 @dataclass(frozen=True)
 class Capture:
-    """An open capture. `linktype` None: a file. `source`: how records call it."""
+    """An open capture. `linktype` None: a file. `source`: how records call it; `means`: how it is read, for people.
 
-    fd: int
+    `fds`: one for each process that reads a part of it; None: what libpcap opens, by its name.
+    """
+
+    fds: tuple[int | None, ...]
     source: str
     label: str
     linktype: int | None = None
+    means: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,11 +85,12 @@ def _sense(options: argparse.Namespace) -> int:
     site_key = load_site_key(state)
     catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
     listeners = dict(options.listener)
-    capture = _open(options, frozenset(port for _, port in listeners.values()))
+    capture = _open(options, frozenset(port for _, port in listeners.values()), config.sensor)
     noted = _progress(config, options, catalogue.version)
     if noted and noted.done:
         return 0
-    watcher, sock = _start_watcher(capture, privileges.user_ids(config.sensor.user) if os.geteuid() == 0 else None)
+    user = privileges.user_ids(config.sensor.user) if os.geteuid() == 0 else None
+    watchers = start_watchers(capture, user, cadence=config.sensor.cadence)
     privileges.drop_capabilities()
     privileges.hide()
     sensor = Sensor(
@@ -96,20 +101,28 @@ def _sense(options: argparse.Namespace) -> int:
         Box(listeners, box.own_addresses()),
         Aggregate(config.sensor.suppression_s),
         None if noted else _own_flows(config),
+        JOIN_S,
     )
     journal = Journal(state / "journal", options.name, time.time_ns(), max_bytes=config.journal.max_bytes)
     try:
-        return asyncio.run(_keep(config, sensor, journal, sock, noted))
+        return asyncio.run(_keep(config, sensor, journal, watchers, noted))
     finally:
         journal.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            watcher.wait(REAP_S)
+        for watcher in watchers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                watcher.process.wait(REAP_S)
 
 
-async def _keep(config: Config, sensor: Sensor, journal: Journal, sock: socket.socket, noted: Progress | None) -> int:
+async def _keep(
+    config: Config, sensor: Sensor, journal: Journal, watchers: Sequence[Watcher], noted: Progress | None
+) -> int:
     client = BlockingClient(Path(config.run_dir) / ingest.SOCKET)
     shipper = ShipThread(journal, ingest.sender(client))
-    keeper = Keeper(sensor, journal, sock, progress=noted, begun=tell_ready, refresh=_refresher())
+    sock, *others = (watcher.sock for watcher in watchers)
+    means = watchers[0].means
+    keeper = Keeper(
+        sensor, journal, sock, others=others, means=means, progress=noted, begun=tell_ready, refresh=_refresher()
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, keeper.stop)
@@ -122,13 +135,10 @@ async def _keep(config: Config, sensor: Sensor, journal: Journal, sock: socket.s
         client.close()
 
 
-def _open(options: argparse.Namespace, ports: frozenset[int]) -> Capture:
+def _open(options: argparse.Namespace, ports: frozenset[int], sensor: SensorConfig) -> Capture:
     """The capture, opened with the rights that this process still has. OperatorError: what to do."""
     if options.interface:
-        from discovery.capture import open_live
-
-        live = open_live(options.interface, ports)
-        return Capture(os.dup(live.fileno()), options.interface, options.interface, live.linktype)
+        return _live(options.interface, ports, sensor.processes, records=sensor.cadence)
     path = Path(options.pcap)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -138,34 +148,78 @@ def _open(options: argparse.Namespace, ports: frozenset[int]) -> Capture:
     if not stat.S_ISREG(kind):
         raise OperatorError(f"{path}: not a regular file; read it with: gnomon replay")
     os.set_blocking(fd, True)
-    return Capture(fd, path.name, str(path))
+    return Capture((fd,), path.name, str(path))
+
+
+def _live(interface: str, ports: frozenset[int], processes: int, *, records: bool) -> Capture:
+    from discovery.capture import interfaces, open_parts
+
+    if interface not in interfaces() and _libpcap_knows(interface):
+        _log.warning("%s: no network interface: captured by libpcap, in one process", interface)
+        return Capture((None,), interface, interface, means="libpcap")
+    parts = open_parts(interface, ports, processes, records=records)
+    less = "; ".join(dict.fromkeys(part.instead for part in parts if part.instead))
+    if less:
+        _log.warning("%s: captured with less than there might be: %s", interface, less)
+    shared = f" in {processes} processes" if processes > 1 else ""
+    means = f"{parts[0].means}{shared}{less and f' ({less})'}"
+    return Capture(tuple(part.detach() for part in parts), interface, interface, parts[0].linktype, means)
 
 
 def _progress(config: Config, options: argparse.Namespace, catalogue: str) -> Progress | None:
     if not options.pcap:
         return None
-    eyes = f"{catalogue} {config.sensor.suppression_s:g}"
+    eyes = f"{catalogue} {config.sensor.suppression_s:g} {JOIN_S:g}"
     return Progress(Path(config.run_dir), str(options.pcap), progress.identity(Path(options.pcap)), eyes)
 
 
-def _start_watcher(capture: Capture, user: tuple[int, int] | None) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """The process that parses, with the capture and one end of a socket; both are closed here."""
+def _libpcap_knows(device: str) -> bool:
+    from discovery import capture, libpcap
+
+    library = capture.libpcap()
+    return library is not None and device in libpcap.devices(library)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A process that parses, our end of the socket to it, and how it reads."""
+
+    process: subprocess.Popen[bytes]
+    sock: socket.socket
+    means: str
+
+
+def start_watchers(capture: Capture, user: tuple[int, int] | None, *, cadence: bool = False) -> tuple[Watcher, ...]:
+    """The processes that parse, one for each part of the capture; what is theirs is closed here."""
+    started = []
+    for fd in capture.fds:
+        process, sock = _start_watcher(capture, fd, user, ("--cadence",) if cadence else ())
+        started.append(Watcher(process, sock, capture.means))
+    return tuple(started)
+
+
+def _start_watcher(
+    capture: Capture, fd: int | None, user: tuple[int, int] | None, more: tuple[str, ...] = ()
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A process that parses what `fd` captures, with one end of a socket; both are closed here. None: it opens it."""
     ours, theirs = socket.socketpair()
     argv = [sys.executable, "-I", "-O", "-m", "discovery.watch", "--socket-fd", str(theirs.fileno())]
-    argv += ["--capture-fd", str(capture.fd), "--label", capture.label]
+    argv += ["--device", capture.source] if fd is None else ["--capture-fd", str(fd), "--label", capture.label]
     argv += [] if capture.linktype is None else ["--linktype", str(capture.linktype)]
+    argv += more
     argv += [] if user is None else ["--uid", str(user[0]), "--gid", str(user[1])]
     try:
         watcher = subprocess.Popen(  # noqa: S603 - argv is ours
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), capture.fd),
+            pass_fds=(theirs.fileno(), *(() if fd is None else (fd,))),
             env={},
         )
     finally:
         theirs.close()
-        os.close(capture.fd)
+        if fd is not None:
+            os.close(fd)
     return watcher, ours
 
 

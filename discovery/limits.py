@@ -27,7 +27,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     datagram_pieces: int = 64
     datagram_seconds: float = 30.0
     datagram_held_bytes: int = 4 * 1024 * 1024
+    flows: int = 32_768  # TCP connections whose end is waited for, to tell their sizes
+    flow_seconds: float = 4 * 3600.0  # without SYN, FIN or RST; then one is told as open
+    written: int = 4_096  # connections whose cadence is looked at, where that is switched on
     quic_packets: int = 32  # Initial packets of one QUIC connection whose hello is not whole
+    quic_kept: int = 1_024  # QUIC connections whose keys are kept for a second hello
 
 
 class Weird(StrEnum):
@@ -42,9 +46,9 @@ class Weird(StrEnum):
     STREAMS_EVICTED = "streams_evicted"  # an incomplete beginning was let go: the table was full
     STREAM_EXPIRED = "stream_expired"  # an incomplete beginning was let go: its time was over
     STREAM_TOO_LONG = "stream_too_long"  # a beginning of more bytes or segments than are held
-    BAD_HELLO = "bad_hello"  # a ClientHello whose lengths do not add up
-    BAD_DNS = "bad_dns"  # a DNS query that cannot be read
-    BAD_HTTP = "bad_http"  # a request head that cannot be read
+    BAD_HELLO = "bad_hello"  # a hello whose lengths do not add up
+    BAD_DNS = "bad_dns"  # a DNS message that cannot be read
+    BAD_HTTP = "bad_http"  # a head of HTTP that cannot be read
     BAD_QUIC = "bad_quic"  # a QUIC Initial whose seal does not open, or whose frames make no sense
     PARSER_FAULT = "parser_fault"  # a fault of ours
 

@@ -3,26 +3,32 @@
 Rules: Initial packets are sealed with keys that everyone can derive from the connection id of the client's first one,
 so nothing secret is opened here. A packet whose seal does not open is counted, unless it answers a client that we
 follow. The same hello on the same ports is one row: after a Retry it comes once more, under other keys. The second
-hello after a HelloRetryRequest is not read. Bounded by `Limits`.
+hello after a HelloRetryRequest goes on where the first ended, under the same keys, which are kept for a while. Bounded
+by `Limits`.
 """
 
 import hmac
 import struct
-from struct import Struct
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from discovery import gquic
 from discovery.held import Held, Recent
 from discovery.hello import CLIENT_HELLO, ClientHello, parse
 from discovery.limits import Limits, Tally, Weird
+from discovery.quic_frames import MAX_FRAMES, begins, crypto_frames, varint
 from discovery.streams import Stream
 
 _V1 = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")  # RFC 9001 section 5.2
 _V2 = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")  # RFC 9369 section 3.3.1
 _D29 = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")  # draft-ietf-quic-tls-29 to -32
 _D23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")  # -23 to -28, and mvfst of that time
+
+_Q050 = bytes.fromhex("504574efd066fe2f9d945cfcdbd3a7f0d3b56b45")  # quiche, crypto_utils.cc
+_T050 = bytes.fromhex("7ff579e5acd072915580304c43a2367c60488310")
+_T051 = bytes.fromhex("7a4edef4e7ccee5fa4506c19124fc8ccda6e033d")
 
 
 class _Version:
@@ -40,13 +46,14 @@ VERSIONS: dict[bytes, _Version] = {
     **{b"\xff\x00\x00" + bytes((draft,)): _Version(_V1) for draft in (33, 34)},
     **{b"\xff\x00\x00" + bytes((draft,)): _Version(_D29) for draft in range(29, 33)},
     **{b"\xff\x00\x00" + bytes((draft,)): _Version(_D23) for draft in range(23, 29)},
+    b"Q050": _Version(_Q050),
+    b"T050": _Version(_T050),
+    b"T051": _Version(_T051),
     b"\xfa\xce\xb0\x02": _Version(_D23),
     b"\xfa\xce\xb0\x0e": _Version(_D23),
 }
-_U32, _U64 = Struct(">I").unpack_from, Struct(">Q").unpack_from
 _MAX_ID = 20
 _MAX_PACKETS = 4  # in one datagram
-_MAX_FRAMES = 256
 _TAG = 16
 
 
@@ -69,8 +76,11 @@ def _expand(secret: bytes, name: bytes, size: int) -> bytes:
     return hmac.digest(secret, info, "sha256")[:size]
 
 
+type Hello = ClientHello | gquic.GoogleHello | Weird
+
+
 class _Connection(Stream):
-    """CRYPTO frames of a client whose hello is not whole."""
+    """CRYPTO frames of a client whose hello is not whole; `base` is where it begins, beyond 0 after a first one."""
 
     __slots__ = ("keys", "packets")
 
@@ -94,8 +104,9 @@ class Quic:
             late=Weird.STREAM_EXPIRED,
         )
         self._finished: Recent[int] = Recent(limits.finished, limits.finished_seconds)  # a digest of the hello
+        self._kept: Recent[_Connection] = Recent(limits.quic_kept, limits.stream_seconds)  # for a second hello
 
-    def take(self, key: bytes, back: bytes, now: float, datagram: bytes) -> list[ClientHello | Weird]:
+    def take(self, key: bytes, back: bytes, now: float, datagram: bytes) -> list[Hello]:
         """The hello that this datagram completes. `key` and `back` are the ports and addresses, there and back."""
         if back in self._open or self._finished.recall(back, now) is not None:  # the server's answer
             return []
@@ -114,6 +125,19 @@ class Quic:
         """Let go what is too old."""
         self._open.expire(now)
         self._finished.expire(now)
+        self._kept.expire(now)
+
+    def old(self, key: bytes, now: float, datagram: bytes) -> list[Hello]:
+        """The hello in a datagram that looks like one of Google's versions, unless it is the last once more."""
+        hello = gquic.read(datagram) if gquic.looks_like(datagram) else None
+        if hello is None:
+            return []
+        return [hello] if self._is_new(key, now, hash(hello)) else []
+
+    def _is_new(self, key: bytes, now: float, digest: int) -> bool:
+        before = self._finished.recall(key, now)
+        self._finished.note(key, now, digest)
+        return before != digest
 
     def _opened(self, key: bytes, now: float, packet: "_Packet") -> tuple[_Connection, bytes] | None:
         """The connection and the frames: by the keys of its first packet, else by those of this one."""
@@ -121,6 +145,10 @@ class Quic:
         frames = None if known is None else _unseal(known.keys, packet)
         if known is not None and frames is not None:
             return known, frames
+        kept = self._kept.recall(key, now) if known is None else None
+        frames = None if kept is None else _unseal(kept.keys, packet)
+        if kept is not None and frames is not None and not begins(frames):
+            return kept, frames
         fresh = _Connection(now, _Keys(packet.version, packet.connection_id))
         frames = _unseal(fresh.keys, packet)
         if frames is None:
@@ -131,30 +159,48 @@ class Quic:
 
     def _crypto(self, key: bytes, connection: _Connection, frames: bytes) -> bool:
         """Take the CRYPTO frames in; False where they make no sense or are too many."""
-        pieces = _crypto_frames(frames)
+        pieces = crypto_frames(frames)
         if pieces is None:
             return False
         for offset, piece in pieces:
             if offset + len(piece) > self._limits.stream_bytes:
                 return False
-            if piece:
-                self._open.grown(connection.add(offset, piece, self._tally))
+            behind = max(0, connection.base - offset)
+            if len(piece) > behind:
+                if key not in self._open:  # a second hello begins
+                    self._open.put(key, connection)
+                grown = connection.add(offset + behind - connection.base, piece[behind:], self._tally)
+                self._open.grown(grown)
         connection.packets += 1
-        few = connection.packets <= self._limits.quic_packets and connection.segments < _MAX_FRAMES
-        return few and key in self._open
+        few = connection.packets <= self._limits.quic_packets and connection.segments < MAX_FRAMES
+        return few and (key in self._open or connection.base > 0)
 
-    def _hello(self, key: bytes, now: float, connection: _Connection) -> list[ClientHello | Weird]:
+    def _hello(self, key: bytes, now: float, connection: _Connection) -> list[Hello]:
         buffer = connection.buffer
-        if len(buffer) < 4 or len(buffer) < 4 + int.from_bytes(buffer[1:4]):  # noqa: PLR2004 - the handshake header
+        google = buffer.startswith(gquic.CHLO)
+        if len(buffer) < 4:  # noqa: PLR2004 - the handshake header
+            return []
+        size = gquic.size(buffer) if google else 4 + int.from_bytes(buffer[1:4])
+        if len(buffer) < size:
             return []
         self._open.drop(key)
-        body = buffer[4 : 4 + int.from_bytes(buffer[1:4])]
-        before, digest = self._finished.recall(key, now), hash(body)
-        self._finished.note(key, now, digest)
-        if before == digest:
+        self._kept.pop(key, None)
+        second = connection.base > 0
+        if not second:
+            self._keep(key, now, size, connection.keys)
+        if not self._is_new(key, now, hash(buffer[:size])):
             return []
-        hello = parse(body) if buffer[0] == CLIENT_HELLO else None
+        if google:
+            return [gquic.parse(buffer[:size])]
+        hello = parse(buffer[4:size]) if buffer[0] == CLIENT_HELLO else None
+        if hello is not None and second:
+            hello.notes += ("hello_retry",)
         return [hello or Weird.BAD_HELLO]
+
+    def _keep(self, key: bytes, now: float, size: int, keys: _Keys) -> None:
+        kept = _Connection(now, keys)
+        kept.base = size
+        self._kept.note(key, now, kept)
 
 
 class _Packet:
@@ -192,8 +238,8 @@ def _packet(data: bytes, start: int, version: _Version) -> _Packet | None:
     connection_id = data[at : at + data[at - 1]]
     at += data[at - 1]
     at += 1 + data[at]  # the source connection id
-    token, at = _varint(data, at)
-    size, at = _varint(data, at + token)
+    token, at = varint(data, at)
+    size, at = varint(data, at + token)
     if len(connection_id) > _MAX_ID or size < 4 + _TAG or at + size > len(data):
         return None
     return _Packet(data, start, version, connection_id, at, at + size)
@@ -212,52 +258,3 @@ def _unseal(keys: _Keys, packet: _Packet) -> bytes | None:
         return keys.aead.decrypt(nonce, data[at + size : packet.end], header)
     except InvalidTag:
         return None
-
-
-def _crypto_frames(frames: bytes) -> list[tuple[int, bytes]] | None:
-    """Offset and data of each CRYPTO frame; None where a frame is none of an Initial's (RFC 9000 section 17.2.2)."""
-    pieces: list[tuple[int, bytes]] = []
-    at = 0
-    try:
-        for _ in range(_MAX_FRAMES):
-            at += len(frames) - at - len(frames[at:].lstrip(b"\x00"))  # PADDING, in one step
-            if at >= len(frames):
-                return pieces
-            kind, at = _varint(frames, at)
-            if kind == 6:  # noqa: PLR2004 - CRYPTO
-                offset, at = _varint(frames, at)
-                size, at = _varint(frames, at)
-                pieces.append((offset, frames[at : at + size]))
-                at += size
-            elif kind in {2, 3}:
-                at = _after_ack(frames, at, with_counts=kind == 3)  # noqa: PLR2004 - ACK with ECN counts
-            elif kind == 0x1C:  # noqa: PLR2004 - CONNECTION_CLOSE ends what matters
-                return pieces
-            elif kind != 1:  # PING
-                return None
-    except (IndexError, struct.error):
-        return None
-    return None
-
-
-def _after_ack(frames: bytes, at: int, *, with_counts: bool) -> int:
-    """Where the frame after an ACK begins (RFC 9000 section 19.3)."""
-    for _ in range(2):
-        _, at = _varint(frames, at)
-    ranges, at = _varint(frames, at)
-    for _ in range(1 + 2 * min(ranges, _MAX_FRAMES) + (3 if with_counts else 0)):
-        _, at = _varint(frames, at)
-    return at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """RFC 9000 section 16: the number, and where the next thing begins."""
-    first = data[at]
-    size = 1 << (first >> 6)
-    if size == 1:
-        return first, at + 1
-    if size == 2:  # noqa: PLR2004 - bytes
-        return (first & 0x3F) << 8 | data[at + 1], at + 2
-    if size == 4:  # noqa: PLR2004 - bytes
-        return _U32(data, at)[0] & 0x3FFF_FFFF, at + 4
-    return _U64(data, at)[0] & 0x3FFF_FFFF_FFFF_FFFF, at + 8

@@ -7,7 +7,7 @@ JSON in UTF-8. Nothing is written but rows; what else there is to say goes to `t
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,25 @@ import msgspec
 
 from appliance.config.catalogue import load_catalogue
 from appliance.model.errors import EvidenceError, OperatorError
+from appliance.model.names import ObservationKind
+from appliance.model.names import ObservationKind as Kind
 from appliance.model.observation import Observation, Sighting
 from appliance.sanitise import one_line
 from discovery import files
 from discovery.classify import Classifier
 from discovery.engine import Engine
+from discovery.http import AGAIN
+from discovery.stats import Stats
 
-type Encode = Callable[[Sequence[Sighting], str], bytes]  # sightings and the name of their file to whole lines
+# Sightings, the name of their file and the numbers of the packets that completed them (from 1), to whole lines.
+type Encode = Callable[[Sequence[Sighting], str, Sequence[int]], bytes]
 _COLUMNS: Final = "{:<23}  {:<21}  {:<21}  {:<5}  {:<16}  {:>4}  {}\n"
 _TEXT_NAME: Final = 120
+_ANSWERS: Final = frozenset(ObservationKind) - {
+    *(ObservationKind.TLS, ObservationKind.QUIC, ObservationKind.HTTP),
+    *(ObservationKind.DNS, ObservationKind.MDNS, ObservationKind.LLMNR),
+}
+_OF_CLIENTS: Final = frozenset({Kind.TLS, Kind.QUIC, Kind.DNS, Kind.MDNS, Kind.LLMNR, Kind.HTTP})
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,37 +97,53 @@ def replay(
     encode: Encode,
     tell: Callable[[str], None],
     advance: Callable[[int], None] = lambda _: None,
+    stats: Stats | None = None,
 ) -> Totals:
     """Read every source (paths, `-` for stdin) and write its rows.
 
-    `tell` gets a line per file that is damaged, odd or no capture; `advance` the bytes of packets read. Only what the
-    sink raises comes through.
+    `tell` gets a line per file that is damaged, odd or no capture; `advance` the bytes of files read; `stats` counts
+    what passes. Only what the sink raises comes through.
     """
     totals = Totals()
     for source, name in zip(sources, shown_names(sources), strict=True):
-        engine = Engine()
+        engine, told, number = Engine(), files.Told(), 0
         try:
-            for batch in files.batches(source):
-                if seen := list(_sightings(engine, classifier, batch)):
-                    sink.write(encode(seen, name))
-                advance(sum(len(frame) + 16 for _, _, frame in batch))
+            for batch in files.batches(source, advance, told):
+                seen, numbers = _sightings(engine, classifier, batch, number)
+                number += len(batch)
+                if stats is not None:
+                    stats.take(batch, seen)
+                if seen and (lines := encode(seen, name, numbers)):
+                    sink.write(lines)
         except OperatorError as error:
             totals.unread += 1
             tell(str(error))
         except EvidenceError as error:
             totals.damaged += 1
             tell(str(error))
-        engine.expire(math.inf)  # what was cut off is counted
+        left = [classifier.sight(one) for one in engine.expire(math.inf)]  # what was cut off is counted, or told
+        if left and (lines := encode(left, name, [number] * len(left))):
+            sink.write(lines)
+        if stats is not None:
+            stats.take((), left)
+            stats.file(told.dropped, engine.counters.weird)
         _count(totals, engine, name, tell)
     return totals
 
 
-def _sightings(engine: Engine, classifier: Classifier, batch: Sequence[files.Frame]) -> Iterator[Sighting]:
+def _sightings(
+    engine: Engine, classifier: Classifier, batch: Sequence[files.Frame], before: int
+) -> tuple[list[Sighting], list[int]]:
+    """What a batch holds, and the numbers of its packets in the file, of which `before` came before."""
     feed, sight = engine.feed, classifier.sight
-    for ts, link, frame in batch:
+    seen: list[Sighting] = []
+    numbers: list[int] = []
+    for number, (ts, link, frame) in enumerate(batch, before + 1):
         if found := feed(ts, link, frame):
             for observation in found:
-                yield sight(observation)
+                seen.append(sight(observation))
+                numbers.append(number)
+    return seen, numbers
 
 
 def _count(totals: Totals, engine: Engine, name: str, tell: Callable[[str], None]) -> None:
@@ -138,6 +164,14 @@ def shown_names(sources: Sequence[str]) -> list[str]:
     for source, base in zip(sources, bases, strict=True):
         seen.setdefault(base, set()).add(source)
     return [base if len(seen[base]) == 1 else source for source, base in zip(sources, bases, strict=True)]
+
+
+def is_told(sighting: Sighting) -> bool:
+    """Whether a row is printed: all that clients say, once, and the answers in clear that show an AI service."""
+    seen = sighting.observation
+    if seen.kind is Kind.HTTP_RESPONSE:
+        return sighting.service is not None
+    return seen.kind in _OF_CLIENTS and AGAIN not in seen.notes
 
 
 def row_of(sighting: Sighting, file: str) -> Row:
@@ -169,9 +203,18 @@ def row_of(sighting: Sighting, file: str) -> Row:
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def jsonl(sightings: Sequence[Sighting], file: str) -> bytes:
+def rows_of(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Those that rows are printed of: of answers only what tells a service by itself; `--truth` has all of them."""
+    return [one for one in sightings if one.observation.kind not in _ANSWERS or _telling(one)]
+
+
+def _telling(sighting: Sighting) -> bool:
+    return sighting.service is not None and sighting.observation.kind is ObservationKind.HTTP_RESPONSE
+
+
+def jsonl(sightings: Sequence[Sighting], file: str, _numbers: Sequence[int] = ()) -> bytes:
     """One JSON object per sighting and line, valid whatever the network sent."""
-    rows = [row_of(sighting, file) for sighting in sightings]
+    rows = [row_of(sighting, file) for sighting in sightings if is_told(sighting)]
     try:
         return _encode_lines(rows)
     except UnicodeEncodeError:
@@ -180,21 +223,22 @@ def jsonl(sightings: Sequence[Sighting], file: str) -> bytes:
 
 def _whole(row: Row) -> Row:
     r"""The row with what is no Unicode text made visible: bytes as `\xNN`, lone surrogates as `\uNNNN`."""
-    changed = {name: _visible(value) for name, value in msgspec.structs.asdict(row).items() if isinstance(value, str)}
-    said = row.evidence and tuple(map(_visible, row.evidence))
+    changed = {name: visible(value) for name, value in msgspec.structs.asdict(row).items() if isinstance(value, str)}
+    said = row.evidence and tuple(map(visible, row.evidence))
     return msgspec.structs.replace(row, **changed, evidence=said)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    r"""What is no Unicode text as `\xNN` or `\uNNNN`; all else as it is."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
 
 
-def text(sightings: Sequence[Sighting], _file: str) -> bytes:
+def text(sightings: Sequence[Sighting], _file: str, _numbers: Sequence[int] = ()) -> bytes:
     """One line of a table per sighting, inert on a terminal."""
-    return "".join(map(_text_line, sightings)).encode()
+    return "".join([_text_line(sighting) for sighting in sightings if is_told(sighting)]).encode()
 
 
 def text_head() -> bytes:

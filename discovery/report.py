@@ -20,14 +20,20 @@ from appliance.model.observation import Observation
 MAX_FRAME: Final = 1 << 20
 GATHER: Final = 256 * 1024  # bytes of observations in one frame; one more always fits
 MAX_TEXT: Final = 2048
-MAX_LIST: Final = 32  # protocols, notes
+MAX_LIST: Final = 64  # protocols, notes, names of a certificate
 MAX_NAMES: Final = 128  # of counters
 MAX_PORT: Final = 0xFFFF
 LATEST: Final = float(1 << 33)  # a later second is no time of a packet
 ODD_TIME: Final = "odd_time"  # noted where a capture file claims a time before 1970 or after LATEST
 INTERFACE_DOWN: Final = "interface_down"  # counted beside what is weird on the wire: for a while nothing was seen
 _LENGTH: Final = 4
-_TEXTS: Final = ("server_name", "ja3", "ja4", "method", "host", "path", "user_agent")
+_TEXTS: Final = (
+    *("server_name", "ja3", "ja4", "method", "host", "path", "user_agent", "tls_version", "cipher", "alert", "server"),
+    *("content_type", "software", "model", "ended", "mac", "hostname"),
+)
+_LISTS: Final = ("alpn", "notes", "names", "addresses", "aliases", "marks", "tools")
+_NUMBERS: Final = ("ttl", "status", "bytes_up", "bytes_down", "seconds")
+_LARGEST: Final = float(1 << 62)
 
 type Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 type Word = Annotated[str, Meta(max_length=64)]
@@ -62,7 +68,7 @@ class _Outgoing(msgspec.Struct, omit_defaults=True, kw_only=True):
     observations: list[msgspec.Raw] = []
 
 
-_texts = attrgetter(*_TEXTS)
+_texts, _lists, _numbers = attrgetter(*_TEXTS), attrgetter(*_LISTS), attrgetter(*_NUMBERS)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Report).decode
 
@@ -96,14 +102,14 @@ def _packed(seen: Observation) -> msgspec.Raw:
     if not 0 <= seen.ts <= LATEST:
         seen = msgspec.structs.replace(seen, ts=min(max(seen.ts, 0.0), LATEST), notes=(*seen.notes, ODD_TIME))
     long = {name: text[:MAX_TEXT] for name in _TEXTS if (text := getattr(seen, name)) and len(text) > MAX_TEXT}
-    lists = {name: _few(values) for name in ("alpn", "notes") if (values := getattr(seen, name))}
+    lists = {name: _few(values) for name in _LISTS if (values := getattr(seen, name))}
     if long or lists:
         seen = msgspec.structs.replace(seen, **long, **lists)
     try:
         return msgspec.Raw(_encode(seen))
     except UnicodeEncodeError:  # lone surrogates out of undecodable bytes
         plain = {name: _valid(text) for name in _TEXTS if (text := getattr(seen, name))}
-        lists = {name: tuple(map(_valid, getattr(seen, name))) for name in ("alpn", "notes")}
+        lists = {name: tuple(map(_valid, getattr(seen, name))) for name in _LISTS}
         return msgspec.Raw(_encode(msgspec.structs.replace(seen, **plain, **lists)))
 
 
@@ -146,12 +152,20 @@ def check(seen: Observation) -> None:
         raise PeerError("an observation with no port")
     for address in (seen.src, seen.dst):
         _check_address(address)
-    for text in _texts(seen):
-        if text is not None and len(text) > MAX_TEXT:
-            raise PeerError("an observation with a text that is too long")
-    for values in (seen.alpn, seen.notes):
-        if len(values) > MAX_LIST or any(len(value) > MAX_TEXT for value in values):
+    _check_sizes(seen)
+    for address in seen.addresses:
+        _check_address(address)
+
+
+def _check_sizes(seen: Observation) -> None:
+    """PeerError for a text, a list or a number that no parser of ours makes."""
+    if any(text is not None and len(text) > MAX_TEXT for text in _texts(seen)):
+        raise PeerError("an observation with a text that is too long")
+    for values in _lists(seen):
+        if values and (len(values) > MAX_LIST or any(len(value) > MAX_TEXT for value in values)):
             raise PeerError("an observation with a list that is too long")
+    if any(number is not None and not 0 <= number <= _LARGEST for number in _numbers(seen)):
+        raise PeerError("an observation with a number that counts nothing")
 
 
 def _check_address(text: str) -> None:

@@ -24,9 +24,10 @@ from typing import Final, Protocol
 from appliance.confine import privileges
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.model.observation import Observation
-from discovery import files
-from discovery.capture import Live
+from discovery import files, packed
+from discovery.capture import Live, libpcap
 from discovery.engine import Engine
+from discovery.libpcap import Pcap
 from discovery.report import INTERFACE_DOWN, Report, Tally, frame, frames
 
 BACKLOG_BYTES: Final = 8 << 20  # of unread reports in live mode; beyond it observations are dropped
@@ -114,9 +115,9 @@ def renew() -> None:
 class Watch:
     """Feeds an engine and tells what it saw."""
 
-    def __init__(self, outlet: Outlet, sock: socket.socket) -> None:
+    def __init__(self, outlet: Outlet, sock: socket.socket, *, cadence: bool = False) -> None:
         self._outlet, self._sock = outlet, sock
-        self._engine = Engine()
+        self._engine = Engine(cadence=True) if cadence else Engine()
         self._seen = 0
         self._missed = self._downs = 0
 
@@ -138,7 +139,7 @@ class Watch:
         except EvidenceError as error:
             return str(error)
         finally:
-            self._engine.expire(math.inf)  # what was cut off is counted
+            self._tell(self._engine.expire(math.inf))  # what was cut off is counted, what goes on is told
         return ""
 
     def live(self, source: _Frames, fd: int) -> str:
@@ -161,7 +162,7 @@ class Watch:
             now = time.monotonic()
             if now - told_at >= TALLY_S:
                 self._missed, self._downs = source.drops(), source.downs
-                self._engine.expire(time.time())
+                self._tell(self._engine.expire(time.time()))
                 if (tally := self.tally()) != told:
                     self._outlet.report(Report(tally=tally))
                     told = tally
@@ -173,6 +174,9 @@ class Watch:
         for ts, linktype, data in batch:
             if seen := feed(ts, linktype, data):
                 found += seen
+        self._tell(found)
+
+    def _tell(self, found: Sequence[Observation]) -> None:
         if found:
             self._seen += len(found)
             self._outlet.observations(found)
@@ -205,13 +209,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 told all there was to tell, 1 the capture broke, 2 it may not or cannot begin."""
     options = _options(arguments)
     sock = socket.socket(fileno=options.socket_fd)
-    outlet = Outlet(sock, live=options.linktype is not None)
-    watch = Watch(outlet, sock)
+    is_live = options.linktype is not None or options.device is not None
+    outlet = Outlet(sock, live=is_live)
+    watch = Watch(outlet, sock, cadence=options.cadence)
     try:
         run = _reader(options, watch)
         barred = confine((options.uid, options.gid) if options.uid is not None else None)
         renew()
-        outlet.report(Report(barred=barred, begun=options.linktype is not None))
+        outlet.report(Report(barred=barred, begun=is_live))
         fault = run()
         outlet.report(Report(tally=watch.tally(), ended=True, fault=fault))
         outlet.finish()
@@ -224,17 +229,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outlet.report(Report(fault=_place(error)))
         outlet.finish()
         return 1
-    return 1 if fault and options.linktype is not None else 0
+    return 1 if fault and is_live else 0
 
 
 def _reader(options: argparse.Namespace, watch: Watch) -> Callable[[], str]:
     """What reads the inherited capture; everything that must be opened or imported for it is, now."""
-    if options.linktype is not None:
-        source = Live.adopt(options.capture_fd, options.linktype)
+    if options.linktype is not None or options.device is not None:
+        source = _by_libpcap(options.device) if options.device else Live.adopt(options.capture_fd, options.linktype)
         return lambda: watch.live(source, source.fileno())
+    packed.prepare(options.capture_fd)
     file = io.FileIO(options.capture_fd, "rb")
     file.name = options.label
     return lambda: watch.file(files.batches(file))
+
+
+def _by_libpcap(device: str) -> Pcap:
+    if (library := libpcap()) is None:
+        raise OperatorError(f"{device}: no network interface, and libpcap, which may know it, is not installed")
+    return Pcap(library, device)
 
 
 def _place(error: BaseException) -> str:
@@ -248,9 +260,12 @@ def _place(error: BaseException) -> str:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="discovery.watch", description="reads packets; started by a sensor")
     parser.add_argument("--socket-fd", type=int, required=True)
-    parser.add_argument("--capture-fd", type=int, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--capture-fd", type=int, help="an open file, or with --linktype an open packet socket")
+    source.add_argument("--device", help="what libpcap is to open")
     parser.add_argument("--linktype", type=int, help="of a live capture; without it the descriptor is a file")
     parser.add_argument("--label", default="capture", help="how the file is called")
+    parser.add_argument("--cadence", action="store_true", help="look for answers that are written word by word")
     parser.add_argument("--uid", type=int)
     parser.add_argument("--gid", type=int)
     return parser.parse_args(arguments)

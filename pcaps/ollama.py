@@ -1,6 +1,7 @@
 """A laptop uses a colleague's Ollama in clear HTTP: three requests on one kept connection.
 
-The second has a body in two segments that itself looks like a request line. Provenance: generated, nothing is recorded;
+The second has a body in two segments that itself looks like a request line; the last answer shows what it is.
+Provenance: generated, nothing is recorded;
 paths and user agent are those of ollama-python 0.6.3.
 """
 
@@ -24,6 +25,16 @@ def build() -> Wire:
     _request(stream, b"POST", "/v1/chat/completions", b"{}")
     stream.send(b"{}")
     stream.reply(_answer(b'{"object":"chat.completion"}'))
+    answer = {**stream.ends, "src": SERVER, "sport": PORT, "dst": CLIENT, "dport": stream.ends["sport"]}
+    stream.wire.expect(
+        **answer,
+        ts=wire.packets[-2][0],  # the last packet acknowledges it
+        kind="http_response",
+        service="openai_compatible",
+        category="local_model",
+        confidence=0.85,
+        evidence=["shows chat_answer"],
+    )
     stream.close()
     return wire
 

@@ -26,6 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("addons/",),
     "h11": ("addons/upstream/wire.py",),
     "h2": ("addons/upstream/wire.py",),
+    "hpack": ("discovery/http2.py",),
     "OpenSSL": ("addons/tls.py",),
     "certifi": ("addons/tls.py",),
     "cryptography": (
@@ -38,7 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "argon2": ("appliance/identity/htpasswd.py",),
     "bcrypt": ("appliance/identity/htpasswd.py",),
     "brotli": ("appliance/inspect/content.py", "appliance/inspect/unpacking.py"),
-    "zstandard": ("appliance/inspect/content.py", "appliance/inspect/unpacking.py"),
+    "zstandard": ("appliance/inspect/content.py", "appliance/inspect/unpacking.py", "discovery/packed.py"),
     "hyperscan": ("appliance/inspect/detect/hyperscan.py",),
     "phonenumbers": ("appliance/inspect/detect/phones.py",),
     "tldextract": ("appliance/inspect/detect/presidio.py",),

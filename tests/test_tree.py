@@ -29,6 +29,10 @@ THIS = Path(__file__).name  # holds the words that it looks for
 
 # Source file -> the test file that runs it through the interface of its package.
 THROUGH = {
+    "discovery/dtls.py": "tests/discovery/test_discovery_dtls.py",
+    "discovery/assess.py": "tests/discovery/test_discovery_assess.py",
+    "discovery/joining.py": "tests/discovery/test_discovery_assess.py",
+    "discovery/plain.py": "tests/discovery/test_discovery_capture.py",
     "appliance/cli/catalogue.py": "tests/appliance/cli/test_cli_catalogue.py",
     "addons/answers.py": "tests/addons/test_worker_governs.py",
     "addons/conversing.py": "tests/addons/test_conversing.py",
@@ -119,6 +123,7 @@ THROUGH = {
     "tui/terminal.py": "tests/tui/test_tui_pty.py",
 }
 UNTESTED = {
+    "discovery/bench_capture.py": "what `gnomon bench replay` reads",
     "appliance/bench/box.py": "the appliance that is measured",
     "appliance/bench/fanout.py": "a measurement: `make bench` runs it",
     "appliance/bench/stream.py": "the same",

@@ -23,11 +23,12 @@ REGISTRY: dict[str, str] = {
     "scan": "appliance.bench.scan:run",
     "store": "appliance.store.bench:run",
     "replay": "discovery.bench:run",
+    "live": "discovery.bench_live:run",
     "catalogue": "appliance.bench.catalogue:run",
 }
 ALL = "all"
 _SECONDS = 30.0
-_PEERS = "also measure further programs that are installed: replay beside tshark (gateway always runs beside mitmdump)"
+_PEERS = "also measure further programs that are installed (gateway always runs beside mitmdump, replay beside tshark)"
 _LONGEST = 3600.0
 
 

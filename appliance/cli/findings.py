@@ -106,6 +106,7 @@ def _as_text(detail: FindingDetail, names: dict[str, str]) -> str:
             ("confidence", f"{found.confidence:.2f}"), ("first seen", when(found.first_seen)),
             ("last seen", when(found.last_seen)),
             ("seen", f"{found.governed} through the appliance, {found.bypass} past it, {found.hints} hints"),
+            *_moved(detail),
         )
     ]  # fmt: skip
     history = [
@@ -121,6 +122,14 @@ def _as_text(detail: FindingDetail, names: dict[str, str]) -> str:
         table(("CHANGED", "FROM", "TO", "DECISION", "BY", "REASON"), history[:_SHOWN]) if history else "",
     ]
     return "\n\n".join(filter(None, blocks))
+
+
+def _moved(detail: FindingDetail) -> list[tuple[str, str]]:
+    """What became of it since a decision that was to move it."""
+    if (moved := detail.moved) is None:
+        return []
+    through = f"{moved.exchanges} exchanges and {moved.via} sightings through the appliance"
+    return [("since decided", f"{moved.word}: {through}, {moved.past} past it, {moved.before} past it before")]
 
 
 def _detections(detail: FindingDetail) -> str:

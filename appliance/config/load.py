@@ -42,6 +42,7 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
 _ROUTE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB|MiB|GiB)\Z")
 _MAX_WORKERS = 256
+_MAX_SENSOR_PROCESSES = 16
 MAX_INTERFACE = 15  # IFNAMSIZ less the end mark, <linux/if.h>
 _MAX_CONTACT = 200
 
@@ -98,6 +99,8 @@ def _paths(config: Config) -> Iterator[Fault]:
 def _numbers(config: Config) -> Iterator[Fault]:
     if not 0 <= config.workers <= _MAX_WORKERS:
         yield ("workers",), f"must lie between 0 (one per core) and {_MAX_WORKERS}"
+    if not 1 <= config.sensor.processes <= _MAX_SENSOR_PROCESSES:
+        yield ("sensor", "processes"), f"must lie between 1 and {_MAX_SENSOR_PROCESSES}"
     lowest: tuple[tuple[Path_, float, float], ...] = (
         (("drain_s",), config.drain_s, 0),
         (("identity", "cache_s"), config.identity.cache_s, 0),

@@ -221,7 +221,9 @@ class SensorConfig(Section, frozen=True):
     interfaces: tuple[str, ...] = ()  # network interfaces to watch, e.g. a mirrored port; needs CAP_NET_RAW
     captures: tuple[str, ...] = ()  # capture files (pcap, pcapng) to read once at start
     user: str = "nobody"  # whom processes that parse packets, documents and large bodies become when started as root
+    processes: int = 1  # that share the packets of each interface, a flow staying with one of them; 1 to 16
     suppression_s: float = 300  # repeated sightings of one client, service and kind become one record in this time
+    cadence: bool = False  # a weak hint where no name is told: encrypted answers that come word by word
 
 
 class FindingsConfig(Section, frozen=True):

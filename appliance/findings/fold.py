@@ -25,6 +25,7 @@ _REFUSALS: Final = {
     RefusalReason.NAME_DISAGREEMENT: FindingKind.NAME_DISAGREEMENT,
     RefusalReason.CERTIFICATE_REJECTED: FindingKind.CERTIFICATE_REJECTED,
 }
+FROM_REFUSALS: Final = frozenset(_REFUSALS.values())  # kinds that refused connections make; sightings make the others
 _HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
@@ -133,18 +134,23 @@ class Fold:
         return service.confidence if service else 1.0
 
     def _observed(self, deltas: dict[Subject, Delta], n: int, event: Observed) -> None:
-        delta = _delta(deltas, FindingKind.SERVICE_IN_USE, event.service, event.surface)
+        text = "; ".join((*([f"cause {event.cause}"] if event.cause else ()), *event.evidence)) or event.name
+        for kind in dict.fromkeys((FindingKind.SERVICE_IN_USE, *event.kinds)):
+            self._sighted(_delta(deltas, kind, event.service, event.surface), n, event, text)
+
+    def _sighted(self, delta: Delta, n: int, event: Observed, text: str) -> None:
         last = max(event.ts, event.until)
         delta.seen(event.ts, last, event.confidence)
         delta.category = delta.category or event.category
+        _meet(delta.hosts, event.client, event.ts)
+        if event.seen is ObservationKind.FLOW and not event.evidence:
+            return  # how large a connection was that counts already
         if event.seen not in _WAYS:
             delta.hints += event.count
         elif event.leg is Leg.PROXY:
             delta.via += event.count
         else:
             delta.past(event.count, last)
-        _meet(delta.hosts, event.client, event.ts)
-        text = "; ".join(event.evidence) or event.name
         self._sign(delta, n, event.ts, (event.source, event.seen.value, event.client, text))
 
     def _refused(self, deltas: dict[Subject, Delta], n: int, event: Refused) -> None:

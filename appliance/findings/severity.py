@@ -17,6 +17,13 @@ _UNDECIDED: Final[Mapping[Governance, Severity]] = {
     Governance.GOVERNED: Severity.MEDIUM,
     Governance.UNKNOWN: Severity.LOW,
 }
+# What an advisory says, or what deceives, is as grave whatever was decided, until it is dismissed.
+_GRAVE: Final[Mapping[FindingKind, Severity]] = {
+    FindingKind.NAME_DISAGREEMENT: Severity.HIGH,
+    FindingKind.OTHER_MODEL: Severity.HIGH,
+    FindingKind.VULNERABLE: Severity.HIGH,
+    FindingKind.COMPROMISED: Severity.CRITICAL,
+}
 _MOVED: Final = frozenset({FindingState.COACHED, FindingState.REDIRECTED, FindingState.BLOCKED})
 
 
@@ -24,8 +31,8 @@ def severity(kind: FindingKind, state: FindingState, governance: Governance, con
     """The severity of one finding. `confidence`: 0-1, that the traffic is AI use."""
     if state is FindingState.DISMISSED:
         return Severity.INFO
-    if kind is FindingKind.NAME_DISAGREEMENT:
-        return Severity.HIGH
+    if kind in _GRAVE:
+        return _GRAVE[kind]
     if kind is FindingKind.CERTIFICATE_REJECTED:
         return Severity.INFO if state is FindingState.BLOCKED else Severity.MEDIUM
     if state in _MOVED:

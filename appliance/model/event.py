@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.model.detection import Coverage, DetectorCount, Label
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
+from appliance.model.names import Cause, FindingKind, Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,6 +144,8 @@ class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind",
     evidence: tuple[str, ...] = ()
     count: int = 1
     until: float = 0.0
+    kinds: tuple[FindingKind, ...] = ()  # what it is a sign of beside use
+    cause: Cause | None = None  # None: to the appliance, or a sign that tells no way
     contradicts: str | None = None  # what the same connections point to as well: a service, or `another`
     bytes_up: int | None = None  # of the connections whose sizes are known, together
     bytes_down: int | None = None

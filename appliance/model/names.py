@@ -203,6 +203,9 @@ class FindingKind(StrEnum):
     SERVICE_IN_USE = "service_in_use"  # an AI service is used here
     NAME_DISAGREEMENT = "name_disagreement"  # clients name one service and reach for another (domain fronting)
     CERTIFICATE_REJECTED = "certificate_rejected"  # clients of a service reject the appliance's certificate
+    COMPROMISED = "compromised"  # an advisory says: made to steal, or receives what was stolen
+    VULNERABLE = "vulnerable"  # an advisory says: the release that is used here has a grave hole
+    OTHER_MODEL = "other_model"  # a router serves another model than is asked for
 
 
 class FindingState(StrEnum):

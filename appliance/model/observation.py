@@ -6,7 +6,7 @@ by this record, parsers bound what they fill in. Addresses are clear text and ne
 
 import msgspec
 
-from appliance.model.names import ObservationKind, Transport
+from appliance.model.names import FindingKind, ObservationKind, Transport
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -14,7 +14,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     `ts`: epoch seconds of the packet that completed it. `server_name`: SNI, or the name asked for. `alpn`: protocols
     offered, in order. `ja3`: the MD5 in hexadecimal, `ja4`: as FoxIO writes it. `host`: without port, lower case.
-    `path`: with its query, as sent. `src` is who sent it: of an answer the server. `marks`: what fingerprints recognised
+    `path`: with its query, as sent. `src` is who sent it: of an answer the server. `marks`: what fingerprints saw
     in a head or in the first bytes of a body, in words of `discovery.marks`; what was said is not here.
     """
 
@@ -71,3 +71,4 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     surface: str | None = None
     confidence: float | None = None  # 0-1
     evidence: tuple[str, ...] = ()
+    kinds: tuple[FindingKind, ...] = ()  # what it is a sign of beside use

@@ -84,9 +84,28 @@ class StateChange(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """What was seen of a service since the decision that was to move it. `before`: sightings past the appliance."""
+
+    since: float
+    exchanges: int
+    via: int  # sightings on the way to the appliance
+    past: int  # sightings past it
+    before: int
+    last_past: float | None = None
+
+    @property
+    def word(self) -> str:
+        """`moved`, `not moved`, or `not seen since`."""
+        if self.past:
+            return "not moved"
+        return "moved" if self.exchanges or self.via else "not seen since"
+
+
 class FindingDetail(msgspec.Struct, frozen=True):
     """Everything about one finding. Lists are newest first and bounded; `series`: sightings per hour, last 48 hours.
 
+    `moved`: what became of it since a decision that was to move its traffic.
     `detections`: what was detected in its exchanges, the most frequent first, and what analysts said of it.
     """
 
@@ -97,6 +116,7 @@ class FindingDetail(msgspec.Struct, frozen=True):
     history: tuple[StateChange, ...]
     series: tuple[int, ...]
     detections: tuple[EntityFeedback, ...] = ()
+    moved: Moved | None = None
 
 
 class TriageRequest(Request, frozen=True):
@@ -139,6 +159,14 @@ class ObservationSummary(msgspec.Struct, frozen=True):
     name: str
     ja4: str | None
     user_agent: str | None
+    cause: str | None = None
+    contradicts: str | None = None
+    bytes_up: int | None = None
+    bytes_down: int | None = None
+    at_least: bool | None = False
+    alpn: tuple[str, ...] = ()
+    host: str | None = None
+    evidence: tuple[str, ...] = ()
 
 
 class PreviewRequest(Request, frozen=True):
@@ -184,7 +212,11 @@ class TopService(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """Answer to `overview`: findings by state and severity now; exchanges and sightings since `since`."""
+    """Answer to `overview`: findings by state and severity now; exchanges and sightings since `since`.
+
+    `governed`: the part of all use that passed the appliance, 0-1; None: there was none. `causes`: how the rest came
+    past it.
+    """
 
     by_state: dict[str, int]
     by_severity: dict[str, int]  # of those that are new or triaged
@@ -197,6 +229,8 @@ class Overview(msgspec.Struct, frozen=True):
     hosts: int
     top: tuple[TopService, ...]
     alarms: int  # notices of severity alarm
+    governed: float | None = None
+    causes: dict[str, int] = {}
 
 
 class WorkerState(msgspec.Struct, frozen=True):

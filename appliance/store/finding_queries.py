@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance.findings.fold import refused_service
+from appliance.findings.fold import FROM_REFUSALS, refused_service
 from appliance.model.catalogue import Catalogue
 from appliance.model.errors import PeerError
 from appliance.model.finding import Finding, FindingKey
 from appliance.model.names import FindingKind, FindingState
 from appliance.store.connection import Connection
 from appliance.store.feedback import of_finding
+from appliance.store.finding_moved import moved
 from appliance.store.finding_pages import (
     MAX_EVIDENCE,
     MAX_PARTIES,
@@ -53,6 +54,8 @@ SELECT ts, 1 AS count FROM exchange_open WHERE service = ? AND surface = ? AND t
 UNION ALL SELECT ts, count FROM observations WHERE service = ? AND surface = ? AND ts > ? AND ts <= ?) GROUP BY 1"""
 _REFUSED: Final = """SELECT host, detail, principal, client, count(*), min(ts), max(ts) FROM refusals WHERE reason = ?
 GROUP BY ALL ORDER BY max(ts) DESC LIMIT ?"""
+_DISAGREED: Final = """SELECT client, CAST(sum(count) AS BIGINT), min(ts), max(until) FROM observations
+WHERE contradicts IS NOT NULL AND service = ? AND surface = ? GROUP BY 1 ORDER BY 4 DESC LIMIT ?"""
 _REFUSED_AT: Final = """SELECT host, detail, CAST(floor((? - ts) / 3600) AS BIGINT), count(*) FROM refusals
 WHERE reason = ? AND ts > ? AND ts <= ? GROUP BY ALL LIMIT ?"""
 
@@ -79,10 +82,12 @@ def finding(connection: Connection, request: FindingRequest, catalogue: Catalogu
     if not rows:
         raise PeerError(f"finding: there is no finding {request.finding}", 404)
     found = _finding(rows[0])
-    read = _in_use if found.kind is FindingKind.SERVICE_IN_USE else _refused
+    read = _refused if found.kind in FROM_REFUSALS else _in_use
     people, hosts, series = read(connection, found, catalogue, now)
     evidence, history = _evidence(connection, found.id), _history(connection, found.id)
-    return FindingDetail(found, people, hosts, evidence, history, series, of_finding(connection, found))
+    return FindingDetail(
+        found, people, hosts, evidence, history, series, of_finding(connection, found), moved(connection, found)
+    )
 
 
 def _finding(row: tuple[object, ...]) -> Finding:
@@ -140,6 +145,13 @@ def _refused(connection: Connection, found: Finding, catalogue: Catalogue, now: 
         if ours(host, detail):
             _count(people, principal, "person", *counted)
             _count(hosts, client, "host", *counted)
+    if found.kind is FindingKind.NAME_DISAGREEMENT:
+        for client, count, first, last in _any(
+            connection.execute(_DISAGREED, [found.subject, found.surface.value, MAX_PARTIES]).fetchall()
+        ):
+            known = hosts.get(client, Party(client, "host", first, last, 0, 0, 0))
+            span = (min(first, known.first_seen), max(last, known.last_seen))
+            hosts[client] = Party(client, "host", *span, known.governed, count, 0)
     hours = connection.execute(_REFUSED_AT, [now, found.kind.value, now - HOURS * HOUR_S, now, MAX_REFUSALS]).fetchall()
     series = _series([(hour, count) for host, detail, hour, count in _any(hours) if ours(host, detail)])
     return _newest(people), _newest(hosts), series

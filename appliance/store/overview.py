@@ -11,6 +11,8 @@ import msgspec
 from appliance.model.catalogue import Catalogue
 from appliance.store.connection import Connection
 from appliance.store.finding_pages import Overview, OverviewRequest, TopService
+from appliance.store.pages import MAX_LIMIT
+from appliance.store.shares import SharesRequest, causes, shares
 
 TOP: Final = 10
 _FINDINGS: Final = "SELECT state, severity, count(*) FROM findings GROUP BY ALL"
@@ -55,7 +57,16 @@ def overview(connection: Connection, request: OverviewRequest, catalogue: Catalo
         hosts=row(_HOSTS, since, since)[0],
         top=_top(connection, since, catalogue),
         alarms=row(_ALARMS, since)[0],
+        governed=_governed(connection, since),
+        causes=causes(connection, since),
     )
+
+
+def _governed(connection: Connection, since: float) -> float | None:
+    """Over all services: the part that passed the appliance."""
+    every = shares(connection, SharesRequest(since=since, limit=MAX_LIMIT))
+    through, past = sum(one.through for one in every), sum(one.past for one in every)
+    return round(through / (through + past), 4) if through + past else None
 
 
 def _findings(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:

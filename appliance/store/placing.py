@@ -306,4 +306,9 @@ def _observed(origin: Origin, event: Observed) -> ObservationRow:
         path=event.path,
         user_agent=event.user_agent,
         evidence=event.evidence,
+        cause=event.cause,
+        contradicts=event.contradicts,
+        bytes_up=None if event.bytes_up is None else _whole(event.bytes_up),
+        bytes_down=None if event.bytes_down is None else _whole(event.bytes_down),
+        at_least=event.at_least,
     )

@@ -37,6 +37,7 @@ from appliance.store.pages import (
     TunnelSummary,
     UsageRow,
 )
+from appliance.store.shares import SharesRequest, shares
 
 RUNNING: Final = "running"
 type _Where = tuple[list[str], list[object]]
@@ -264,4 +265,5 @@ QUERIES: Final[dict[str, Query]] = {
     "history": Query(HistoryRequest, history, "n"),
     "usage": Query(SpanRequest, usage),
     "coverage": Query(SpanRequest, coverage),
+    "shares": Query(SharesRequest, shares),
 }

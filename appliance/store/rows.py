@@ -166,6 +166,11 @@ class ObservationRow(Row, frozen=True, kw_only=True):
     path: str | None
     user_agent: str | None
     evidence: tuple[str, ...]
+    cause: str | None
+    contradicts: str | None
+    bytes_up: int | None
+    bytes_down: int | None
+    at_least: bool | None
 
 
 TABLES: Final[dict[type[Row], str]] = {
@@ -183,6 +188,7 @@ _TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes 
     float: "DOUBLE",
     str: "VARCHAR",
     bool: "BOOLEAN",
+    bool | None: "BOOLEAN",
     int | None: "BIGINT",
     float | None: "DOUBLE",
     str | None: "VARCHAR",

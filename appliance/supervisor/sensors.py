@@ -208,4 +208,5 @@ def _sources(config: Config) -> list[Source]:
 
 def _eyes(config: Config) -> tuple[object, ...]:
     """What a sensor goes by."""
-    return (config.sensor.user, config.sensor.suppression_s, config.catalogue, config.listen, config.journal)
+    sensor = config.sensor
+    return (sensor.user, sensor.processes, sensor.suppression_s, config.catalogue, config.listen, config.journal)

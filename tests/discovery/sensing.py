@@ -26,9 +26,9 @@ def seen(name="api.openai.com", ts=1000.0, **more):
     return Observation(**fields | {"transport": Transport.TCP, "kind": ObservationKind.TLS} | more)
 
 
-def sensor(*, own=None, interval_s=300.0):
+def sensor(*, own=None, interval_s=300.0, join_s=0.0):
     sight = Classifier(Catalogue(SERVICES, "1")).sight
-    return Sensor("sensor0", "eth0", sight, PSEUDONYMS, BOX, Aggregate(interval_s), own)
+    return Sensor("sensor0", "eth0", sight, PSEUDONYMS, BOX, Aggregate(interval_s), own, join_s)
 
 
 class Journal:

@@ -83,6 +83,23 @@ def test_what_does_not_tell_apart_is_one():
     assert record.event.server == "192.0.2.9"
 
 
+def test_a_repeat_may_stand_for_several_and_sizes_are_summed_where_they_are_known():
+    table = Aggregate(300)
+    assert told(table.take(seen(1, count=3, bytes_up=5), "c")) == [(1, 1, 3)]
+    for ts, sizes in ((2, {}), (3, {"bytes_up": 5, "bytes_down": 7, "at_least": True}), (4, {"bytes_up": 6})):
+        assert told(table.take(seen(ts, count=2, **sizes), "c")) == []
+    [record] = table.flush()
+    event = record.event
+    assert (event.count, event.bytes_up, event.bytes_down, event.at_least) == (6, 11, 7, True)
+
+
+@pytest.mark.parametrize("other", [{"cause": "quic"}, {"contradicts": "x"}, {"kinds": ("compromised",)}], ids=str)
+def test_what_makes_it_worse_is_no_repeat(other):
+    table = Aggregate(300)
+    assert told(table.take(seen(1), "c"))
+    assert told(table.take(seen(2, **other), "c")) == [(2, 2, 1)]
+
+
 def test_a_full_table_gives_up_its_oldest_with_its_record():
     table = Aggregate(300, limit=2)
     for client in ("a_1", "a_2"):

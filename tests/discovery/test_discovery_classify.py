@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.config.catalogue import load_catalogue
-from appliance.model.names import ObservationKind, Transport
+from appliance.model.names import FindingKind, ObservationKind, Transport
 from appliance.model.observation import Observation
 from discovery import classify, fingerprints
 from discovery.classify import Classifier
@@ -94,9 +94,76 @@ def test_what_proves_nothing(observation):
     assert (found.service, found.category, found.surface, found.confidence, found.evidence) == (None,) * 4 + ((),)
 
 
+def reply(*marks: str, port: int = 9_000, **fields) -> Observation:
+    ends = {"ts": 2.0, "src": "10.0.0.2", "sport": port, "dst": "10.0.0.1", "dport": 40_000}
+    return Observation(
+        **{**ends, "transport": Transport.TCP, "kind": ObservationKind.HTTP_RESPONSE, "marks": marks, **fields}
+    )
+
+
+@pytest.mark.parametrize(
+    ("observation", "service", "confidence", "first"),
+    [
+        (reply("vllm"), "vllm", 0.95, "shows vllm"),
+        (reply("chat_answer"), "openai_compatible", 0.85, "shows chat_answer"),
+        (reply("chat_answer", "vllm?"), "vllm", 0.85, "shows vllm?"),
+        (reply("litellm_proxy?"), "litellm_proxy", 0.6, "shows litellm_proxy?"),
+        (reply("litellm_proxy?", path="/health/liveliness"), "litellm_proxy", 0.88, "path /health/liveliness"),
+        (reply("koboldcpp", path="/api/chat"), "koboldcpp", 0.95, "shows koboldcpp"),
+        (reply("ollama", port=11_434), "ollama", 0.97, "shows ollama"),
+        (reply("mcp", "mcp_tools_list", tools=("rm",)), "mcp_server", 0.95, "shows mcp"),
+        (reply("a2a_card"), "a2a_agent", 0.95, "shows a2a_card"),
+        (request("/x", 9_000, marks=("mcp",)), "mcp_server", 0.95, "shows mcp"),
+        (request("/x", 9_000, marks=("chat_request", "credential")), "openai_compatible", 0.6, "shows chat_request"),
+    ],
+)
+def test_answers_tell_more(observation, service, confidence, first):
+    found = CLASSIFIER.sight(observation)
+    assert (found.service, found.evidence[0]) == (service, first)
+    assert found.confidence == pytest.approx(min(confidence, 0.95), abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [reply(), reply(port=11_434), reply("sse"), reply("refused", path="/v1/chat/completions"), reply("credential")],
+)
+def test_an_answer_that_shows_nothing_proves_nothing(observation):
+    assert CLASSIFIER.sight(observation).service is None
+
+
+@pytest.mark.parametrize(
+    ("observation", "kinds", "said"),
+    [
+        (
+            reply("litellm_proxy", software="litellm 1.82.7"),
+            *((FindingKind.COMPROMISED, FindingKind.VULNERABLE), "advisory litellm-2026-03 (critical, 2026-03-24)"),
+        ),
+        (reply("litellm_proxy", software="litellm 1.106.2"), (), "software litellm 1.106.2"),
+        (seen(server_name="models.litellm.cloud"), (FindingKind.COMPROMISED,), "advisory litellm-2026-03"),
+        (seen(DNS, server_name="checkmarx.zone"), (FindingKind.COMPROMISED,), "advisory litellm-2026-03"),
+        (seen(server_name="api.portkey.ai"), (), "advisory routers-2026-04"),
+        (
+            reply("chat_answer", "other_model", model="gpt-4o-mini", notes=("asked gpt-4o",)),
+            *((FindingKind.OTHER_MODEL,), "served gpt-4o-mini"),
+        ),
+        (reply("chat_answer", "no_authentication"), (), "answers without authentication"),
+    ],
+)
+def test_what_is_bad_is_said_and_becomes_a_finding(observation, kinds, said):
+    found = CLASSIFIER.sight(observation)
+    assert found.kinds == kinds
+    assert any(text.startswith(said) for text in found.evidence)
+
+
+@pytest.mark.parametrize("kind", ObservationKind)
+def test_every_kind_gets_an_answer(kind):
+    CLASSIFIER.sight(seen(kind, server_name="api.openai.com", marks=("ollama",)))
+
+
 def test_every_service_of_the_fingerprints_is_in_the_catalogue():
     named = {server.service for server in fingerprints.SERVERS} | {fingerprints.COMPATIBLE, fingerprints.MCP}
-    named |= set(fingerprints.PORTS.values()) | set(fingerprints.API_PORTS.values())
+    named |= {service for service, _ in fingerprints.PORTS.values()} | set(fingerprints.API_PORTS.values())
+    named |= {service for service, _ in fingerprints.BY_MARK.values()}
     named |= {service for service in fingerprints.AGENTS.values() if service}
     named |= set(fingerprints.LOCAL_NAMES.values())
     assert named - set(CATALOGUE.services) == set()

@@ -1,5 +1,6 @@
 """Questions over UDP, TCP and multicast, and messages that try to mislead."""
 
+import base64
 import struct
 
 import pytest
@@ -7,7 +8,7 @@ from discovery_frames import datagram, listed, query, segment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.dns import PORTS, plausible, questions
+from discovery.dns import PORTS, Question, in_path, plausible, questions
 from discovery.engine import Engine
 
 
@@ -126,3 +127,22 @@ def test_no_bytes_raise(data: bytes) -> None:
     for message in (data, raw(data, count=3)):
         names = questions(message)
         assert names is None or all(name.isprintable() for name in names)
+
+
+def test_a_question_over_http_in_clear_stands_in_the_path() -> None:
+    coded = base64.urlsafe_b64encode(query(b"www.example.com")).decode().rstrip("=")
+    assert in_path(f"/dns-query?dns={coded}") == [Question("www.example.com", ("doh",))]
+    engine = Engine()
+    frame = segment(f"GET /dns-query?dns={coded} HTTP/1.1\r\nHost: dns.example\r\n\r\n".encode(), dport=8_053)
+    rows = engine.feed(0.0, 1, frame)
+    assert [(row.kind.value, row.name, row.notes) for row in rows] == [
+        ("http", "dns.example", ()),
+        ("dns", "www.example.com", ("doh",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/dns-query?dns=", "/dns-query?dns=%%%", "/dns-query?dns=\u00fc", "/dns-query?dns=AAAA"]
+)
+def test_what_is_no_question_in_a_path_is_none(path: str) -> None:
+    assert in_path(path) == []

@@ -6,7 +6,7 @@ from discovery_frames import datagram, hello, query, segment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery import engine as engine_module
+from discovery import rows as rows_module
 from discovery.engine import Engine
 from discovery.held import Held, Recent
 from discovery.limits import Counters, Limits, Tally, Weird
@@ -33,7 +33,7 @@ def test_a_fault_of_ours_is_counted_and_ends_nothing(monkeypatch: pytest.MonkeyP
         raise KeyError
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine_module.ja, "ja3", fail)
+        patched.setattr(rows_module.ja, "ja3", fail)
         assert not engine.feed(0.0, 1, segment(hello()))
     assert engine.counters.weird == {"parser_fault": 1}
     assert engine.feed(0.0, 1, segment(hello(), sport=9))
@@ -80,7 +80,7 @@ def test_text(raw: bytes, text: str) -> None:
 
 class _Thing:
     def __init__(self, since: float, size: int) -> None:
-        self.since, self.size = since, size
+        self.since, self.size, self.quiet = since, size, False
 
 
 def test_the_oldest_goes_first() -> None:

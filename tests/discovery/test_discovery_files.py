@@ -127,8 +127,8 @@ def test_cut_at_every_byte_all_that_is_whole_comes_first(data):
         (b"\xd4\xc3\xb2\xa1\x02", "it ends or breaks in its first 24 bytes"),
         (b"\x0a\x0d\x0d\x0a\x1c\0\0\0\0\0\0\0" + bytes(20), "it ends or breaks in its first 24 bytes"),
         (b"hello world", "it begins with 68 65 6c 6c"),
-        (b"\x1f\x8b\x08" + bytes(30), "packed with gzip; unpack it and pipe it"),
-        (b"\x28\xb5\x2f\xfd" + bytes(30), "packed with zstd"),
+        (b"\xfd7zXZ" + bytes(30), "packed with xz; unpack it and pipe it"),
+        (b"BZh9" + bytes(30), "packed with bzip2"),
         (pcap(major=1), "pcap of version 1"),
     ],
 )
@@ -210,3 +210,25 @@ def test_a_pipe_hands_out_packets_before_it_ends():
         late.start()
         assert [frame for batch in batches for _, _, frame in batch] == FRAMES
         late.join()
+
+
+def statistics(order: str, number: int, *options: tuple[int, int]) -> bytes:
+    told = b"".join(option(order, code, struct.pack(order + "Q", value)) for code, value in options)
+    return block(order, 5, struct.pack(order + "III", number, 0, 0) + told + option(order, 0, b""))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_the_capture_lost_is_told_as_the_last_block_of_each_interface_says(order):
+    told = files.Told()
+    first = section(order) + interface(order) + statistics(order, 0, (4, 900), (5, 3), (7, 4))
+    second = section(order) + interface(order) + statistics(order, 0, (5, 1)) + statistics(order, 0, (5, 2))
+    unknown = statistics(order, 9, (5, 100)) + statistics(order, 0, (4, 7))  # no such interface; nothing lost
+    assert not any(files.batches(io.BytesIO(first + second + unknown), told=told))
+    assert told.dropped == 9
+
+
+def test_the_bytes_of_the_file_are_told_as_they_are_read(tmp_path):
+    path, parts = tmp_path / "a.pcap", []
+    path.write_bytes(pcap())
+    list(files.batches(path, parts.append))
+    assert sum(parts) == path.stat().st_size

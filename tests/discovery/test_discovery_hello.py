@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.model.observation import Observation
+from discovery import ja
 from discovery.engine import Engine
 from discovery.hello import ClientHello, complete, parse
 from discovery.ja import ja3, ja4
@@ -230,3 +231,11 @@ def test_no_changed_byte_raises(at: int, byte: int, cut: int) -> None:
 def test_an_empty_name_is_no_name() -> None:
     assert read(hello_body(None, extensions=extension(0, b""))).server_name is None
     assert read(hello_body(None, extensions=server_name(b""))).notes == ("bad_extension",)
+
+
+def test_no_hello_longer_than_usual_is_remembered() -> None:
+    before = ja._known_ja3.cache_info().currsize, ja._known_ciphers.cache_info().currsize
+    long = ClientHello(0x0303, tuple(range(30_000)), tuple(range(900)))
+    assert len(ja.ja3(long)) == 32
+    assert ja.ja4(long, "t").startswith("t12")
+    assert (ja._known_ja3.cache_info().currsize, ja._known_ciphers.cache_info().currsize) == before

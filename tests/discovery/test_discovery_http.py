@@ -52,7 +52,7 @@ def test_targets_of_every_form(line: bytes, host: str, path: str | None, end: by
         (b"GET / HTTP/2", 1),
         (b"OPTIONS sip:a@b SIP/2.0", 1),
         (b"DESCRIBE rtsp://a RTSP/1.0", 0),
-        (b"GETTING / HTTP/1.1", 0),
+        (b"GETTING / HTTP/2.0", 0),
         (b"POST/ HTTP/1.1", 1),
         (b"GET it done", 1),
         (b"HEAD over heels", 1),

@@ -164,7 +164,7 @@ async def test_a_journal_that_fills_raises_one_alarm(monkeypatch):
 
 
 async def test_counters_are_told_when_they_grow_and_a_loss_is_a_warning():
-    world = World()
+    world = World(clock=lambda: 1_767_258_003.5)
     odd = {"bad_hello": 2}
     told = [Report(tally=Tally(5, 1, 0, 0, odd)), Report(tally=Tally(9, 1, 4, 0, odd))]
     told.append(Report(tally=Tally(9, 1, 4, 0, odd | {"interface_down": 1})))
@@ -172,7 +172,7 @@ async def test_counters_are_told_when_they_grow_and_a_loss_is_a_warning():
     for one, severity, detail in (
         (told[0], "info", "eth0: weird.bad_hello 2"),
         (told[0], None, None),
-        (told[1], "warning", "eth0: missed 4"),
+        (told[1], "warning", "eth0: missed 4; lost 4 at 09:00:03"),
         (told[2], "warning", "eth0: weird.interface_down 1"),
     ):
         await world.say(report.frame(one))
@@ -227,3 +227,47 @@ class TestAFile:
         assert observed(world) == [("api.openai.com", 1)]
         assert await world.end(*report.frames([seen("chatgpt.com", ts=400.0)]), ENDED)
         assert observed(world) == [("api.openai.com", 1)] * 2 + [("chatgpt.com", 1)]
+
+
+class Parts(World):
+    """A keeper of a capture that two watchers share."""
+
+    def __init__(self, **options):
+        other, self.other = socket.socketpair()
+        self.other.setblocking(False)
+        super().__init__(others=(other,), means="ring", **options)
+
+    async def tell(self, *frames):
+        for data in frames:
+            await asyncio.get_running_loop().sock_sendall(self.other, data)
+
+
+async def test_watchers_that_share_a_capture_are_one():
+    world = Parts()
+    await world.say(BEGUN)
+    await world.say(*report.frames([seen()]))
+    await until(lambda: observed(world))
+    assert world.begun == [], "one half does not see yet"
+    await world.tell(BEGUN, *report.frames([seen("chatgpt.com")]), report.frame(Report(tally=Tally(2, 1, 5))))
+    await until(lambda: world.keeper.tally.packets == 2)
+    assert world.begun == [1]
+    await world.tell(report.frame(Report(ended=True, tally=Tally(2, 1, 5))))
+    world.other.close()
+    assert await world.end(ENDED)
+    assert world.journal.notes() == ["capture_began", "sensor_counters", "capture_ended"]
+    began, lost, ended = (notice.detail for notice in world.journal.of("Notice"))
+    assert began == "eth0 by ring"
+    assert "missed 5" in lost
+    assert ended.startswith("eth0: 9 packets, 4 observations, 2 of AI")
+
+
+async def test_when_one_watcher_dies_the_capture_ends_and_says_so():
+    world = Parts()
+    await world.say(BEGUN)
+    await world.tell(BEGUN)
+    await until(lambda: world.begun)
+    world.other.close()
+    async with asyncio.timeout(20):
+        assert not await world.task
+    assert "watcher_died" in world.journal.notes()
+    world.theirs.close()

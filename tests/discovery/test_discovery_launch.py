@@ -14,7 +14,7 @@ from appliance.bus import ownflows
 from appliance.config.effective import write_effective
 from appliance.config.schema import Config, SensorConfig
 from appliance.config.site_key import load_site_key
-from discovery import launch
+from discovery import capture, launch
 
 pytestmark = pytest.mark.system
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -59,6 +59,14 @@ def sightings(config):
         events = [json.loads(line)["body"]["event"] for line in file.read_text().splitlines()]
         found += [(event["ts"], event["evidence"]) for event in events if event["kind"] == "observation"]
     return found
+
+
+def began(config):
+    """How the capture began, in words."""
+    files = (Path(config.state_dir) / "journal").glob("*/*.jsonl")
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    events = [json.loads(line)["body"]["event"] for line in lines]
+    return next(event["detail"] for event in events if event.get("note") == "capture_began")
 
 
 def observations(config):
@@ -155,14 +163,27 @@ def killed_after_some_records(config, path):
     process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_live_sensor_ends_when_asked(config, number):
+@pytest.mark.parametrize(
+    ("number", "processes", "interface", "means"),
+    [
+        (signal.SIGTERM, 1, "lo", "lo by ring"),
+        (signal.SIGINT, 1, "lo", "lo by ring"),
+        (signal.SIGTERM, 2, "lo", "lo by ring in 2 processes"),
+        (signal.SIGTERM, 1, "any", "any by libpcap"),
+    ],
+)
+def test_a_live_sensor_ends_when_asked(config, number, processes, interface, means):
     if os.geteuid() != 0:
         pytest.skip("needs the right to capture")
+    if interface == "any" and capture.libpcap() is None:
+        pytest.skip("libpcap is not installed")
+    sensor = SensorConfig(processes=processes)
+    shared = Config(state_dir=config.state_dir, run_dir=config.run_dir, sensor=sensor)
+    write_effective(shared, Path(config.run_dir))
     ready, ready_end = os.pipe()
     argv = [sys.executable, "-I", "-m", "discovery.launch", "--run-dir", config.run_dir, "--name", "sensor0"]
     process = subprocess.Popen(
-        [*argv, "--interface", "lo"],
+        [*argv, "--interface", interface],
         env={"GNOMON_READY_FD": str(ready_end)},
         pass_fds=(ready_end,),
         stderr=subprocess.PIPE,
@@ -172,6 +193,7 @@ def test_a_live_sensor_ends_when_asked(config, number):
     os.close(ready)
     process.send_signal(number)
     assert ended(process)[0] == 0
+    assert began(config).startswith(means)
     assert [line[1] for line in journalled(config) if line[0] == "notice"] == ["capture_began", "capture_ended"]
 
 

@@ -1,5 +1,6 @@
 """Initial packets sealed with the keys that RFC 9001 and RFC 9369 print for one connection id."""
 
+import hmac
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.model.observation import Observation
 from discovery.engine import Engine
 from discovery.limits import Limits
-from discovery.quic import VERSIONS
+from discovery.quic import VERSIONS, _expand
 
 DCID = bytes.fromhex("8394c8f03e515708")
 V1 = (  # RFC 9001 appendix A.1
@@ -51,6 +52,16 @@ def initial(frames: bytes, *, number: int = 0, version: Version = V1, dcid: byte
     mask = Cipher(algorithms.AES(bytes.fromhex(hp)), modes.ECB()).encryptor().update(sealed[2:18])  # noqa: S305 - RFC 9001
     head = bytes((start[0] ^ (mask[0] & 15),)) + start[1:]
     return head + bytes(a ^ b for a, b in zip(packet_number, mask[1:3], strict=True)) + sealed
+
+
+def sealed_by(wire: bytes, frames: bytes, *, number: int = 0, dcid: bytes = DCID) -> bytes:
+    """An Initial of any version that derives its keys as QUIC does, from `dcid`."""
+    kind = VERSIONS[wire]
+    secret = _expand(hmac.digest(kind.salt, DCID, "sha256"), b"client in", 32)
+    key, iv, hp = (
+        _expand(secret, kind.label + what, size).hex() for what, size in ((b" key", 16), (b" iv", 12), (b" hp", 16))
+    )
+    return initial(frames + bytes(40), number=number, version=(wire, 0xC0 | kind.initial << 4, key, iv, hp), dcid=dcid)
 
 
 def feed(engine: Engine, *payloads: bytes, **options: int) -> list[Observation]:
@@ -190,3 +201,33 @@ def test_no_bytes_raise(data: bytes, at: int, byte: int) -> None:
         whole[:at],
         whole[:at] + bytes((byte,)) + whole[at + 1 :],
     )
+
+
+def test_the_second_hello_after_a_retry_request_goes_on_where_the_first_ended() -> None:
+    engine = Engine()
+    second = message(hello_body(b"api.example.com", extensions=alpn(b"h3")))
+    chosen = b"by-server"
+    rows = feed(
+        engine,
+        initial(crypto(0, HELLO)),
+        initial(b"\x02\0\0\0\0" + bytes(90), number=1, dcid=chosen),  # an acknowledgement
+        initial(crypto(len(HELLO) + 60, second[60:]), number=2, dcid=chosen),
+        initial(crypto(len(HELLO), second[:60]), number=3, dcid=chosen),
+        initial(crypto(len(HELLO), second), number=4, dcid=chosen),
+    )
+    assert [(row.server_name, row.notes) for row in rows] == [
+        ("api.example.com", ()),
+        ("api.example.com", ("hello_retry",)),
+    ]
+    assert not engine.counters.weird
+    assert not engine._quic._open
+    assert not engine._quic._kept
+
+
+def test_keys_kept_for_a_second_hello_are_few_and_short() -> None:
+    engine = Engine(Limits(quic_kept=3))
+    for port in range(9):
+        feed(engine, initial(crypto(0, HELLO)), sport=40_000 + port)
+    assert len(engine._quic._kept) == 3
+    engine.expire(1e9)
+    assert not engine._quic._kept

@@ -108,7 +108,7 @@ def test_a_replay_goes_on_after_damage_and_tells(tmp_path):
     totals = replay.replay(names, CLASSIFIER, sink, encode=jsonl, tell=told.append, advance=parts.append)
     found = [json.loads(line) for line in sink.getvalue().splitlines()]
     assert [row["file"] for row in found] == ["cut.pcap"] * 9 + ["openai-sdk.pcap"] * 3
-    assert (totals.damaged, totals.unread, totals.observations, sum(parts) > 0) == (1, 1, 12, True)
+    assert (totals.damaged, totals.unread, totals.observations, sum(parts) > 0) == (1, 1, 20, True)
     assert "cut short at byte" in told[0]
     assert "not a capture file" in told[1]
 
@@ -124,7 +124,7 @@ def test_what_the_end_of_a_capture_cuts_off_is_counted(tmp_path):
     (tmp_path / "snaplen.pcap").write_bytes(kept)
     told, sink = [], io.BytesIO()
     replay.replay([str(tmp_path / "snaplen.pcap")], CLASSIFIER, sink, encode=jsonl, tell=told.append)
-    assert told == ["snaplen.pcap: odd packets: stream_expired 1"]
+    assert told == ["snaplen.pcap: odd packets: bad_dns 1, stream_expired 1"]
 
 
 def test_odd_packets_are_told(tmp_path):

@@ -203,7 +203,7 @@ def test_what_begins_nothing_leaves_nothing() -> None:
         b"GET",
         bytes(1),
     ]
-    others += [b"\x16\x03\x03\0\x10\x0b" + bytes(9), b"GOT / HTTP/1.1\r\n\r\n", b"\x14\x03\x03\0\x01\x01" + bytes(40)]
+    others += [b"\x16\x03\x03\0\x10\x0b" + bytes(9), b"GOT / HTTP/2.0\r\n\r\n", b"\x14\x03\x03\0\x01\x01" + bytes(40)]
     feed(engine, *[segment(other, sport=port) for port, other in enumerate(others, 2_000)])
     assert len(engine._streams.open) == 1  # `GET` may go on
     assert not engine.counters.weird

@@ -1,6 +1,7 @@
 """The reading half, inside the test: what it sends, when it drops, when it ends; and as a process, what it may."""
 
 import errno
+import math
 import os
 import select
 import signal
@@ -243,6 +244,7 @@ def test_what_it_gave_up_costs_no_observation(path):
     """A library that opens or asks for something only when it is first used would fail where nobody sees it."""
     engine = watch.Engine()
     expected = [one for frame in files.read(path) for one in engine.feed(*frame)]
+    expected += engine.expire(math.inf)
     process, sock = start(path)
     with sock:
         told = list(received(sock))

@@ -1,5 +1,6 @@
 """What may be written down of a text from the wire."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +83,48 @@ def test_whatever_comes_is_bounded(path, agent, words):
     assert len(cut.alpn) <= 8
     assert len(cut.notes) <= 8
     assert "?" not in (cut.path or "")
+
+
+@given(st.text(max_size=3000), st.lists(st.text(max_size=400), max_size=100))
+def test_answers_and_hosts_are_bounded_too(text, words):
+    given_texts = dict.fromkeys(
+        (
+            *("tls_version", "cipher", "alert", "server", "content_type", "software", "model", "ended", "mac"),
+            *("hostname", "path"),
+        ),
+        text,
+    )
+    lists = dict.fromkeys(("names", "addresses", "aliases", "marks", "tools", "notes"), tuple(words))
+    seen = Observation(
+        ts=1, src="10.0.0.1", sport=1, dst="10.0.0.2", dport=2, transport=Transport.TCP,
+        kind=ObservationKind.HTTP_RESPONSE, **given_texts, **lists,
+    )  # fmt: skip
+    cut = written.cut(seen)
+    for name, value in msgspec.structs.asdict(cut).items():
+        if isinstance(value, str):
+            assert len(value) <= 6 * 100, name
+        if isinstance(value, tuple):
+            assert len(value) <= 64, name
+            assert all(len(one) <= 255 for one in value), name
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("claude-opus-4-20250514", "claude-opus-4-20250514"),
+        ("litellm 1.82.7", "litellm 1.82.7"),
+        ("llama3.1:8b-instruct-q4_K_M", "llama3.1:8b-instruct-q4_K_M"),
+        ("jo@example.org", written.HIDDEN),
+        ("sk-proj-abcdefghijklmnop1234", written.HIDDEN),
+        ("please send my salary", written.HIDDEN),
+        ("0123456789", written.HIDDEN),
+        ("", None),
+    ],
+)
+def test_of_models_and_tools_only_names_are_kept(word, kept):
+    seen = Observation(
+        ts=1, src="10.0.0.1", sport=1, dst="10.0.0.2", dport=2, transport=Transport.TCP,
+        kind=ObservationKind.HTTP_RESPONSE, model=word, software=word, tools=(word,),
+    )  # fmt: skip
+    cut = written.cut(seen)
+    assert (cut.model, cut.software, cut.tools) == (kept, kept, (kept,) if kept else ())

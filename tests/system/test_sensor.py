@@ -106,6 +106,20 @@ class TestOnTheWire:
         assert {row["client"] for row in rows} == {digest(site.appliance, CLIENT)}
         assert digest(site.appliance, GNOMON) not in {row["client"] for row in seen(site.appliance)}
 
+    def test_each_way_has_its_cause_and_its_sizes(self, site):
+        hello(site, "api.perplexity.ai", UNAPPROVED)
+        [past] = until_seen(site.appliance, service="perplexity", source="span0")
+        assert (past["leg"], past["cause"], past["contradicts"]) == ("direct", "direct_address", None)
+        assert past["bytes_up"] > 300, "a hello and more"
+        assert past["bytes_down"] > 500, "a certificate and more"
+        done = site.through("https://api.deepseek.com/v1/models")
+        assert done.returncode == 0, done.stderr
+        rows = until_seen(site.appliance, service="deepseek", source="span0")
+        assert {(row["leg"], row["cause"]) for row in rows} == {("proxy", None)}
+        shares = {row["key"]: row for row in site.appliance.ask_store("shares")}
+        assert (shares["perplexity"]["through"], shares["perplexity"]["governed"]) == (0, 0.0)
+        assert (shares["deepseek"]["past"], shares["deepseek"]["governed"]) == (0, 1.0)
+
     def test_what_is_no_ai_service_is_not_kept(self, site):
         hello(site, "bank.example", UNAPPROVED)
         hello(site, "api.mistral.ai", UNAPPROVED)

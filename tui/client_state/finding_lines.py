@@ -31,6 +31,9 @@ _KINDS: Final = {
     FindingKind.SERVICE_IN_USE: "is used here",
     FindingKind.NAME_DISAGREEMENT: "names disagree (domain fronting)",
     FindingKind.CERTIFICATE_REJECTED: "clients reject the appliance's certificate",
+    FindingKind.COMPROMISED: "steals, or receives what was stolen (advisory)",
+    FindingKind.VULNERABLE: "has a grave hole (advisory)",
+    FindingKind.OTHER_MODEL: "serves another model than was asked for",
 }
 _STATES: Final = {FindingState.NEW: "new", FindingState.BLOCKED: "bad", FindingState.APPROVED: "good"}
 _SERIES_WIDTH: Final = 48
@@ -76,7 +79,7 @@ def page(detail: FindingDetail, names: Names, now: float) -> list[Line]:
         ),
         line(Span(finding.state.value, _STATES.get(finding.state, "")), _by(finding)),
         line(),
-        *_why(finding),
+        *_why(finding, detail),
         line(),
         *_when(detail, now),
         line(),
@@ -96,7 +99,7 @@ def _by(finding: Finding) -> str:
     return "" if finding.decision is None else f" by decision {finding.decision}"
 
 
-def _why(finding: Finding) -> list[Line]:
+def _why(finding: Finding, detail: FindingDetail) -> list[Line]:
     told = [
         plural(finding.governed, "exchange") + " through the appliance",
         plural(finding.bypass, "sighting") + " past it",
@@ -107,7 +110,18 @@ def _why(finding: Finding) -> list[Line]:
         line("  ", _WAYS[finding.governance], ": ", ", ".join(told)),
         line(f"  confidence {finding.confidence:.0%}, {plural(finding.people, 'person', 'people')}, "
              f"{plural(finding.hosts, 'host')}"),
+        *_moved(detail),
     ]  # fmt: skip
+
+
+def _moved(detail: FindingDetail) -> list[Line]:
+    """What became of it since a decision that was to move it."""
+    moved = detail.moved
+    if moved is None:
+        return []
+    tone = {"moved": "good", "not moved": "bad"}.get(moved.word, "dim")
+    told = f": {plural(moved.exchanges + moved.via, 'sign')} through the appliance, {count(moved.past)} past it"
+    return [line("  since the decision ", Span(moved.word, tone), f"{told}, {count(moved.before)} past it before")]
 
 
 def _when(detail: FindingDetail, now: float) -> list[Line]:

@@ -46,7 +46,17 @@ def _traffic(overview: Overview) -> list[Line]:
             f" {plural(overview.people, 'person', 'people')}, {plural(overview.hosts, 'host')}"
         ),
         line(f"  {plural(overview.observations, 'sighting')} on the wire", past, alarms),
+        *_ways(overview),
     ]
+
+
+def _ways(overview: Overview) -> list[Line]:
+    """The part of all use that passed the appliance, and how the rest came past it."""
+    if overview.governed is None:
+        return []
+    most = sorted(overview.causes.items(), key=lambda each: (-each[1], each[0]))
+    told = "".join(f"  {foreign(cause, 20).replace('_', ' ')} {count(number)}" for cause, number in most)
+    return [line(Span(f"  {overview.governed:.0%} of use through the appliance"), Span(told, "bad"))]
 
 
 def _top(overview: Overview) -> list[Line]:

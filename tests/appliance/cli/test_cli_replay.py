@@ -1,13 +1,16 @@
 """`gnomon replay` as a command: stdin, files that are none, exit codes, nothing but rows on stdout."""
 
+import gzip
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from appliance import cli
 from appliance.cli import replay as command
@@ -32,8 +35,10 @@ def replay(capfdbinary):
 def test_rows_and_nothing_else(replay):
     code, rows, said = replay(str(CAPTURE), str(PCAPS / "ollama.pcap"))
     assert (code, said) == (0, "")
-    assert [row["service"] for row in rows] == ["openai"] * 3 + ["ollama"] * 3
-    assert [row["file"] for row in rows] == ["openai-sdk.pcap"] * 3 + ["ollama.pcap"] * 3
+    by_file = [[row["service"] for row in rows if row["file"] == name] for name in ("openai-sdk.pcap", "ollama.pcap")]
+    assert by_file[0] == ["openai"] * 3
+    assert set(by_file[1]) == {"ollama", "openai_compatible"}
+    assert sum(map(len, by_file)) == len(rows)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +83,53 @@ def test_text_is_one_line_per_row_below_a_head(capfd):
     assert all(line.isprintable() for line in lines)
 
 
-def test_no_file_is_wrong_use():
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["replay"])
-    assert caught.value.code == 2
+@pytest.mark.parametrize("words", [[], ["--watch", ".", str(CAPTURE)], ["--watch", ".", "--stats"]])
+def test_either_files_or_a_folder_are_to_be_read(words, capsys):
+    assert cli.main(["replay", *words]) == 2
+    assert "give capture files" in capsys.readouterr().err
+
+
+def test_truth_has_every_observation_with_the_number_of_its_packet(replay):
+    code, rows, _ = replay("--truth", str(PCAPS / "ollama.pcap"))
+    assert code == 0
+    assert [row["frame"] for row in rows] == sorted(row["frame"] for row in rows)
+    assert {row["kind"] for row in rows} >= {"http", "http_response"}
+    assert "service" not in rows[0]
+
+
+def test_statistics_as_json_and_as_a_table(capsys):
+    assert cli.main(["replay", "--stats", "--format", "jsonl", str(CAPTURE)]) == 0
+    sums = json.loads(capsys.readouterr().out)
+    assert (sums["files"], sums["links"]) == (1, {"ethernet": sums["packets"]})
+    assert sums["kinds"]["tls"] > 0
+    assert cli.main(["replay", "--stats", "--format", "text", str(CAPTURE)]) == 0
+    assert "link ethernet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_a_packed_capture_and_a_packed_stdin(pack, replay, tmp_path):
+    path = tmp_path / "capture.packed"
+    path.write_bytes(pack(CAPTURE.read_bytes()))
+    plain, packed = replay(str(CAPTURE)), replay(str(path))
+    assert [{**row, "file": ""} for row in packed[1]] == [{**row, "file": ""} for row in plain[1]]
+    with path.open("rb") as file:
+        done = subprocess.run([*GNOMON, "-"], stdin=file, capture_output=True, timeout=60)
+    assert len(done.stdout.splitlines()) == len(plain[1])
+
+
+def test_a_watched_folder_until_it_is_interrupted(tmp_path):
+    (tmp_path / "a.pcap").write_bytes(CAPTURE.read_bytes())
+    command = [*GNOMON, "--watch", str(tmp_path), "--settled", "0"]
+    for there in (True, False):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert b"interrupt to end" in process.stderr.readline()
+            if not there:  # read by the process before
+                (tmp_path / "b.pcap").write_bytes((PCAPS / "dns-mix.pcap").read_bytes())
+            row = json.loads(process.stdout.readline())
+            assert row["file"] == ("a.pcap" if there else "b.pcap")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            assert process.returncode == 0
 
 
 def test_a_capture_from_stdin():

@@ -31,6 +31,8 @@ def test_files_are_named_from_the_configurations_own_folder(tmp_path):
         ("interfaces: [a-name-that-is-too-long]", "not the name of an interface"),
         ("interfaces: [../etc]", "not the name of an interface"),
         ("suppression_s: -1", "at least 0"),
+        ("processes: 0", "between 1 and 16"),
+        ("processes: 17", "between 1 and 16"),
         ("interface: eth0", "interfaces"),
     ],
 )

@@ -207,7 +207,9 @@ def test_any_split_into_batches_gives_the_same_findings(events, cuts):
 @given(EVENTS)
 def test_nothing_is_counted_twice_or_lost(events):
     deltas = fold(*events)
-    sightings = sum(event.count if isinstance(event, Observed) else 1 for event in events)
+    sizes = [event for event in events if isinstance(event, Observed) and event.seen is ObservationKind.FLOW]
+    assert not any(event.evidence for event in sizes)
+    sightings = sum(event.count if isinstance(event, Observed) else 1 for event in events if event not in sizes)
     assert sum(delta.governed + delta.via + delta.bypass + delta.hints for delta in deltas.values()) == sightings
     assert all(delta.first_seen <= delta.last_seen for delta in deltas.values())
     assert all((delta.bypass_last is None) == (not delta.bypass) for delta in deltas.values())
@@ -215,3 +217,15 @@ def test_nothing_is_counted_twice_or_lost(events):
 
 def test_a_sign_can_be_encoded():
     assert msgspec.json.encode(only(observed()).signs[0])
+
+
+def test_a_sighting_that_an_advisory_speaks_of_makes_findings_of_their_own():
+    kinds = (FindingKind.COMPROMISED, FindingKind.OTHER_MODEL)
+    deltas = fold(observed(kinds=kinds, evidence=("advisory x",)), observed(ts=NOW + 1))
+    assert {subject.kind: delta.bypass for subject, delta in deltas.items()} == {
+        FindingKind.SERVICE_IN_USE: 2,
+        FindingKind.COMPROMISED: 1,
+        FindingKind.OTHER_MODEL: 1,
+    }
+    assert {subject.subject for subject in deltas} == {"chat"}
+    assert all(delta.signs[0].text == "advisory x" for delta in deltas.values())

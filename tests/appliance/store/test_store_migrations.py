@@ -33,7 +33,7 @@ def test_what_an_older_store_holds_becomes_findings(older, ingest, connection, l
     columns = ", ".join(name for name in OpenRow.__struct_fields__ if name != "groups")
     for row in connection.execute(f"SELECT {columns} FROM exchange_open").fetchall():
         older.execute(f"INSERT INTO exchange_open ({columns}) VALUES ({', '.join('?' * len(row))})", row)
-    assert migrate(older, load_migrations(), NOW, "memory") == 4
+    assert migrate(older, load_migrations(), NOW, "memory") == len(load_migrations()) - 1
     assert older.execute("SELECT groups FROM exchange_open").fetchall() == [("research",)] * 2
     findings = Findings(older, catalogue, clock)
     findings.begin(Ingest(older, clock, 1, findings).position)

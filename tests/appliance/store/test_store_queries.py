@@ -152,9 +152,8 @@ def test_nothing_is_unbounded():
 @pytest.mark.usefixtures("history")
 def test_every_filter_is_a_column(connection):
     for name, query in QUERIES.items():
-        texts = [
-            f.name for f in msgspec.structs.fields(query.request) if f.name not in {"limit", "digests", "exchange"}
-        ]
+        fields = msgspec.structs.fields(query.request)
+        texts = [f.name for f in fields if f.name not in {"limit", "digests", "exchange", "by"}]
         for field in itertools.chain(texts):
             value = 5.0 if field in {"since", "until"} else 5 if field in {"before", "after"} else "blocked"
             assert query.run(connection, query.request(**{field: value})) is not None, name

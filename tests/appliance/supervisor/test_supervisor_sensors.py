@@ -148,6 +148,7 @@ def test_a_name_is_not_given_to_another_while_its_holder_drains():
     [
         ({"listen": Listen(proxy="127.0.0.1:9090")}, True),
         ({"sensor": SensorConfig(interfaces=("eth0",), suppression_s=5)}, True),
+        ({"sensor": SensorConfig(interfaces=("eth0",), processes=2)}, True),
         ({"workers": 2}, False),
         ({"drain_s": 1}, False),
     ],

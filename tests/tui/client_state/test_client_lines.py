@@ -85,8 +85,22 @@ def test_decisions_and_the_overview_are_inert(text):
         )
     )
     top = (fp.TopService(text, text, 1, 2, 3),)
-    overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8)
+    overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8, 0.5, {text: 9})
     assert all(inert(span.text) for span in spans(overview_lines.lines(overview, standing)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "word"),
+    [((3, 2, 0, 9), "moved"), ((3, 2, 1, 9), "not moved"), ((0, 0, 0, 9), "not seen since")],
+)
+def test_a_finding_says_whether_its_traffic_has_moved(counts, word):
+    detail = fp.FindingDetail(finding(1), (), (), (), (), (1, 2))
+    told = "\n".join("".join(span.text for span in each) for each in finding_lines.page(detail, Names(), NOW))
+    assert "since the decision" not in told
+    detail = msgspec.structs.replace(detail, moved=fp.Moved(NOW, *counts))
+    told = "\n".join("".join(span.text for span in each) for each in finding_lines.page(detail, Names(), NOW))
+    assert f"since the decision {word}: {counts[0] + counts[1]} sign" in told
+    assert f"{counts[2]} past it, 9 past it before" in told
 
 
 def test_severity_is_a_letter_before_it_is_a_colour():

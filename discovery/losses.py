@@ -1,0 +1,57 @@
+"""What a capture lost, second by second, and the sums of its parts.
+
+Rules: pure, the clock is an argument; bounded by the seconds remembered.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from discovery.report import Tally
+
+SECONDS: Final = 60  # remembered
+WORST: Final = 5  # named
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum of what parts of one capture tell."""
+    each = list(tallies)
+    weird: Counter[str] = Counter()
+    for one in each:
+        weird.update(one.weird)
+    return Tally(
+        sum(one.packets for one in each),
+        sum(one.observations for one in each),
+        sum(one.missed for one in each),
+        sum(one.held_back for one in each),
+        dict(weird),
+    )
+
+
+class Losses:
+    """Packets lost in each of the last seconds; seconds without a loss are not kept."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=SECONDS)  # epoch second, packets
+
+    def note(self, now: float, missed: int) -> None:
+        """`missed`: since the capture began, as told at `now` (epoch seconds)."""
+        grown, self._sum = missed - self._sum, missed
+        if grown <= 0:
+            return
+        second = int(now)
+        if self._seconds and self._seconds[-1][0] == second:
+            grown += self._seconds.pop()[1]
+        self._seconds.append((second, grown))
+
+    def since(self, oldest: float) -> tuple[tuple[int, int], ...]:
+        """(epoch second, packets lost) from `oldest` on, in order."""
+        return tuple(pair for pair in self._seconds if pair[0] >= oldest)
+
+    def take(self) -> str:
+        """The worst seconds since the last call, in words, in order; empty: nothing was lost."""
+        worst = sorted(sorted(self._seconds, key=lambda pair: -pair[1])[:WORST])
+        self._seconds.clear()
+        return ", ".join(f"{lost} at {datetime.fromtimestamp(second, UTC):%H:%M:%S}" for second, lost in worst)

@@ -1,0 +1,42 @@
+"""Losses by the second, and the sums of the parts of a capture."""
+
+from discovery.losses import SECONDS, WORST, Losses, total
+from discovery.report import Tally
+
+NINE = 1_767_258_000  # 09:00:00 UTC
+
+
+def test_seconds_with_losses_are_kept_and_told_once():
+    lost = Losses()
+    for now, missed in ((0.0, 0), (0.9, 4), (1.1, 4), (2.2, 6), (2.8, 7)):
+        lost.note(NINE + now, missed)
+    assert lost.since(0) == ((NINE, 4), (NINE + 2, 3))
+    assert lost.since(NINE + 1) == ((NINE + 2, 3),)
+    assert lost.take() == "4 at 09:00:00, 3 at 09:00:02"
+    assert (lost.take(), lost.since(0)) == ("", ())
+    lost.note(NINE + 3, 8)
+    assert lost.take() == "1 at 09:00:03"
+
+
+def test_the_worst_seconds_are_named_in_order_and_memory_is_bounded():
+    lost, missed = Losses(), 0
+    for second in range(3 * SECONDS):
+        missed += second % 7 + 1
+        lost.note(NINE + second, missed)
+    assert len(lost.since(0)) == SECONDS
+    told = lost.take().split(", ")
+    assert len(told) == WORST
+    assert all(word.startswith("7 at ") for word in told)
+    assert told == sorted(told)
+
+
+def test_a_count_that_begins_again_is_no_loss():
+    lost = Losses()
+    lost.note(NINE, 9)
+    lost.note(NINE + 1, 2)
+    assert lost.since(0) == ((NINE, 9),)
+
+
+def test_parts_add_up():
+    parts = (Tally(1, 2, 3, 4, {"a": 1, "b": 2}), Tally(10, 20, 30, 40, {"b": 5}), Tally())
+    assert total(parts) == Tally(11, 22, 33, 44, {"a": 1, "b": 7})
