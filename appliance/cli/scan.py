@@ -124,10 +124,13 @@ class _Person:
     def _scan(self, path: str, text: str) -> None:
         from appliance.inspect.failure import DetectorFailure, OutOfTime
         from appliance.inspect.sighting import sightings
-        from appliance.inspect.windows import scan_whole
+        from appliance.inspect.windows import look_whole
 
         try:
-            found = scan_whole(self._detectors, text, self._options.role or Source.UNKNOWN)
+            seen = look_whole(self._detectors, text, self._options.role or Source.UNKNOWN)
+            found = seen.found
+            for name in seen.partial:
+                self._leave(path, f"{name}_partial", tell=name in _EXACT)
         except OutOfTime as short:
             found = short.found
             self._leave(path, "out_of_time", tell=True)
@@ -163,6 +166,7 @@ class _Person:
         hint(f"{self._found} findings in {self._read} texts" + (f"; left out: {left}" if left else ""))
 
 
+_EXACT = frozenset({"pii", "secret", "views"})  # what judges whole texts by a part of them is summed up at the end
 _TOLD = ("line", "column", "start", "end", "entity", "kind", "score", "rule")
 
 

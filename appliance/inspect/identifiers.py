@@ -15,11 +15,18 @@ _SHAPE = re.compile(r"[A-Za-z0-9._:/~-]{1,256}\Z")
 _ONE_IN_ELEVEN = "UK_NHS"  # its checksum holds for one time in eleven, and times are in every log
 _SECONDS = re.compile(r"1\d{9}\Z")  # since 1970, from 2001 to 2033; the health service gives out no such number
 _MODEL_KEYS = ("/model", "/modelId")
+_COUNTED = ("01234567890123456789", "98765432109876543210")
+_FEWEST_COUNTED = 10  # digits: shorter pieces of a count stand in real numbers
 
 
 def is_identifier(text: str) -> bool:
     """Whether `text` has the shape of an identifier, a version or a number."""
     return _SHAPE.match(text) is not None
+
+
+def is_count(text: str) -> bool:
+    """Whether `text` is digits counted up or down and nothing else: an alphabet in code, a sample, nobody's number."""
+    return len(text) >= _FEWEST_COUNTED and text.isdecimal() and any(text in counted for counted in _COUNTED)
 
 
 def names_model(segment: Segment, model: str | None) -> bool:

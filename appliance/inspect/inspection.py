@@ -21,7 +21,7 @@ from appliance.inspect.looking import source_of
 from appliance.inspect.output.confidence import confidence_of
 from appliance.inspect.output.expected import NOTHING, Expected
 from appliance.inspect.overlap import cover
-from appliance.inspect.pseudonyms import Renaming, Restoration, holds_secret
+from appliance.inspect.pseudonyms import Renaming, Restoration, secrets_among
 from appliance.inspect.redact import Worded, redact, redact_text
 from appliance.inspect.scanning import Findings, Limits, Scanned, labels_of, merged, scan_view
 from appliance.inspect.target import Spot, inspect_target, target_without
@@ -186,10 +186,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         places = picked(self.detections, chosen)
         if renaming is None:
             return places
-        every = zip(self.segments, self.detections, places, strict=True)
+        every = zip(self.segments, map(secrets_among, self.detections), places, strict=True)
         return [
-            tuple(one if holds_secret(one, known) else renaming(one, segment.text) for one in found)
-            for segment, known, found in every
+            tuple(one if secrets.meets(one) else renaming(one, segment.text) for one in found)
+            for segment, secrets, found in every
         ]
 
 

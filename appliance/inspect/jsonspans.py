@@ -12,6 +12,7 @@ pointer are bounded.
 import json
 import re
 from collections.abc import Mapping
+from json.decoder import scanstring  # type: ignore[attr-defined] # what json.JSONDecoder calls for a string
 
 import msgspec
 
@@ -88,7 +89,12 @@ def parse(
 
 def unescape(raw: str) -> str:
     """The text of the inside of a JSON string; surrogate pairs are joined, lone ones kept."""
-    return str(json.loads(f'"{raw}"')) if "\\" in raw else raw
+    if "\\" not in raw:
+        return raw
+    text, end = scanstring(f'{raw}"', 0)  # what json.loads asks, without what it does around that for each string
+    if end <= len(raw):
+        raise ValueError("a quotation mark inside a JSON string")
+    return str(text)
 
 
 def _decode(data: bytes) -> object:

@@ -11,6 +11,7 @@ in the target of a link or picture, in the name of a host, in a tag, in a call's
 
 import base64
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,15 +82,16 @@ class Restoration:
 
         `before`: the ends of all that may stand before `text`.
         """
-        before = tuple(before)
+        context = _Context(before, text)
         found: list[Detection] = []
         for match in _NAME.finditer(text):
+            context.reach(match.start(), match.end())
             name = _plain(match["entity"], match["body"])
             if name is None:
                 continue
             value = self.values.get(name)
-            travels = _leads_on(text, match.end()) or _travels(before, text, match.start())
-            if value is None or self.restored >= MAX_RESTORED or travels:
+            is_over = self.restored >= MAX_RESTORED  # asked before what takes time
+            if value is None or is_over or _leads_on(text, match.end()) or context.travels():
                 self.unrestored += 1
                 continue
             self.restored += 1
@@ -117,11 +119,8 @@ class Restoration:
         hidden = [one for one in found if not isinstance(one, Worded)]
         if not hidden:
             return found
-        kept = [
-            one
-            for one in found
-            if not isinstance(one, Worded) or not any(h.start < one.end and one.start < h.end for h in hidden)
-        ]
+        spans = Spans(hidden)
+        kept = [one for one in found if not (isinstance(one, Worded) and spans.meets(one))]
         lost = len(found) - len(kept)
         self.restored -= lost
         self.unrestored += lost
@@ -147,10 +146,28 @@ class Renaming:
         return Worded(found.start, found.end, found.entity, found.kind, found.score, found.rule, name)
 
 
-def holds_secret(one: Detection, known: Iterable[Detection]) -> bool:
-    """Whether a secret among `known` stands in `one` as well: a name could be undone."""
-    secrets = (other for other in known if other.kind is DetectionKind.SECRET)
-    return any(other.start < one.end and one.start < other.end for other in secrets)
+class Spans:
+    """Where detections stand, joined where they overlap: whether another meets one of them is a search, not a walk."""
+
+    def __init__(self, found: Iterable[Detection]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in sorted((one.start, one.end) for one in found):
+            if self._ends and start < self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def meets(self, one: Detection) -> bool:
+        """Whether `one` shares a character with any of them."""
+        place = bisect_left(self._starts, one.end)
+        return place > 0 and self._ends[place - 1] > one.start
+
+
+def secrets_among(known: Iterable[Detection]) -> Spans:
+    """Where the secrets stand: what meets one gets no name, for a name could be undone."""
+    return Spans(other for other in known if other.kind is DetectionKind.SECRET)
 
 
 def name_of(key: bytes, entity: str, value: str) -> str:
@@ -224,12 +241,36 @@ def _leads_on(text: str, at: int) -> bool:
     return ahead is not None and (not ahead.partial or len(text) >= at + _REACH)
 
 
-def _travels(before: tuple[str, ...], text: str, at: int) -> bool:
-    """Whether what stands at `at` of `text`, behind any of `before`, would go somewhere by itself."""
-    near = text[max(0, at - CONTEXT) : at]
-    for end in before if at < CONTEXT else ("",):
-        known = (end + near)[-CONTEXT:]
-        plain = _NAME.sub("_", known) if ">" in known or ";" in known else known  # no tags
-        if travels(plain, is_cut=len(known) == CONTEXT):
-            return True
-    return False
+class _Context:
+    """What stands before the names of a text, itself without names: no tags. Read once, from the front.
+
+    `before`: the ends of all that may stand before the text.
+    """
+
+    def __init__(self, before: Iterable[str], text: str) -> None:
+        self._text = text
+        self._at = -1  # nothing is read yet
+        self._ends = {(end, len(end) >= CONTEXT) for end in before}  # and whether more stands before it
+
+    def reach(self, start: int, end: int) -> None:
+        """A name stands there: go on to its beginning. What it is itself counts when one goes on to the next."""
+        is_first, at = self._at < 0, max(0, self._at)
+        near = self._text[max(at, start - CONTEXT) : start]
+        is_cut = start - at > CONTEXT
+        if is_first:
+            self._ends = {_cut(_nameless(known + near), is_cut=cut or is_cut) for known, cut in self._ends}
+        else:
+            self._ends = {_cut(f"{known}_{near}", is_cut=cut or is_cut) for known, cut in self._ends}
+        self._at = end
+
+    def travels(self) -> bool:
+        """Whether what stands where one is would go somewhere by itself."""
+        return any(travels(known, is_cut=is_cut) for known, is_cut in self._ends)
+
+
+def _nameless(text: str) -> str:
+    return _NAME.sub("_", text) if ">" in text or ";" in text else text
+
+
+def _cut(known: str, *, is_cut: bool) -> tuple[str, bool]:
+    return known[-CONTEXT:], is_cut or len(known) > CONTEXT

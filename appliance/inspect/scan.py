@@ -1,7 +1,8 @@
 """The core of `gnomon scan`: JSON lines in, verdicts out.
 
 Owns: the line contract. A line in is `{"id", "text", "role"?, "direction"?}`; a line out is `{"id", "verdict", "score",
-"detections": [{"entity", "kind", "start", "end", "score", "rule"}], "redacted"}`. Rules: one line out per line in, in
+"detections": [{"entity", "kind", "start", "end", "score", "rule"}], "redacted", "partial"?}`: `partial` are the classes
+that did not see all of it. Rules: one line out per line in, in
 order; all detections are told, overlaps included; only those whose disposition is not allow are replaced in `redacted`;
 offsets are code points, half-open. A line that cannot be answered in full gives `{"id": null, "error": ...}` with its
 number in the input, counted from 1: never a verdict over a part of it, and never a piece of the text.
@@ -14,7 +15,7 @@ import msgspec
 
 from appliance.inspect.overlap import cover
 from appliance.inspect.redact import redact_text
-from appliance.inspect.windows import Scanner, scan_whole
+from appliance.inspect.windows import Scanner, look_whole
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind, Direction, Disposition, Source
 
@@ -120,9 +121,10 @@ def _harmless(error: Exception) -> str:
 
 def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, Any]:
     try:
-        found = scan_whole(detectors, line.text, _source(line))
+        seen = look_whole(detectors, line.text, _source(line))
     except Exception as error:  # noqa: BLE001 - whatever failed, there is no verdict without a full scan
         raise _BadLine(f"a detector failed ({type(error).__name__}): the text was not scanned") from None
+    found = seen.found
     asked = [(detection, policy.disposition(detection)) for detection in found]
     acted_on = tuple(detection for detection, disposition in asked if disposition is not Disposition.ALLOW)
     return {
@@ -131,6 +133,7 @@ def _answer(line: _Line, detectors: Scanner, policy: ScanPolicy) -> dict[str, An
         "score": max((detection.score for detection in found), default=0),
         "detections": [_told(detection) for detection in found],
         "redacted": redact_text(line.text, cover(acted_on)),
+        **({"partial": list(seen.partial)} if seen.partial else {}),
     }
 
 

@@ -69,7 +69,7 @@ def scan_view(
     until = clock() + limits.max_time_s
     findings: list[tuple[Detection, ...]] = []
     counted: list[tuple[Segment, str | None]] = []
-    partial: Counter[str] = Counter()
+    parts: list[str] = []
     skipped: dict[str, None] = {}
     stopped, asks = skip, isinstance(view, RequestView)
     for segment, share in zip(view.segments, _shares(view.segments, limits, skip), strict=True):
@@ -83,7 +83,7 @@ def scan_view(
         found, why, cut, left = seen
         told = _counted(body, view.syntax, segment, share, why if named else stopped or why)
         counted += told
-        partial.update((*cut, *_of_no_bytes(told)))
+        parts += (*cut, *_of_no_bytes(told))
         skipped |= dict.fromkeys(left)
         findings.append(found)
         if found and enough is not None and stopped is None and any(map(enough, found)):
@@ -96,8 +96,8 @@ def scan_view(
     missing = {name for stage in skipped for name in stages.get(stage, (stage,))}
     scanned_by = () if skip else tuple(name for name in detectors.classes if name not in missing)
     coverage = measure(len(body), counted, view.opaque, scanned_by)
-    if partial or skipped:
-        coverage = msgspec.structs.replace(coverage, partial=dict(partial), skipped=tuple(skipped))
+    if parts or skipped:
+        coverage = msgspec.structs.replace(coverage, partial=dict(Counter(parts)), skipped=tuple(skipped))
     return Scanned(tuple(findings), coverage)
 
 

@@ -25,6 +25,7 @@ _RUN = re.compile(
 )
 _LONG = re.compile(b"w" * SHORTEST + b"w*+")
 _STANDARD = str.maketrans("-_", "+/", "\r\n=")
+_BEGINNING = 256
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2}){12,})\Z")
 _BYTES = re.compile(
     r"(?<![0-9A-Za-z])(?:0x|\\x)?[0-9a-fA-F]{2}(?:[ ,:-]{1,2}(?:0x)?[0-9a-fA-F]{2}){11,}+(?![0-9A-Za-z])"
@@ -44,7 +45,7 @@ def base64_texts(forms: Forms) -> list[Piece]:
     pieces: list[Piece] = []
     end = 0
     for long in _LONG.finditer(forms.code):
-        run = _RUN.match(forms.text, long.start()) if long.start() >= end else None
+        run = _run(forms.text, long.start()) if long.start() >= end else None
         inside = _decoded(run[0]) if run else None
         if run and inside is not None:
             end = run.end()
@@ -52,6 +53,32 @@ def base64_texts(forms: Forms) -> list[Piece]:
             if len(pieces) == MAX_PIECES:
                 break
     return pieces
+
+
+def _run(text: str, start: int) -> re.Match[str] | None:
+    """The letters that begin at `start`, line ends between them included; None: their beginning is no text.
+
+    So of many lines of bytes (digests, pictures) not each is decoded with all that follow it.
+    """
+    first = _RUN.match(text, start, start + _BEGINNING)
+    if first is None or (first.end() == start + _BEGINNING and not _may_be_text(first[0])):
+        return None
+    return _RUN.match(text, start)
+
+
+def _may_be_text(beginning: str) -> bool:
+    """Whether a run that begins so may hold text. A last line behind others may be none of the run."""
+    is_one_line = "\n" not in beginning
+    kept = beginning[: beginning.rfind("\n") + 1 or None].translate(_STANDARD).rstrip("=")
+    if "=" in kept:
+        return False  # bytes end there, and the run does not
+    if is_one_line and _HEX.match(kept[: len(kept) // 2 * 2]):
+        return True
+    data = base64.b64decode(kept[: len(kept) // 4 * 4])
+    wide = data[: len(data) // 2 * 2]
+    if wide[1::2].count(0) == len(wide) // 2:
+        data = wide[::2]
+    return any(is_text(data[: len(data) - cut]) for cut in range(4))  # a letter may be cut
 
 
 def _decoded(run: str) -> str | None:

@@ -10,7 +10,7 @@ presidio: it also counts a stop word that occurs elsewhere in the text as one ha
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -22,10 +22,11 @@ KEYWORDS = 6  # presidio's context_prefix_count and one, for the match's own tok
 LONGEST_RUN = 1000
 
 _REACHES = (160, 1600)  # characters to each side: six keywords mostly stand within the first
-_REACH = 120
+_REACH = 200
 _NUMBER = re.compile(r"\+?[0-9][^:]*\Z")
 _APART = "\0\n"  # in no word that is asked for
 _RUN = re.compile(r"\s+|\S+")
+_BLANK = re.compile(r"\s")
 
 
 def raised(score: float) -> float:
@@ -54,6 +55,7 @@ class Surroundings:
         self._skip: dict[int, int] = {}
         self._behind = (0, 0)
         self._said: dict[int, str] = {}
+        self._beside: dict[tuple[int, int], str] = {}
         self._easy: dict[int, _Easy] = {}
         self._tokens: dict[int, Sequence[tuple[int, str]]] = {}
 
@@ -92,9 +94,42 @@ class Surroundings:
         ended = right == len(self._text)
         if known and behind and _NUMBER.match(behind[0]) and (ended or len(behind) > 1):
             return _Easy(sure, _APART.join([sure, behind[0].lower()]))
-        known = whole or self._are_keywords(before[::-1], KEYWORDS)
-        known = known and (ended or self._are_keywords(behind[1:-1], 1))
-        return _Easy(sure, piece.lower() if known else None)
+        return _Easy(sure, self._possible(piece, start - left, whole=whole, ended=ended))
+
+    def _possible(self, piece: str, at: int, *, whole: bool, ended: bool) -> str | None:
+        """Letters in which every keyword stands that counts at a place of ASCII `piece`; None: it may end too early.
+
+        `whole`, `ended`: there is nothing before or behind the piece. Runs that are plain stop words are left out.
+        """
+        before, behind = piece[:at].split(), piece[at:].split()
+        if piece[at].isspace() or not (ended or len(behind) > 1):
+            return None
+        own = behind[0] if not at or piece[at - 1].isspace() else before.pop() + behind[0]
+        if not whole:
+            if not before:
+                return None  # the run itself may begin before the piece
+            del before[0]
+        found = [own.lower()]
+        if not self._reaches(reversed(before), KEYWORDS, found) and not whole:
+            return None
+        counts = ":" not in own and _NUMBER.match(behind[0])  # the token at the place is the first keyword from there
+        if not counts and not self._reaches(behind[1:] if ended else behind[1:-1], 1, found) and not ended:
+            return None
+        return _APART.join(found)
+
+    def _reaches(self, runs: Iterable[str], least: int, found: list[str]) -> bool:
+        """Whether `least` keywords certainly stand in `runs`; `found` gets what may be one up to there."""
+        split, stop_words = self._tokenizer.split_plain, self._tokenizer.stop_words
+        for run in runs:
+            parts = split(run)
+            if parts is None:
+                found.append(run.lower())
+            elif (word := parts[0].lower()) not in stop_words:  # letters or digits alone are no punctuation
+                found.append(word)
+                least -= 1
+                if not least:
+                    return True
+        return False
 
     def _nearest(self, words: Sequence[str], *, whole: bool) -> tuple[list[str], bool]:
         """Keywords among the last of `words`, which stand before a token; whether no other could be one.
@@ -112,25 +147,22 @@ class Surroundings:
                     return found, True
         return found, whole
 
-    def _are_keywords(self, words: Sequence[str], least: int) -> bool:
-        found = 0
-        for word in words:
-            found += self._tokenizer.is_plain_keyword(word)
-            if found == least:
-                return True
-        return False
-
     def _near(self, start: int) -> str:
         """The keywords beside the token at `start`, apart from one another: recognisers ask for the same places."""
         for reach in _REACHES:
             left, right = max(0, start - reach), min(len(self._text), start + reach)
             if right - left == len(self._text):
                 break
+            if _BLANK.search(self._text, left, right) is None:
+                continue  # one run, which is cut
             piece = Surroundings(self._text[left:right], self._tokenizer)
             found = piece._keywords_beside(start - left, open_left=left > 0, open_right=right < len(self._text))
             if found is not None:
                 return _APART.join(found)
-        return _APART.join(self._keywords_beside(start) or ())
+        token = self._token_at(start)  # may be as long as the text, and thousands of places may be in it
+        if token not in self._beside:
+            self._beside[token] = _APART.join(self._keywords_beside(start) or ())
+        return self._beside[token]
 
     def _keywords_beside(self, start: int, *, open_left: bool = False, open_right: bool = False) -> list[str] | None:
         """Keywords up to the token at `start`, and the first from there. None: a run cut by an open end has a say."""

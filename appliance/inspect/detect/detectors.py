@@ -32,6 +32,7 @@ from appliance.inspect.detect.secrets import Secrets
 from appliance.inspect.detect.settings import PLAIN, Settings
 from appliance.inspect.detect.statistics import Statistics
 from appliance.inspect.detect.unlike import unlike
+from appliance.inspect.identifiers import is_count
 from appliance.inspect.looking import Detector, Looked, Seen
 from appliance.inspect.numbers import SURE
 from appliance.inspect.output.patterns import Patterns, exact
@@ -162,7 +163,8 @@ class Detectors:
         key = self._cache.key(seen, _EXACT)
         known = self._cache.get(key)
         if known is None:
-            known = Seen(tuple(sorted(self._shielded(lambda: [*self._patterns(seen, deadline), *exact(seen)]))))
+            found = self._shielded(lambda: [*self._patterns(seen, deadline), *exact(seen)])
+            known = Seen(tuple(sorted(one for one in found if not is_count(seen[one.start : one.end]))))
             self._cache.put(key, known)
         return known.found
 
@@ -264,8 +266,11 @@ class Detectors:
         found: list[Detection] = []
         for view in looked.others:
             worth = CERTAIN if view.sure else None
-            # Called before the next turn of the loop.
-            found += counted(view, lambda text: self._likely(text, deadline, worth), [*looked.said, *found])  # noqa: B023
+            try:
+                # Called before the next turn of the loop.
+                found += counted(view, lambda text: self._likely(text, deadline, worth), [*looked.said, *found])  # noqa: B023
+            except OutOfTime as late:  # places of a view: what was found in the others holds
+                raise OutOfTime(str(late), tuple(found), late.lacking) from None
         return found
 
     def _likely(self, text: str, deadline: float, worth: Worth | None = None) -> list[Detection]:
@@ -277,8 +282,8 @@ class Detectors:
         if not regions:
             return found
         # First: nothing that takes long may cost a key.
-        found += self._secrets.scan(text, regions, self._first_secret, deadline)
         try:
+            found += self._secrets.scan(text, regions, self._first_secret, deadline)
             return found + self._pii.scan(text, regions, self._first_secret, deadline, worth)
         except DetectorFailure as fault:
             more = fault.found if isinstance(fault, OutOfTime) else ()

@@ -20,6 +20,7 @@ from appliance.inspect.detect.english import Tokenizer
 from appliance.inspect.detect.families import Family, Span, looked, raises
 from appliance.inspect.detect.pii import Found
 from appliance.inspect.detect.viable import Automaton, Bounds, Cursor
+from appliance.inspect.identifiers import is_count
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
@@ -69,8 +70,8 @@ class _Part:
         self.waits = None
 
 
-def _everything(_entity: str, _text: str) -> bool:
-    return True
+def _counts_all(_entity: str, text: str) -> bool:
+    return not is_count(text)
 
 
 class Growing:
@@ -90,7 +91,7 @@ class Growing:
         "_window",
     )
 
-    def __init__(self, rules: Rules, ceiling: int, counts: Callable[[str, str], bool] = _everything) -> None:
+    def __init__(self, rules: Rules, ceiling: int, counts: Callable[[str, str], bool] = _counts_all) -> None:
         """`counts`: whether an entity, found over exactly that text, is to be told of here."""
         self._rules = rules
         self._counts = counts

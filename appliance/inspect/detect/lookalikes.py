@@ -1,13 +1,14 @@
 """Weak findings that are something else: a piece of a name, a number with decimals, a moment, an address of a machine.
 
-Owns: which weak findings are dropped from whole texts. Rules: pure; only weak findings that no word beside them
-supports are judged, and only by the characters around them; `claude-sonnet-4-5-20250929` is one name to people, however
-much its end looks like a phone number. What a watch over a growing text finds is left alone: it cannot see the rest.
+Owns: which findings are dropped: digits that only count, however they score, and weak findings of whole texts. Rules:
+pure; only weak findings that no word beside them supports are judged by the characters around them;
+`claude-sonnet-4-5-20250929` is one name to people, however much its end looks like a phone number. What a watch over a growing text finds is left alone: it cannot see the rest.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 
+from appliance.inspect.identifiers import is_count
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind
 
@@ -30,7 +31,7 @@ _COUNTING = "01234567890123456789"
 
 def told_apart(text: str, found: Iterable[Detection]) -> list[Detection]:
     """What remains of the findings in `text`."""
-    every = [one for one in found if not _is_filler(text, one)]
+    every = [one for one in found if not (_is_filler(text, one) or is_count(text[one.start : one.end]))]
     weak = [one for one in every if one.score < _JUDGED.get(one.entity, 0)]
     if not weak:
         return every

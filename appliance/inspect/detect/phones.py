@@ -95,6 +95,8 @@ class _Plan:
             for one in plans
             if one.national_prefix_transform_rule
         ]
+        begins = "|".join([prefix.pattern for prefix, _ in self._rewritten]) or "(?!)"
+        self._rewritable = re.compile(f"(?:{self._code})?(?:{begins})")
 
     @property
     def rewrites(self) -> bool:
@@ -118,6 +120,8 @@ class _Plan:
         readings = {digits}
         if digits.startswith(self._code):
             readings.add(digits[len(self._code) :])
+        elif not self._rewritable.match(digits):
+            return True  # nothing to rewrite, and as it stands it is refused
         for _ in range(2):
             readings |= {one for reading in readings for one in self._rewrite(reading)}
         return not any(map(self._shape.fullmatch, readings))
@@ -154,7 +158,8 @@ class _Plans:
 
     def __init__(self, regions: tuple[str, ...]) -> None:
         made = [_plan(region) for region in regions]
-        self._shape = re.compile("|".join(f"(?:{one.shape})" for one in made))
+        shapes = dict.fromkeys(one.shape for one in made)  # regions that share a code share it
+        self._shape = re.compile("|".join(f"(?:{shape})" for shape in shapes))
         self._made = made
         self._rewriting = [one for one in made if one.rewrites]
 

@@ -8,6 +8,7 @@ names are judged by the suffix list inside tldextract, never by one fetched from
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version as installed_version
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -102,6 +103,7 @@ class Recogniser(NamedTuple):
     sifts: bool = False
 
 
+@cache
 def offline_suffixes() -> tldextract.TLDExtract:
     """The public suffix list as packaged: no fetch, no cache on disk."""
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, fallback_to_snapshot=True)

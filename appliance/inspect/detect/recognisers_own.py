@@ -8,10 +8,11 @@ import hashlib
 
 from appliance.inspect.detect.presidio import Recogniser
 from appliance.inspect.detect.recognisers_address import ADDRESS
+from appliance.inspect.detect.recognisers_mail import MAIL
 from appliance.inspect.detect.recognisers_named import NAMED
 from appliance.inspect.detect.recognisers_national import NATIONAL
 
-OWN: tuple[Recogniser, ...] = (ADDRESS, *NATIONAL, *NAMED)
+OWN: tuple[Recogniser, ...] = (ADDRESS, MAIL, *NATIONAL, *NAMED)
 _REVISION = 3  # raised when a check changes; patterns, scores and words are seen
 
 

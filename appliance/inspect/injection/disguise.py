@@ -11,8 +11,8 @@ at its words.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import permutations
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import filterfalse, islice, permutations
 
 from appliance.inspect.injection.vocabulary import cut, known, unscrambled
 from appliance.inspect.looking import CANONICAL, RAW, Looked, View
@@ -54,6 +54,7 @@ _OTHER_LEET = str.maketrans("01345678@$!|9+\u20ac", "oleasgtballlgte")
 _CLASSES = "".join("d" if chr(code) in "013456789@$" else "w" if chr(code).isalpha() else "." for code in range(128))
 _WORD = re.compile(r"[^\W\d_]{4,}")  # shorter ones come of any key
 _LEAST_LETTERS, _WORDS = 3, 2  # of a word that is read as one, and how many of them
+_AROUND = ".,;:?\"'()"  # a word, though part of none
 _FEW = 3  # words with a digit inside are common in ones and twos
 
 
@@ -81,47 +82,49 @@ def _disguised(looked: Looked) -> Iterator[View]:
 def undisguised(text: str) -> Iterator[View]:
     """Readings of `text`, which is as a person reads it."""
     lowered = text.lower()
-    signs = _DISGUISED.intersection(lowered.split())
-    if signs & _WORDS_ROTATED or any(word in lowered for word in _ROTATED):
+    pieces = set(lowered.split())
+    signs, shown = _DISGUISED & pieces, "\n".join(pieces)  # what is said twice is looked at once
+    if signs & _WORDS_ROTATED or any(word in shown for word in _ROTATED):
         yield View("rot13", text.translate(_ROTATION))
-    if signs & _WORDS_TURNED or any(word in lowered for word in _TURNED):
+    if signs & _WORDS_TURNED or any(word in shown for word in _TURNED):
         size = len(text)
         yield View("reversed", text[::-1], lambda start, end: (size - end, size - start))
         yield View("reversed", _TOKEN.sub(lambda word: word[0][::-1], text))
     if (signs & _SCRAMBLED or len(text) <= SHORT) and len(lowered) == len(text) and (said := unscrambled(lowered)):
         yield View("scrambled", said)
     classes = text.translate(_CLASSES) if text.isascii() else ""
-    if (("wdw" in classes and classes.count("wdw") + classes.count(".dw") >= _FEW) or "\u20ac" in text) and _is_leet(
-        lowered
-    ):
-        odd = [piece for piece in set(lowered.split()) if not piece.isalpha()]
+    if ("wdw" in classes and classes.count("wdw") + classes.count(".dw") >= _FEW) or "\u20ac" in text:
+        odd = [*filterfalse(str.isalpha, pieces)]
+        if not _is_leet(odd):
+            return
         yield _spoken(text, odd, _LEET)
         if "1" in text or "!" in text or "|" in text:
             yield _spoken(text, odd, _OTHER_LEET)
 
 
-def _spoken(text: str, pieces: Iterable[str], letters: dict[int, int]) -> View:
+def _spoken(text: str, pieces: Sequence[str], letters: dict[int, int]) -> View:
     """Digits and marks as letters, with the words that come of `pieces`: of a key or a number comes none."""
-    fresh: set[str] = set()
-    for piece in pieces:
-        read = piece.translate(letters)
-        if read != piece:
-            fresh.update(_WORD.findall(read))
-            fresh.difference_update(_WORD.findall(piece))
+    changed = [(piece, said) for piece, said in zip(pieces, _read(pieces, letters), strict=True) if piece != said]
+    fresh = set(_WORD.findall("\n".join([said for _, said in changed])))
+    plain = fresh.intersection(_WORD.findall("\n".join([piece for piece, _ in changed])))
+    fresh -= plain
+    for piece, said in changed if plain else ():
+        if here := plain.intersection(_WORD.findall(said)):
+            fresh |= here.difference(_WORD.findall(piece))
     return View("leet", text.translate(letters), fresh=frozenset(fresh))
 
 
-def _is_leet(lowered: str) -> bool:
+def _read(pieces: Iterable[str], letters: dict[int, int]) -> list[str]:
+    """Each of the pieces, which hold no blanks, with other letters."""
+    return "\n".join(pieces).translate(letters).split("\n")
+
+
+def _is_leet(pieces: Iterable[str]) -> bool:
     """Whether words come out where signs are read as letters, which those of code and versions do not."""
-    met = {word.strip(".,;:?\"'()") for word in lowered.split() if not word.isalpha()}
-    words, count = known(), 0
-    for word in met:
-        one = word.translate(_LEET)
-        if len(word) >= _LEAST_LETTERS and one != word and (one in words or word.translate(_OTHER_LEET) in words):
-            count += 1
-            if count == _WORDS:
-                return True
-    return False
+    met = [*{word for piece in pieces if len(word := piece.strip(_AROUND)) >= _LEAST_LETTERS}]
+    words, readings = known(), zip(met, _read(met, _LEET), _read(met, _OTHER_LEET), strict=False)
+    found = (one for word, one, other in readings if one != word and (one in words or other in words))
+    return len([*islice(found, _WORDS)]) == _WORDS
 
 
 def together(text: str) -> Iterator[View]:

@@ -17,7 +17,7 @@ import math
 import re
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import accumulate, chain, compress, islice, repeat
@@ -169,20 +169,21 @@ class ModelDetector:
         """`thresholds`: probabilities of the classes of sources; the model's own where there is none."""
         self._model = model
         self._thresholds = {**model.thresholds, **(thresholds or {})}
-        self.version = model.version
+        self.version = f"2-{model.version}"  # of what is read, and of the weights
 
     def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
         """The best window over all readings, where it reaches the threshold of the source."""
         del deadline  # linear and capped: a millisecond or two at most
         score, start, end = self.judge(looked)
         if score >= self._thresholds[CLASSES.get(looked.source, OWN)]:
-            yield Detection(start, end, ENTITY, DetectionKind.INJECTION, round(score, 3), f"model:{self.version[:8]}")
+            rule = f"model:{self._model.version[:8]}"
+            yield Detection(start, end, ENTITY, DetectionKind.INJECTION, round(score, 3), rule)
 
     def judge(self, looked: Looked) -> tuple[float, int, int]:
         """Probability and place of the best window, whether or not it reaches a threshold."""
         top: tuple[float, int, int] = (0.0, 0, 0)
         kind = CLASSES.get(looked.source, OWN)
-        for view in _readings(looked):
+        for view in _readings(looked, self._model.knows):
             if len(view.text) > CAP:
                 looked.left("injection")
             found = self._model.best(view.text, kind)
@@ -207,12 +208,18 @@ def once(words: Sequence[str]) -> list[str]:
     return [*words[:1], *compress(words[1:], map(ne, words, islice(words, 1, None)))]
 
 
-def _readings(looked: Looked) -> Iterator[View]:
-    """The text as a person reads it, and what it holds in disguise; letters made of anything have no weight."""
+def _readings(looked: Looked, knows: Callable[[Iterable[str]], bool]) -> Iterator[View]:
+    """The text as a person reads it, and what it holds in disguise; letters made of anything have no weight.
+
+    Where readings only make words that nobody `knows`, they say nothing new.
+    """
     read = looked.canonical
     yield read
+    said = disguised(looked)
+    if not any(view.fresh and knows(view.fresh) for view in said):
+        said = tuple(view for view in said if view.fresh is None)
     hidden = (view for view in looked.others if view.name in SPEAKING)
-    further = chain(disguised(looked), hidden)
+    further = chain(said, hidden)
     yield from islice(further, MAX_VIEWS)
     if next(further, None) is not None:
         looked.left("injection")

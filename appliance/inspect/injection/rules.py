@@ -150,7 +150,7 @@ class RuleDetector:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self.version = f"3-{rules.version}"
+        self.version = f"4-{rules.version}"
 
     def find(self, looked: Looked, deadline: float) -> Iterator[Detection]:
         """Hits of every place that adds up to the threshold of the text's source."""

@@ -8,6 +8,7 @@ instructions are kept as hashes; what is not needed is not worked out.
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from appliance.inspect.identifiers import is_count
 from appliance.inspect.looking import source_of
 from appliance.inspect.output.canary import LENGTH, Canaries
 from appliance.inspect.output.hosts import BY_HOST, Allowed, named_in, without_allowed
@@ -51,7 +52,9 @@ class Expected:
 
     def counts(self, entity: str, text: str) -> bool:
         """Whether a finding of `entity` over exactly `text` is one here."""
-        return entity not in BY_HOST or bool(without_allowed(text, (_over(entity, text),), self._allowed))
+        if entity not in BY_HOST:
+            return not is_count(text)
+        return bool(without_allowed(text, (_over(entity, text),), self._allowed))
 
     def along(
         self, segments: Sequence[Segment], findings: Sequence[tuple[Detection, ...]]

@@ -12,6 +12,7 @@ from appliance import cli
 from appliance.cli.scan_walk import items
 from appliance.inspect.detect import detectors as module
 from appliance.inspect.failure import DetectorFailure, OutOfTime
+from appliance.inspect.looking import Seen
 from appliance.model.detection import Detection
 from appliance.model.errors import OperatorError
 from appliance.model.names import DetectionKind
@@ -79,6 +80,14 @@ def test_what_was_not_looked_at_to_its_end_is_no_success(gnomon, text, found):
     code, lines, said = gnomon("scan", "--text", text)
     assert (code, len(lines)) == (2, found)
     assert "not read to the end" in said
+
+
+@pytest.mark.parametrize(("partial", "code"), [("views", 2), ("pii", 2), ("injection", 0)])
+def test_what_was_seen_in_part_is_told_and_no_success_where_it_matters(gnomon, monkeypatch, partial, code):
+    monkeypatch.setattr(Keys, "look", lambda keys, text, *_: Seen(keys.scan(text), (partial,)), raising=False)
+    ended, lines, said = gnomon("scan", "--text", "nothing here")
+    assert (ended, lines) == (code, [])
+    assert f"1 {partial}_partial" in said
 
 
 def test_a_path_that_is_not_there_is_wrong_use(gnomon, tmp_path):

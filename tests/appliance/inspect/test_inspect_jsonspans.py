@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.inspect.jsonspans import MAX_DEPTH, MAX_MEMBERS, MAX_POINTER, MAX_STRINGS, MalformedBody, parse
+from appliance.inspect.jsonspans import MAX_DEPTH, MAX_MEMBERS, MAX_POINTER, MAX_STRINGS, MalformedBody, parse, unescape
 
 texts = st.text(alphabet=st.characters(), max_size=12)  # lone surrogates included
 documents = st.recursive(
@@ -132,3 +132,19 @@ def test_known_names_are_not_listed_and_lines_are_shifted():
 
 def test_a_long_string_of_escapes_is_one_string():
     assert parse(b'["' + b"\\n" * 200_000 + b'"]').strings[0].text == "\n" * 200_000
+
+
+@given(st.text(), st.booleans())
+def test_an_escaped_string_is_what_a_decoder_says(text, ascii_only):
+    assert unescape(json.dumps(text, ensure_ascii=ascii_only)[1:-1]) == text
+
+
+@pytest.mark.parametrize(("raw", "said"), [(r"\ud83d\ude00", "\U0001f600"), (r"a\ud83d", "a\ud83d"), (r"\"", '"')])
+def test_surrogates_are_joined_and_lone_ones_kept(raw, said):
+    assert unescape(raw) == said
+
+
+@pytest.mark.parametrize("raw", ['\\n"x', "\\x41", "\\u12", "\\n\n", "\\"])
+def test_what_is_no_inside_of_a_string_is_refused(raw):
+    with pytest.raises(ValueError, match=r"."):
+        unescape(raw)

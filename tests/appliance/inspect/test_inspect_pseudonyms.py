@@ -11,9 +11,10 @@ from appliance.inspect.pseudonyms import (
     UNRESTORED,
     Renaming,
     Restoration,
-    holds_secret,
+    Spans,
     name_of,
     open_from,
+    secrets_among,
 )
 from appliance.inspect.redact import Worded, placeholder
 from appliance.model.detection import Detection, Segment
@@ -221,5 +222,42 @@ def test_how_much_comes_back_is_bounded(restoration, monkeypatch):
 
 def test_what_holds_a_secret_is_told():
     mail = Detection(10, 30, "EMAIL_ADDRESS", DetectionKind.PII, 1.0, "r")
-    assert holds_secret(mail, [mail, Detection(5, 11, "URL_PASSWORD", DetectionKind.SECRET, 0.8, "r")])
-    assert not holds_secret(mail, [mail, Detection(5, 10, "URL_PASSWORD", DetectionKind.SECRET, 0.8, "r")])
+    assert secrets_among([mail, Detection(5, 11, "URL_PASSWORD", DetectionKind.SECRET, 0.8, "r")]).meets(mail)
+    assert not secrets_among([mail, Detection(5, 10, "URL_PASSWORD", DetectionKind.SECRET, 0.8, "r")]).meets(mail)
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda pair: (pair[0], sum(pair))), max_size=12)
+
+
+@given(SPANS, SPANS)
+def test_spans_meet_where_one_of_them_does(these, those):
+    spans = Spans(Detection(*one, "A", DetectionKind.SECRET, 1.0, "r") for one in these)
+    for start, end in those:
+        met = any(left < end and start < right for left, right in these)
+        assert spans.meets(Detection(start, end, "B", DetectionKind.PII, 1.0, "r")) is met
+
+
+def test_names_that_do_not_come_back_take_no_time(restoration, monkeypatch):
+    """Whether a name travels is a question about thousands of letters before it."""
+    monkeypatch.setattr("appliance.inspect.pseudonyms.MAX_RESTORED", 3)
+    asked = []
+    monkeypatch.setattr("appliance.inspect.pseudonyms.travels", lambda before, **_: asked.append(before))
+    other = name_of(KEY, "EMAIL_ADDRESS", "bob@example.com")
+    assert len(restoration.find(f"{other} {MAIL} " * 50)) == 3
+    assert (len(asked), restoration.unrestored) == (3, 97)
+    assert asked == ["_ ", "_ _ _ ", "_ _ _ _ _ "], "names before it are no tags"
+
+
+@given(
+    st.lists(st.sampled_from([MAIL, " ", "\n", "https://x.example/?", "](", "<a href='", "'>", "y" * 3000]), max_size=9)
+)
+def test_a_name_comes_back_as_it_would_in_a_text_of_its_own(pieces):
+    """What was read before, of other names too, changes nothing."""
+    text = "".join(pieces)
+    made = Restoration({MAIL: "anna@example.com"})
+    places = {one.start for one in made.find(text)}
+    for at in range(len(text)):
+        if text.startswith(MAIL, at):
+            alone = Restoration({MAIL: "anna@example.com"})
+            before, rest = text[:at].replace(MAIL, "_"), text[at:]
+            assert (at in places) is any(one.start == 0 for one in alone.find(rest, [before[-4096:]]))

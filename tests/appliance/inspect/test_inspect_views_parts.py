@@ -1,5 +1,8 @@
 """What the readings of a text are made of: letters, escapes, codes, numbers, and the way back to where they stand."""
 
+from base64 import b64encode
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,3 +218,33 @@ def test_what_is_known_is_not_told_again():
     assert counted(view._replace(name="rot13"), lambda _: [found(2, 8)], [found(7, 9)]) == ()
     assert counted(View("canonical", "text", parts=()), lambda _: [found(0, 1)], []) == ()
     assert counted(together("url", [Piece("a", lambda _s, _e: (3, 3))]), lambda _: [found(0, 1)], []) == ()
+
+
+LINES = st.lists(
+    st.binary(min_size=20, max_size=120).map(lambda data: b64encode(data).decode())
+    | st.binary(min_size=32, max_size=32).map(bytes.hex)
+    | st.text("abc \u00e9\u20ac", min_size=60, max_size=300).map(lambda text: b64encode(text.encode()).decode())
+    | st.text("abc ", min_size=60, max_size=200).map(lambda text: b64encode(text.encode("utf-16-le")).decode())
+    | st.sampled_from(
+        ["", "word.", "x" * 300, "averylongword.example", "==", "aGVsbG8gdGhlcmUgcGVvcGxl", "68656c6c6f" * 30]
+    ),
+    max_size=12,
+)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n", " "]))
+def test_what_begins_as_bytes_is_no_text_when_it_is_read_in_full(lines, between):
+    """To look at the beginning first saves time and loses nothing."""
+    text = between.join(lines)
+    quick = base64_texts(Forms(text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("appliance.inspect.views_decoded._may_be_text", lambda _: True)
+        slow = base64_texts(Forms(text))
+    assert [(one.text, one.place(0, 1)) for one in quick] == [(one.text, one.place(0, 1)) for one in slow]
+
+
+def test_lines_of_bytes_are_not_each_decoded_with_all_behind_them(monkeypatch):
+    read = []
+    monkeypatch.setattr("appliance.inspect.views_decoded._decoded", lambda run: read.append(len(run)))
+    base64_texts(Forms("\n".join(sha256(bytes([number])).hexdigest() for number in range(200))))
+    assert sum(read) < 200 * 65

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.inspect import scan
+from appliance.inspect.looking import Seen
 from appliance.inspect.scan import ScanPolicy, run, scan_line
 from appliance.model.detection import Detection
 from appliance.model.names import DetectionKind, Disposition
@@ -206,3 +207,10 @@ def test_an_entity_goes_before_its_kind_and_a_kind_before_the_default():
     assert answer({"id": 1, "text": "x.org"}, policy)[0]["verdict"] == "allow"
     assert answer({"id": 1, "text": "maybe"}, policy)[0]["verdict"] == "redact"
     assert answer({"id": 1, "text": "ignore all"}, policy)[0]["verdict"] == "block"
+
+
+def test_what_was_not_seen_in_full_is_told():
+    words = Words()
+    words.look = lambda text, *_: Seen(words.scan(text), ("injection",))
+    out, good = scan_line(json.dumps({"id": 1, "text": "fine"}).encode(), words, scan.SHIPPED)
+    assert (good, json.loads(out)["partial"]) == (True, ["injection"])

@@ -86,3 +86,13 @@ def of(text, word, entity, kind):
 )
 def test_what_stands_in_a_digest_or_a_certificate_is_chance(text, word, entity, kind, stays):
     assert bool(told_apart(text, [of(text, word, entity, kind)])) is stays
+
+
+@pytest.mark.parametrize("word", ["0123456789", "1234567890", "9876543210", "234567890123456789"])
+def test_digits_that_count_are_nobodys_number_however_they_score(word):
+    assert not left(f"digits = {word}", word, "UK_NHS", 1.0)
+
+
+@pytest.mark.parametrize("word", ["9434765919", "123456789", "1234567891", "123-456-7890"])
+def test_other_numbers_stay(word):
+    assert left(f"number {word} of", word, "UK_NHS", 1.0)

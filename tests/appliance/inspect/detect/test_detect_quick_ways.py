@@ -51,6 +51,43 @@ def test_far_from_both_ends_the_nearest_words_count(before, wanted):
     assert long_way(text, ("phone",), text.index("4111")) is wanted
 
 
+def test_places_in_one_long_run_share_what_stands_beside_them():
+    """A run as long as its text would else be kept once for each of thousands of places."""
+    text = f"card {'x!a#' * 3000} end"
+    words = context.Surroundings(text, tokenizer())
+    for start in range(6000, 6100, 4):
+        assert words.support(("card", "x!a"), start) is long_way(text, ("card", "x!a"), start)
+    assert len(words._said) == 25
+    assert len(set(map(id, words._said.values()))) == 1
+
+
+@settings(max_examples=70)
+@given(_TEXTS, st.sampled_from(["the of and is my ", "garden of ", "a,b: the\n", "river  "]), st.data())
+def test_in_a_long_text_the_same_words_count(text, filler, data):
+    around = filler * (700 // len(filler))
+    start = data.draw(st.integers(0, len(text) - 1)) + len(around)
+    whole = around + text + around
+    words = context.Surroundings(whole, tokenizer())
+    for wanted in (*_WANTED, ("garden",), ("river",), ("of",)):
+        assert words.support(wanted, start) is long_way(whole, wanted, start), (text, wanted, start)
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("phone\nriver music garden dog ", True),
+        ("phone\nriver music garden dog cat bird ", False),
+        (f"phone{'x' * 30} river music garden dog cat {'the ' * 42}", True),  # a word that the first look cuts
+        (f"phone{'x' * 30} river music garden dog cat bird {'the ' * 40}", False),
+    ],
+)
+def test_a_bracket_is_no_keyword(before, wanted):
+    text = f"{'the ' * 100}{before}(4111) {'river ' * 100}"
+    start = text.index("(4111")
+    assert context.Surroundings(text, tokenizer()).support(("phone",), start) is wanted
+    assert long_way(text, ("phone",), start) is wanted
+
+
 @given(st.text("abcp\u00e9# ", max_size=30))
 @example("")
 def test_words_that_occur_are_those_that_stand_in_the_text(text):

@@ -170,6 +170,13 @@ def test_numbers_in_rows_are_decided_as_they_go_by(watching, detectors):
     assert_as_whole(watching, detectors, text, cut(text, seeded(2), 50))
 
 
+def test_digits_that_count_go_on_and_a_number_beside_them_is_hidden(watching, detectors):
+    text = 'digits = "0123456789"; nhs = "9434765919"; more'
+    assert [text[one.start : one.end] for one in hidden(detectors, text, HIDES)] == ["9434765919"]
+    assert_as_whole(watching, detectors, text, list(text))
+    assert_as_whole(watching, detectors, text, [text])
+
+
 def test_prose_is_hardly_held(watching):
     text = (
         "Streams come in pieces of a few characters, and most of them can go on at once; only an open word waits. " * 20
