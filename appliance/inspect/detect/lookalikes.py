@@ -1,8 +1,9 @@
 """Weak findings that are something else: a piece of a name, a number with decimals, a moment, an address of a machine.
 
 Owns: which findings are dropped: digits that only count, however they score, and weak findings of whole texts. Rules:
-pure; only weak findings that no word beside them supports are judged by the characters around them;
-`claude-sonnet-4-5-20250929` is one name to people, however much its end looks like a phone number. What a watch over a growing text finds is left alone: it cannot see the rest.
+pure; only weak findings that no word beside them supports are judged, and only by the characters around them;
+`claude-sonnet-4-5-20250929` is one name to people, however much its end looks like a phone number. What a watch over a
+growing text finds is left alone: it cannot see the rest.
 """
 
 import re
