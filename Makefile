@@ -44,7 +44,7 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
-	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock,*/names_lists.json,*/training/*.toml,*/test_injection_*.py,*/topics/lexicon.py,*/injection/rules.toml,*/toxic_words.py,*/output/phrases.py' --ignore-words-list fpr,lication,ervice,singel,adresse,direccion,adres,januar,calle,carrer,februar,juni,juli,oktober,dezember,nd,confidencial,ecret,sais,ist,instruccion,entiti,cript,te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
+	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock,*/names_lists.json,*/training/*.toml,*/test_injection_*.py,*/topics/lexicon.py,*/injection/rules.toml,*/toxic_words.py,*/output/phrases.py' --ignore-words-list rime,domians,oder,deine,woh,mroe,mot,fpr,lication,ervice,singel,adresse,direccion,adres,januar,calle,carrer,februar,juni,juli,oktober,dezember,nd,confidencial,ecret,sais,ist,instruccion,entiti,cript,te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"

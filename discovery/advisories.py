@@ -17,6 +17,7 @@ from appliance.model.names import FindingKind, Severity
 from discovery.signatures import read
 
 MAX_TEXT: Final = 200
+MAX_NAME: Final = 255
 _VERSION: Final = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,4})(?P<rest>[\w.+-]{0,32})", re.ASCII)
 _EARLY: Final = re.compile(r"[-._]?(?:a|b|c|rc|dev|alpha|beta|pre|preview|nightly)[-._]?\d*", re.IGNORECASE)
 _PLACES: Final = 5
@@ -94,7 +95,9 @@ class Advisories:
         return [one for one in known if any(within(version, part) for part in one.affected)] if known else []
 
     def _named(self, name: str) -> list[Advisory]:
-        name = name.lower().removesuffix(".")[:255]
+        name = name.lower().removesuffix(".")
+        if len(name) >= MAX_NAME:
+            return []  # cut, perhaps so that it ends like one of ours
         found = [*self._names.get(name, ())]
         while name and self._names:
             found += self._names.get("." + name, ())

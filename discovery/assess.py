@@ -80,7 +80,7 @@ class Assessor:
                 return None  # most of all traffic
         case = _Case(named.sighting.observation)
         self._by_client(case, named.sighting)
-        for answer in connection.answers:
+        for answer in connection.answers if _answered(connection, named) else ():
             if answer.service is not None:
                 case.say(Source.CONTENT, answer, answer.confidence or 0.0, answer.evidence[0], None)
                 case.more += answer.evidence[1:]
@@ -201,6 +201,13 @@ def _kept(case: _Case, name: str | None) -> Observation:
     """What may be kept of the hello or request: nothing that names a host other than the one that told the service."""
     seen = case.seen
     return seen if seen.name == name else replace(seen, server_name=None, host=None, path=None)
+
+
+def _answered(connection: Connection, named: Named) -> bool:
+    """Whether what was answered speaks for this request: on a way to a proxy the next one may be to anybody else."""
+    if named.sighting.service is not None or not connection.named:
+        return True
+    return named is connection.named[0] and all(one.sighting.service is None for one in connection.named)
 
 
 def _unasked(connection: Connection) -> list[Named]:

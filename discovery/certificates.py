@@ -6,11 +6,13 @@ was found before it stands. The certificate's own structure leads to the names: 
 
 import codecs
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from discovery.text import NAME_CHARS, printable
 
 MAX_NAMES: Final = 64
+_USUAL: Final = 4_096  # bytes of a certificate that is worth remembering
 _MAX_PARTS: Final = 256  # of one structure
 _SEQUENCE, _EXTENSIONS, _DNS_NAME, _OCTETS = 0x30, 0xA3, 0x82, 0x04
 _VERSION = 0xA0
@@ -25,6 +27,10 @@ type _Part = tuple[int, int, int]  # tag, start and end of what is in it
 
 def names(der: bytes) -> tuple[str, ...]:
     """At most 64 names in the order of the certificate, without repetition; empty where none can be read."""
+    return _known_names(der) if len(der) <= _USUAL else _names(der)
+
+
+def _names(der: bytes) -> tuple[str, ...]:
     certificate = next(_parts(der, 0, len(der)), None)
     fields = next(_parts(der, *certificate[1:]), None) if certificate else None
     if fields is None:
@@ -37,6 +43,9 @@ def names(der: bytes) -> tuple[str, ...]:
     if len(parts) > _SUBJECT:
         found |= dict.fromkeys(_common(der, *parts[_SUBJECT][1:]))
     return tuple(found)[:MAX_NAMES]
+
+
+_known_names = lru_cache(maxsize=256)(_names)  # the same few servers answer most of the time
 
 
 def _parts(der: bytes, at: int, end: int) -> Iterator[_Part]:

@@ -17,7 +17,7 @@ from discovery import fingerprints as known
 from discovery.advisories import Advisories
 from discovery.marks import Mark
 
-MAX_NAME: Final = 255  # RFC 1035; a longer one is no host's
+MAX_NAME: Final = 255  # RFC 1035: of a host's name in text there are fewer; here parsers cut
 MAX_EVIDENCE: Final = 120  # characters of a path or user agent in evidence
 MAX_CACHE: Final = 65_536  # names
 SHARED: Final = 0.5  # people do other things at such a host, too
@@ -104,11 +104,12 @@ class Classifier:
             return self._names[name]
         except KeyError:
             pass
-        found = self._catalogue.match(name) if len(name) <= MAX_NAME else None
+        if len(name) >= MAX_NAME:
+            return None  # it was cut, or could have been: how it ends is whatever its sender wanted
+        found = self._catalogue.match(name)
         if len(self._names) >= MAX_CACHE:
             self._names.clear()  # hostile traffic asks for ever new names; refilling costs little
-        if len(name) <= MAX_NAME:
-            self._names[name] = found
+        self._names[name] = found
         return found
 
 

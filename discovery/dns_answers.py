@@ -75,6 +75,17 @@ def _question(message: bytes, count: int) -> tuple[str, int, int] | None:
     return name, at, left
 
 
+def _after_name(message: bytes, at: int) -> int:
+    """Where what follows a name begins, the name itself unread; beyond the message where that has no end."""
+    while at < len(message) and message[at]:
+        if message[at] >= 0xC0:  # noqa: PLR2004 - a pointer ends it
+            return at + 2
+        if message[at] > 63:  # noqa: PLR2004 - 01 and 10 are not used
+            return len(message) + 1
+        at += 1 + message[at]
+    return at + 1
+
+
 class _Reading:
     """What the records of one message come to."""
 
@@ -93,12 +104,14 @@ class _Reading:
         after, owner = at + 2, ""
         if at >= len(message):
             return 0
-        if message[at] < 0xC0 or not self.first:  # noqa: PLR2004 - a pointer says nothing new
+        if not self.first:
             read = name_at(message, at)
             if read is None:
                 return 0
             owner, after = read[0], read[1]
             self.labels -= read[2]
+        elif message[at] < 0xC0:  # noqa: PLR2004 - of later owners only the end matters
+            after = _after_name(message, at)
         if after + 10 > len(message) or self.labels < 0:
             return 0
         kind, _, ttl, size = _RECORD(message, after)
@@ -133,12 +146,14 @@ class _Reading:
                 self.addresses.append(text)
 
     def _name(self, at: int, end: int) -> int:
-        """Where the name ends; beyond `end` where it cannot be read."""
+        """Where the name ends; beyond `end` where it cannot be read. One too many is not read."""
+        if len(self.aliases) >= MAX_ALIASES:
+            return _after_name(self.message, at)
         read = name_at(self.message, at)
         if read is None or read[1] > end:
             return end + 1
         self.labels -= read[2]
-        if read[0] != "." and len(self.aliases) < MAX_ALIASES and read[0] not in self.aliases:
+        if read[0] != "." and read[0] not in self.aliases:
             self.aliases.append(read[0])
         return read[1]
 

@@ -9,10 +9,10 @@ from struct import Struct
 
 from appliance.model.names import Transport
 from appliance.model.observation import Observation
-from discovery import dns, dns_answers, gquic, quic
+from discovery import dns, dns_answers, gquic, quic, tunnels
 from discovery.beginnings import DNS_PORT, FIRST_BYTES, Item
 from discovery.cadence import Cadence
-from discovery.decode import ETHERNET, TCP, Decoder, Place
+from discovery.decode import ETHERNET, TCP, UDP, Decoder, Place
 from discovery.dtls import Dtls
 from discovery.flows import TELLING, Flows
 from discovery.limits import Counters, Limits, Tally, Weird
@@ -29,6 +29,8 @@ _SYN, _SYN_ACK = 0x02, 0x12
 _ACKNOWLEDGED = Struct(">8xI").unpack_from
 _DTLS = b"\x16\xfe"
 _NAME_PORTS = frozenset(dns.PORTS)
+_UDP_PORTS = _NAME_PORTS | tunnels.UDP_PORTS.keys()
+_UDP_PAYLOAD = 42  # Ethernet, IPv4 without options, UDP
 _SEALED = 24  # bytes of a sealed alert, which begins like any other data
 _DATA = 0x17
 _NOTHING: tuple[Observation, ...] = ()
@@ -86,11 +88,13 @@ class Engine:
         return rows
 
     def _is_of_nobody(self, data: bytes) -> bool:
-        """Whether this is a whole TCP segment in plain IPv4 that `_tcp` would leave aside: most packets are."""
+        """Whether this is a whole packet in plain IPv4 that `_tcp` or `_udp` would leave aside: most packets are."""
         size = len(data)
         if size < _PLAIN_SIZE:
             return False
         kind, head, total, fragment, protocol, dport, offset, flags = _PLAIN(data)
+        if protocol == UDP:
+            return kind == _IPV4 and head == _NO_OPTIONS and not fragment & 0x3FFF and _is_data(data, total, dport)
         if kind != _IPV4 or head != _NO_OPTIONS or protocol != TCP or fragment & 0x3FFF or flags & TELLING:
             return False
         payload, end = 34 + ((offset >> 4) << 2), 14 + total
@@ -98,10 +102,14 @@ class Engine:
             return False
         if payload >= end:
             return True
-        if data[payload] in FIRST_BYTES or dport == DNS_PORT or end - payload == _SEALED:
-            return False
         key = data[26:38]
-        return key not in self._streams.open and key not in self._streams.expected
+        return not (
+            data[payload] in FIRST_BYTES
+            or dport == DNS_PORT
+            or end - payload == _SEALED
+            or key in self._streams.open
+            or key in self._streams.expected
+        )
 
     def _tcp(self, ts: float, place: Place) -> Sequence[Observation]:
         data, _, address, address_end, at, end = place
@@ -184,6 +192,18 @@ class Engine:
             else:
                 rows.append(row(ends, item))
         return rows
+
+
+def _is_data(data: bytes, total: int, dport: int) -> bool:
+    """Whether a datagram in plain IPv4 of `total` bytes is whole and begins nothing: QUIC's data, mostly."""
+    return (
+        _UDP_PAYLOAD <= 14 + total <= len(data)
+        and dport not in _UDP_PORTS
+        and (data[34] << 8 | data[35]) not in _NAME_PORTS
+        and data[_UDP_PAYLOAD + 1 : _UDP_PAYLOAD + 5] not in quic.VERSIONS
+        and data[_UDP_PAYLOAD : _UDP_PAYLOAD + 2] != _DTLS
+        and data.find(gquic.VERSION, _UDP_PAYLOAD + 1, _UDP_PAYLOAD + 12) < 0
+    )
 
 
 def _names(message: bytes, *, asked: bool) -> Sequence[Item]:

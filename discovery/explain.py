@@ -15,7 +15,7 @@ from appliance.model.names import ObservationKind as Kind
 from appliance.model.observation import Observation, Sighting
 from appliance.sanitise import one_line
 from discovery import fingerprints as known
-from discovery.classify import SHARED, WEIGHTS, Classifier, chosen, signs_of
+from discovery.classify import MAX_NAME, SHARED, WEIGHTS, Classifier, chosen, signs_of
 
 type Line = tuple[str, str]  # a word for what is told, and what is told
 
@@ -100,6 +100,9 @@ def _by_name(seen: Observation, catalogue: Catalogue) -> Iterator[Line]:
     if not seen.name or seen.kind not in WEIGHTS:
         return
     yield "name", f"{_shown(seen.name)}: {_NAMED.get(seen.kind, 'the name asked for')}"
+    if len(seen.name) >= MAX_NAME:
+        yield "catalogue", "not asked: the name is longer than any host's"
+        return
     hits = catalogue.covering(seen.name)
     if not hits:
         yield "catalogue", f"{catalogue.version} has no entry for this name"

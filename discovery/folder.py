@@ -53,7 +53,10 @@ def listing(folder: Path) -> list[Found]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                facts = entry.stat(follow_symlinks=False)
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # rotated away since it was listed
                 if stat.S_ISREG(facts.st_mode):
                     found.append(Found(entry.name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
                 if len(found) > MAX_FILES:

@@ -20,17 +20,16 @@ BEGINNINGS = frozenset((method + " ").encode()[:4] for method in _METHODS)
 FIRST_BYTES = frozenset(beginning[0] for beginning in BEGINNINGS)
 _PREFIXES = frozenset(beginning[:size] for beginning in BEGINNINGS for size in (1, 2, 3))
 
-_END = re.compile(rb"\r?\n\r?\n")
 _LINE = re.compile(rb"([A-Z][A-Z_-]{2,23}) ([^\s\x00]+)( HTTP/1\.[0-9]?)?[ \t]*\r?\n")
 # a method of somebody's own, or one without a target, but with the version in its line
 _OTHER = re.compile(rb"[A-Z][A-Z_-]{2,23} (?:[^\s\x00]{1,2048} ?)?HTTP/1\.[0-9]?[ \t]*\r?\n")
 _VERSION = b"HTTP/1."
-_HOST = re.compile(rb"(?i)\nhost[ \t]*:[ \t]*([^\r\n]*)")
-_AGENT = re.compile(rb"(?i)\nuser-agent[ \t]*:[ \t]*([^\r\n]*)")
+_HOST = re.compile(rb"\nhost[ \t]*:[ \t]*([^\r\n]*)")  # in lower case, as those without (?i): far faster so
+_AGENT = re.compile(rb"\nuser-agent[ \t]*:[ \t]*([^\r\n]*)")
 _LENGTH = re.compile(rb"(?i)\ncontent-length[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?\n")
 _CODED = re.compile(rb"(?i)\ntransfer-encoding[ \t]*:")
 _ABSOLUTE = re.compile(rb"(?i)[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
-_WEBSOCKET = re.compile(rb"(?i)\nupgrade[ \t]*:[ \t]*websocket[ \t]*\r?\n")
+_WEBSOCKET = re.compile(rb"\nupgrade[ \t]*:[ \t]*websocket[ \t]*\r?\n")
 _TEXT = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*(?:application/(?:json|[^;\s]{0,64}\+json|x-ndjson|jsonl)|text/)")
 AGAIN = "again"  # noted where a head was told before, and its body shows more
 BODY = 2_048  # bytes of a body that are looked at
@@ -56,11 +55,18 @@ def begins(segment: bytes) -> bool:
     return head.isupper() and _OTHER.match(segment) is not None
 
 
+def blank_line(buffer: bytes, at: int) -> int:
+    """Where the first empty line from `at` on ends, each of its two line ends with or without a return; 0: none."""
+    usual = buffer.find(b"\n\r\n", at)
+    bare = buffer.find(b"\n\n", at, usual + 1 if usual >= 0 else len(buffer))
+    return bare + 2 if bare >= 0 else usual + 3 if usual >= 0 else 0
+
+
 def head_end(buffer: bytes, at: int) -> int | None:
     """Where the head that begins at `at` ends; 0 while that cannot be told; None: this is no request."""
-    end = _END.search(buffer, at)
-    if end is not None:
-        return end.end()
+    end = blank_line(buffer, at)
+    if end:
+        return end
     line = buffer.find(b"\n", at)
     if line < 0:
         return 0 if len(buffer) - at <= _MAX_LINE else None
@@ -73,7 +79,8 @@ def parse(head: bytes) -> Request | None:
     if line is None:
         return None
     method, target = line[1].decode("ascii"), line[2]
-    hosts = _HOST.findall(head, line.end(2))
+    lower = head.lower()
+    hosts = [head[slice(*found.span(1))] for found in _HOST.finditer(lower, line.end(2))]
     notes: tuple[str, ...] = ("two_hosts",) if len(hosts) > 1 and len(set(hosts)) > 1 else ()
     authority = hosts[0] if hosts else b""
     path: str | None = printable(target, VALUE_CHARS)
@@ -89,10 +96,11 @@ def parse(head: bytes) -> Request | None:
             authority, path = absolute[1], printable(absolute[2] or b"/", VALUE_CHARS)
         elif not line[3]:
             return None  # neither a path nor a version: a line of text
-    if _WEBSOCKET.search(head, line.end(2)):
+    if _WEBSOCKET.search(lower, line.end(2)):
         notes += ("websocket",)
-    agent = _AGENT.search(head, line.end(2))
-    return Request(method, host_of(authority), path, printable(agent[1].strip(), AGENT_CHARS) if agent else None, notes)
+    agent = _AGENT.search(lower, line.end(2))
+    program = printable(head[slice(*agent.span(1))].strip(), AGENT_CHARS) if agent else None
+    return Request(method, host_of(authority), path, program, notes)
 
 
 def host_of(authority: bytes) -> str | None:

@@ -26,7 +26,7 @@ _END_HEADERS, _PADDED, _PRIORITY = 0x04, 0x08, 0x20
 _MAX_TABLE = 65_536  # of HPACK, as browsers allow it to servers; a peer that uses more cannot be read
 _MAX_BLOCK = 32_768  # bytes of one compressed head
 _MAX_FIELDS = 65_536  # bytes of a head as it is read
-_MAX_FRAMES = 256  # in one look
+_MAX_FRAMES = 65_536 // _HEADER  # in one look: all that one buffer can hold, or many empty ones would hide a head
 
 type Field = tuple[bytes, bytes]
 type Item = http.Request | Response | dns.Question | Weird

@@ -12,7 +12,6 @@ import msgspec
 from discovery import http, marks
 from discovery.text import printable
 
-_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 _SERVER = re.compile(rb"(?i)\nserver[ \t]*:[ \t]*([^\r\n]*)")
 _TYPE = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*([^\r\n;]*)")
@@ -56,9 +55,9 @@ def parse(head: bytes) -> Response | None:
 
 def head_end(buffer: bytes, at: int) -> int | None:
     """Where the head that begins at `at` ends; 0 while that cannot be told; None: this is no answer."""
-    end = _END.search(buffer, at)
-    if end is not None:
-        return end.end()
+    end = http.blank_line(buffer, at)
+    if end:
+        return end
     if buffer.find(b"\n", at) < 0:
         return 0 if len(buffer) - at <= _MAX_LINE else None
     return 0 if _STATUS.match(buffer, at) else None

@@ -28,6 +28,21 @@ _MOST = 99  # both counts have two digits
 _USUAL = 192  # numbers in the lists of a hello
 
 
+def both(hello: ClientHello, transport: str) -> tuple[str, str]:
+    """JA3 and JA4; `transport` as of `ja4`."""
+    lists = (hello.ciphers, hello.extensions, hello.groups, hello.signatures, hello.versions)
+    made = _known_both if sum(map(len, lists)) <= _USUAL else _both
+    return made(hello.version, lists, hello.point_formats, hello.alpn[:1], transport)
+
+
+def _both(
+    version: int, lists: tuple[tuple[int, ...], ...], formats: tuple[int, ...], alpn: tuple[bytes, ...], transport: str
+) -> tuple[str, str]:
+    ciphers, extensions, groups, signatures, versions = lists
+    hello = ClientHello(version, ciphers, extensions, None, alpn, groups, formats, signatures, versions)
+    return ja3(hello), ja4(hello, transport)
+
+
 def ja3(hello: ClientHello) -> str:
     """The MD5, in hexadecimal."""
     fields = (hello.ciphers, hello.extensions, hello.groups)
@@ -91,6 +106,7 @@ def _digest(text: str) -> str:
 
 
 # Few libraries make most of the traffic; what is longer than theirs is not remembered, for it would hold much.
+_known_both = lru_cache(maxsize=1_024)(_both)
 _known_ja3 = lru_cache(maxsize=1_024)(_ja3)
 _known_ciphers = lru_cache(maxsize=256)(_ciphers)
 _known_rest = lru_cache(maxsize=1_024)(_rest)

@@ -101,18 +101,25 @@ class Keeper:
                 reader, writer = await asyncio.open_unix_connection(sock=sock, limit=report.MAX_FRAME)
                 self._writers.append(writer)
                 hearing.append(asyncio.ensure_future(self._hear(reader, part)))
-            why = await self._first_trouble(hearing)
+            why = await self._first_trouble(hearing, ticking)
         finally:
             ticking.cancel()
             self._hang_up()
             await asyncio.gather(*hearing, return_exceptions=True)
         return await self._finish(why)
 
-    async def _first_trouble(self, hearing: Sequence[asyncio.Future[str]]) -> str:
-        """Until all watchers have ended; what went wrong with one of them ends the others."""
-        for heard in asyncio.as_completed(hearing):
-            if why := await heard:
-                return why
+    async def _first_trouble(self, hearing: Sequence[asyncio.Future[str]], ticking: asyncio.Future[None]) -> str:
+        """Until all watchers have ended; what went wrong with one of them, or with the clock, ends the others."""
+        left = set(hearing)
+        while left:
+            either: set[asyncio.Future[str] | asyncio.Future[None]] = {*left, ticking}
+            done, _ = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if ticking in done:
+                ticking.result()  # raises: without the clock, what is gathered would never be journalled
+            for heard in left & done:
+                if why := heard.result():
+                    return why
+            left -= done
         return ""
 
     def _hang_up(self) -> None:
@@ -131,7 +138,7 @@ class Keeper:
             except (asyncio.IncompleteReadError, OSError):
                 return "" if ended or self._stopping else "watcher_died"
             except PeerError as error:
-                _log.error("what reads packets does not speak as it should and is ended: %s", error)
+                _log.error("what reads packets does not speak as it should and is ended: %s", one_line(str(error)))
                 return "watcher_junk"
             async with self._one:
                 why = await self._take(told, part)

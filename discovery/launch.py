@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ from appliance.bus import ingest, ownflows
 from appliance.bus.client import BlockingClient
 from appliance.bus.lifeline import on_parent_gone, tell_ready
 from appliance.bus.ownflows import OwnFlows
+from appliance.bus.tasks import cancel, spawn
 from appliance.config.catalogue import load_catalogue
 from appliance.config.effective import read_effective
 from appliance.config.site_key import load_site_key
@@ -35,7 +37,7 @@ from appliance.journal.ship import ShipThread
 from appliance.journal.writer import Journal
 from appliance.model.errors import OperatorError
 from appliance.model.pseudonym import Pseudonyms
-from discovery import box, progress
+from discovery import box, progress, standing
 from discovery.aggregate import Aggregate
 from discovery.box import Box
 from discovery.classify import Classifier
@@ -120,8 +122,15 @@ async def _keep(
     shipper = ShipThread(journal, ingest.sender(client))
     sock, *others = (watcher.sock for watcher in watchers)
     means = watchers[0].means
+    telling: list[asyncio.Task[None]] = []
+
+    def begun() -> None:
+        tell_ready()
+        stands = partial(standing.sensing, sensor.name, means, keeper.losses)
+        telling.append(spawn(standing.tell(Path(config.run_dir), lambda: stands(time.time())), "standing"))
+
     keeper = Keeper(
-        sensor, journal, sock, others=others, means=means, progress=noted, begun=tell_ready, refresh=_refresher()
+        sensor, journal, sock, others=others, means=means, progress=noted, begun=begun, refresh=_refresher()
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,6 +140,7 @@ async def _keep(
     try:
         return 0 if await keeper.run() else 1
     finally:
+        await cancel(*telling)
         await asyncio.to_thread(shipper.stop, SHIP_S)
         client.close()
 
@@ -156,13 +166,13 @@ def _live(interface: str, ports: frozenset[int], processes: int, *, records: boo
 
     if interface not in interfaces() and _libpcap_knows(interface):
         _log.warning("%s: no network interface: captured by libpcap, in one process", interface)
-        return Capture((None,), interface, interface, means="libpcap")
+        return Capture((None,), interface, interface, means="libpcap in 1 process")
     parts = open_parts(interface, ports, processes, records=records)
     less = "; ".join(dict.fromkeys(part.instead for part in parts if part.instead))
     if less:
         _log.warning("%s: captured with less than there might be: %s", interface, less)
-    shared = f" in {processes} processes" if processes > 1 else ""
-    means = f"{parts[0].means}{shared}{less and f' ({less})'}"
+    shared = f"{len(parts)} process{'es' if len(parts) > 1 else ''}"
+    means = f"{parts[0].means} in {shared}{less and f' ({less})'}"
     return Capture(tuple(part.detach() for part in parts), interface, interface, parts[0].linktype, means)
 
 

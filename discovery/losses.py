@@ -6,12 +6,20 @@ Rules: pure, the clock is an argument; bounded by the seconds remembered.
 from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from discovery.report import Tally
 
 SECONDS: Final = 60  # remembered
 WORST: Final = 5  # named
+
+
+class Minute(NamedTuple):
+    """Packets lost in a minute; the epoch second that lost most, and how many; 0: none."""
+
+    lost: int = 0
+    worst_at: int = 0
+    worst_lost: int = 0
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -35,23 +43,36 @@ class Losses:
     def __init__(self) -> None:
         self._sum = 0
         self._seconds: deque[tuple[int, int]] = deque(maxlen=SECONDS)  # epoch second, packets
+        self._untold: deque[tuple[int, int]] = deque(maxlen=SECONDS)  # of them, since `take`
 
     def note(self, now: float, missed: int) -> None:
         """`missed`: since the capture began, as told at `now` (epoch seconds)."""
         grown, self._sum = missed - self._sum, missed
         if grown <= 0:
             return
-        second = int(now)
-        if self._seconds and self._seconds[-1][0] == second:
-            grown += self._seconds.pop()[1]
-        self._seconds.append((second, grown))
+        _add(self._seconds, int(now), grown)
+        _add(self._untold, int(now), grown)
 
     def since(self, oldest: float) -> tuple[tuple[int, int], ...]:
         """(epoch second, packets lost) from `oldest` on, in order."""
         return tuple(pair for pair in self._seconds if pair[0] >= oldest)
 
+    def minute(self, now: float) -> Minute:
+        """Of the sixty seconds before `now`; what a clock that was set back calls the future is left out."""
+        seconds = [(lost, second) for second, lost in self.since(now - SECONDS) if second <= now]
+        if not seconds:
+            return Minute()
+        worst_lost, worst_at = max(seconds)
+        return Minute(sum(lost for lost, _ in seconds), worst_at, worst_lost)
+
     def take(self) -> str:
         """The worst seconds since the last call, in words, in order; empty: nothing was lost."""
-        worst = sorted(sorted(self._seconds, key=lambda pair: -pair[1])[:WORST])
-        self._seconds.clear()
+        worst = sorted(sorted(self._untold, key=lambda pair: -pair[1])[:WORST])
+        self._untold.clear()
         return ", ".join(f"{lost} at {datetime.fromtimestamp(second, UTC):%H:%M:%S}" for second, lost in worst)
+
+
+def _add(seconds: deque[tuple[int, int]], second: int, lost: int) -> None:
+    if seconds and seconds[-1][0] == second:
+        lost += seconds.pop()[1]
+    seconds.append((second, lost))

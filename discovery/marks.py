@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from discovery import bodies
+from discovery import bodies, credentials
 from discovery.shapes import Members, members
 from discovery.signatures import SERVERS, Server, Show
 
@@ -72,8 +72,6 @@ class Shown(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 NOTHING: Final = Shown()
 UNNAMED: Final = "unnamed"
-_CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"x-portkey-api-key")
-_KEY_IN_QUERY: Final = re.compile(r"[?&](?:key|api_?key|(?:access_)?token)=[^&]", re.IGNORECASE)
 _ASKING: Final = {
     b"anthropic-version": Mark.ANTHROPIC_API,
     b"x-goog-api-client": Mark.GOOGLE_GENAI,
@@ -90,6 +88,7 @@ _ASKING_BEGINS: Final = (
     (b"x-bf-", Mark.BIFROST_CLIENT),
     (b"x-litellm-", Mark.LITELLM_CLIENT),
 )
+_OWN: Final = tuple(begin for begin, _ in _ASKING_BEGINS)
 _MCP_METHODS: Final = {
     "initialize": Mark.MCP_INITIALIZE,
     "server/discover": Mark.MCP_INITIALIZE,
@@ -116,12 +115,14 @@ def of_request(method: str, path: str, head: bytes, body: bytes) -> Shown:
     """What a request shows; `head`: its lines as sent, `body`: its first bytes, as far as they were seen."""
     fields = _fields(head)
     marks = [mark for name, mark in _ASKING.items() if name in fields]
-    marks += [mark for begin, mark in _ASKING_BEGINS if any(name.startswith(begin) for name in fields)]
-    if any(name in fields for name in _CREDENTIALS) or _KEY_IN_QUERY.search(path):
+    own = [name for name in fields if name.startswith(_OWN)]
+    marks += [mark for begin, mark in _ASKING_BEGINS if any(name.startswith(begin) for name in own)] if own else []
+    whole = len(head) <= MAX_HEAD and head.count(b"\n") <= MAX_FIELDS
+    if credentials.carried(path, head, fields, all_names=whole):
         marks.append(Mark.CREDENTIAL)
     shape = members(bodies.plain(fields, body, MAX_BODY)) if body and method == "POST" else {}
-    tools = _called(fields, shape, marks)
-    model = _model(shape)
+    tools = _called(fields, shape, marks) if shape or b"mcp-method" in fields else ()
+    model = _model(shape) if shape else None
     if model and not shape.keys().isdisjoint({"messages", "input", "prompt", "contents", "options"}):
         marks.append(Mark.CHAT_REQUEST)
         if _first(shape, "stream") == "true":
@@ -143,11 +144,11 @@ def of_response(status: int, head: bytes, body: bytes) -> Shown:
     plain = bodies.plain(fields, body, MAX_BODY) if body else b""
     if plain.startswith(b"event: endpoint") and Mark.SSE in marks:
         marks.append(Mark.MCP_OLD_SSE)
-    shape = members(bodies.documents(plain))
+    shape = members(bodies.documents(plain)) if plain else {}
     software = _servers(fields, plain, shape, marks)
-    told = _answered(shape, marks)
-    tools = _listed(shape, marks)
-    served = _served(shape, marks)
+    told = _answered(shape, marks) if shape else None
+    tools = _listed(shape, marks) if shape else ()
+    served = _served(shape, marks) if shape else None
     model = _named(fields.get(b"x-litellm-model-name", b"").decode("latin-1")) or served
     software = told or software or _bare(shape)
     return Shown(tuple(dict.fromkeys(marks)), software, model, tools) if marks or software or model else NOTHING
@@ -244,7 +245,7 @@ def _bare(shape: Members) -> str | None:
 def _servers(fields: _Fields, plain: bytes, shape: Members, marks: list[str]) -> str | None:
     """Every server that the answer shows; the software of the first that tells its version."""
     shown = [
-        *((one, show) for one, show in _BY_HEADER if _in_head(show, fields)),
+        *((one, show) for first, one, show in _BY_HEADER if first in fields and _in_head(show, fields)),
         *((one, show) for first, one, show in _BY_JSON if first in shape and _in_shape(show, shape)),
         *([] if shape or not plain else _in_text(plain)),
     ]
@@ -256,7 +257,7 @@ def _servers(fields: _Fields, plain: bytes, shape: Members, marks: list[str]) ->
 
 
 _ALL: Final = tuple((server, show) for server in SERVERS for show in server.shows)
-_BY_HEADER: Final = tuple((one, show) for one, show in _ALL if show.header or show.headers)
+_BY_HEADER: Final = tuple(((by.header or by.headers[0]).encode(), of, by) for of, by in _ALL if by.header or by.headers)
 _BY_JSON: Final = tuple((next(iter(show.json)), one, show) for one, show in _ALL if show.json)
 _BY_TEXT: Final = tuple((one, show) for one, show in _ALL if show.text or show.title or show.metric)
 

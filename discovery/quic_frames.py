@@ -13,13 +13,18 @@ MAX_FRAMES = 256
 def crypto_frames(frames: bytes) -> list[tuple[int, bytes]] | None:
     """Offset and data of each CRYPTO frame; None where a frame is none of an Initial's (RFC 9000 section 17.2.2)."""
     pieces: list[tuple[int, bytes]] = []
-    at = 0
+    at, last = 0, len(frames)
     try:
         for _ in range(MAX_FRAMES):
-            at += len(frames) - at - len(frames[at:].lstrip(b"\x00"))  # PADDING, in one step
-            if at >= len(frames):
+            if at < last and not frames[at]:
+                at = last - len(frames[at:].lstrip(b"\x00"))  # PADDING, in one step
+            if at >= last:
                 return pieces
-            kind, at = varint(frames, at)
+            kind = frames[at]
+            if kind < 0x40:  # noqa: PLR2004 - a number of one byte, as all of them are
+                at += 1
+            else:
+                kind, at = varint(frames, at)
             if kind == 6:  # noqa: PLR2004 - CRYPTO
                 offset, at = varint(frames, at)
                 size, at = varint(frames, at)
@@ -34,6 +39,24 @@ def crypto_frames(frames: bytes) -> list[tuple[int, bytes]] | None:
     except (IndexError, struct.error):
         return None
     return None
+
+
+def joined(pieces: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """The same bytes in fewer pieces; as they are where two overlap, for then the order decides.
+
+    Some clients cut their hello into dozens of frames and mix them.
+    """
+    runs: list[tuple[int, list[bytes]]] = []
+    end = -1
+    for offset, piece in sorted(pieces):
+        if offset < end:
+            return pieces
+        if offset == end:
+            runs[-1][1].append(piece)
+        else:
+            runs.append((offset, [piece]))
+        end = offset + len(piece)
+    return [(offset, b"".join(parts)) for offset, parts in runs]
 
 
 def begins(frames: bytes) -> bool:

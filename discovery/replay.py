@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from appliance.config.catalogue import load_catalogue
 from appliance.model.errors import EvidenceError, OperatorError
@@ -24,6 +25,7 @@ from appliance.sanitise import one_line
 from discovery import files
 from discovery.classify import Classifier
 from discovery.engine import Engine
+from discovery.exchanged import Exchanged
 from discovery.http import AGAIN
 from discovery.stats import Stats
 
@@ -107,9 +109,10 @@ def replay(
     totals = Totals()
     for source, name in zip(sources, shown_names(sources), strict=True):
         engine, told, number = Engine(), files.Told(), 0
+        sight = _judge(classifier)
         try:
             for batch in files.batches(source, advance, told):
-                seen, numbers = _sightings(engine, classifier, batch, number)
+                seen, numbers = _sightings(engine, sight, batch, number)
                 number += len(batch)
                 if stats is not None:
                     stats.take(batch, seen)
@@ -121,7 +124,7 @@ def replay(
         except EvidenceError as error:
             totals.damaged += 1
             tell(str(error))
-        left = [classifier.sight(one) for one in engine.expire(math.inf)]  # what was cut off is counted, or told
+        left = [sight(one) for one in engine.expire(math.inf)]  # what was cut off is counted, or told
         if left and (lines := encode(left, name, [number] * len(left))):
             sink.write(lines)
         if stats is not None:
@@ -131,11 +134,25 @@ def replay(
     return totals
 
 
+def _judge(classifier: Classifier) -> Callable[[Observation], Sighting]:
+    """The judgement of one file's observations in their order: an answer with what its request adds.
+
+    Only the request's own row tells its path and method.
+    """
+    take, sight = Exchanged().take, classifier.sight
+
+    def judged(seen: Observation) -> Sighting:
+        joined = take(seen)
+        return sight(seen if joined is seen else replace(joined, path=seen.path, method=seen.method))
+
+    return judged
+
+
 def _sightings(
-    engine: Engine, classifier: Classifier, batch: Sequence[files.Frame], before: int
+    engine: Engine, sight: Callable[[Observation], Sighting], batch: Sequence[files.Frame], before: int
 ) -> tuple[list[Sighting], list[int]]:
     """What a batch holds, and the numbers of its packets in the file, of which `before` came before."""
-    feed, sight = engine.feed, classifier.sight
+    feed = engine.feed
     seen: list[Sighting] = []
     numbers: list[int] = []
     for number, (ts, link, frame) in enumerate(batch, before + 1):

@@ -100,7 +100,9 @@ def _framed(payload: bytes) -> bytes:
 
 def _packed(seen: Observation) -> msgspec.Raw:
     if not 0 <= seen.ts <= LATEST:
-        seen = msgspec.structs.replace(seen, ts=min(max(seen.ts, 0.0), LATEST), notes=(*seen.notes, ODD_TIME))
+        seen = msgspec.structs.replace(seen, ts=min(max(0.0, seen.ts), LATEST), notes=(*seen.notes, ODD_TIME))
+    if seen.seconds is not None and not 0 <= seen.seconds <= LATEST:
+        seen = msgspec.structs.replace(seen, seconds=min(max(0.0, seen.seconds), LATEST))
     long = {name: text[:MAX_TEXT] for name in _TEXTS if (text := getattr(seen, name)) and len(text) > MAX_TEXT}
     lists = {name: _few(values) for name in _LISTS if (values := getattr(seen, name))}
     if long or lists:

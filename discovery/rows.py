@@ -68,6 +68,7 @@ def _tls(ends: Ends, hello: ClientHello) -> Observation:
     if transport is Transport.UDP:
         letter = "d" if hello.version >> 8 == _DTLS_MAJOR else "q"
         kind = ObservationKind.TLS if letter == "d" else ObservationKind.QUIC
+    ja3, ja4 = ja.both(hello, letter)
     return Observation(
         ts=ts,
         src=src,
@@ -78,8 +79,8 @@ def _tls(ends: Ends, hello: ClientHello) -> Observation:
         kind=kind,
         server_name=hello.server_name,
         alpn=tuple([printable(name, _ALPN_CHARS) for name in hello.alpn]),
-        ja3=ja.ja3(hello),
-        ja4=ja.ja4(hello, letter),
+        ja3=ja3,
+        ja4=ja4,
         notes=hello.notes if hello.server_name else (*hello.notes, "no_sni"),
     )
 

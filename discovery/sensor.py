@@ -62,6 +62,7 @@ class Sensor:
         self._joining = Joining(join_s)
         self._nameless: OrderedDict[Key, None] = OrderedDict()  # connections that named nobody
         self._open: OrderedDict[Key, Observed] = OrderedDict()  # what was recorded of connections that go on
+        self._kept_open: OrderedDict[Key, None] = OrderedDict()  # the appliance's own, until they end
         self.left_out: dict[str, int] = {"no_service": 0, "own_flow": 0, "own_question": 0, "own_gateway": 0}
         self.kept = 0
 
@@ -114,9 +115,14 @@ class Sensor:
         clear = seen.kind in (ObservationKind.HTTP, ObservationKind.HTTP_RESPONSE)
         if clear and self.box.listener(server, port) == _GATEWAY:
             return "own_gateway"  # the gateway records its requests itself, and they name no service
-        if self._own is not None and self._own((client, sport), (server, port), seen.ts):
+        if self._own is None:
+            return None
+        key = (client, sport, server, port)
+        if self._own((client, sport), (server, port), seen.ts):
+            _note(self._kept_open, key, None)
             return "own_flow"
-        return None
+        # the table forgets within a minute; requests follow each other on one connection for hours, hellos do not
+        return "own_flow" if clear and key in self._kept_open else None
 
     def _of_interest(self, seen: Observation) -> bool:
         """Its connection is being gathered."""
@@ -155,6 +161,7 @@ class Sensor:
     def _sized(self, seen: Observation) -> Iterator[Recorded]:
         """A connection has ended, or was let go: its sizes go with its record, or follow it."""
         key = client_key(seen)
+        self._kept_open.pop(key, None)
         if seen.notes and seen.notes[0].startswith(cadence.NOTE):
             yield from self._written(key, seen)
         elif (connection := self._joining.sized(seen)) is not None:

@@ -39,7 +39,7 @@ def label(raw: bytes) -> str:
         text = ""
     if text and text.isprintable():
         return text.replace("\\", "\\\\").replace(".", "\\.")
-    return "".join(_octet(byte) for byte in raw)
+    return "".join(map(_OCTETS.__getitem__, raw))
 
 
 def _octet(byte: int) -> str:
@@ -47,3 +47,6 @@ def _octet(byte: int) -> str:
     if char in ".\\":
         return "\\" + char
     return char if 0x20 <= byte <= 0x7E else f"\\{byte:03d}"  # noqa: PLR2004 - the printable part of ASCII
+
+
+_OCTETS = tuple(map(_octet, range(256)))  # pointers make tens of thousands out of one message

@@ -23,6 +23,7 @@ from typing import Final, Protocol
 
 from appliance.confine import privileges
 from appliance.model.errors import EvidenceError, OperatorError
+from appliance.model.names import ObservationKind
 from appliance.model.observation import Observation
 from discovery import files, packed
 from discovery.capture import Live, libpcap
@@ -36,6 +37,7 @@ TALLY_S: Final = 1.0
 WAIT_MS: Final = 500
 CODECS: Final = ("ascii", "latin-1", "utf-8", "utf-16", "unicode_escape", "idna", "punycode")  # found now or never
 FILE_TURN: Final = 4096  # packets of a file between two looks around
+_SPARED: Final = frozenset({ObservationKind.FLOW, ObservationKind.DNS_ANSWER})  # the first to find no room
 
 
 class _Frames(Protocol):
@@ -65,6 +67,10 @@ class Outlet:
         if self._live and len(self._waiting) > BACKLOG_BYTES:
             self.held_back += len(seen)
             return
+        if self._live and len(self._waiting) > BACKLOG_BYTES // 2:  # a flood of sizes must not crowd out hellos
+            told = len(seen)
+            seen = [one for one in seen if one.kind not in _SPARED]
+            self.held_back += told - len(seen)
         for data in frames(seen):
             self._send(data)
 

@@ -5,6 +5,7 @@ that means somebody; of a user agent only products and their versions are kept; 
 """
 
 import re
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -73,9 +74,15 @@ def cut(seen: Observation) -> Observation:
     )
 
 
+_answers = attrgetter(
+    *("names", "aliases", "addresses", "tls_version", "cipher", "alert", "server", "content_type", "marks"),
+    *("software", "model", "tools", "ended", "mac", "hostname"),
+)
+
+
 def _answered(seen: Observation) -> dict[str, Any]:
-    """The cuts of what only answers and hosts tell; nothing for a kind that tells none of it."""
-    if seen.kind in _SAYS_LITTLE:
+    """The cuts of what only answers and hosts tell; nothing where a kind that tells none of it keeps to that."""
+    if seen.kind in _SAYS_LITTLE and not any(_answers(seen)):
         return {}
     return {
         "names": tuple(name[:MAX_NAME] for name in seen.names[:MAX_NAMES]),

@@ -7,15 +7,19 @@ snapshot became current; a worker answers with `applied` once it judges by it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from appliance.model.detection import DetectorCount  # noqa: TC001 - the same
 from appliance.model.names import Stage  # noqa: TC001 - msgspec reads it at run time
 
 SOCKET: Final = "control.sock"
 SNAPSHOT: Final = "snapshot"  # topic
+MAX_MEANS: Final = 200  # characters of a sensor's means
+
+type Count = Annotated[int, Meta(ge=0)]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +55,19 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy_version: int
 
 
+class Sensing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `sensing`: how a sensor captures. `means`: by what and in how many processes, for people; empty: a file.
+
+    `lost_last_minute`: packets; `worst_at`: the epoch second of that minute that lost most, `worst_lost` of them.
+    """
+
+    sensor: str
+    means: Annotated[str, Meta(max_length=MAX_MEANS)] = ""
+    lost_last_minute: Count = 0
+    worst_at: Count = 0
+    worst_lost: Count = 0
+
+
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """verb `published`: the store has written another snapshot; the supervisor looks at the disk itself."""
 
@@ -75,13 +92,17 @@ class ChildStatus(msgspec.Struct, frozen=True):
 class SensorStatus(msgspec.Struct, frozen=True):
     """One sensor. `source`: interface or file; `state`: starting | capturing | draining | finished | failed.
 
-    `problem`: one line for people, with what to do.
+    `problem`: one line for people, with what to do. What follows it is as in `Sensing`, as it told last.
     """
 
     name: str
     source: str
     state: str
     problem: str = ""
+    means: str = ""
+    lost_last_minute: int = 0
+    worst_at: int = 0
+    worst_lost: int = 0
 
 
 class Status(msgspec.Struct, frozen=True):

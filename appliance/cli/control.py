@@ -7,6 +7,7 @@ living process holds the run folder's lock; each of these calls may be made twic
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from appliance.bus.client import BlockingClient
-    from appliance.bus.control import Status
+    from appliance.bus.control import SensorStatus, Status
     from appliance.config.schema import Config
 
 _STEP_S = 0.05
@@ -78,8 +79,17 @@ def _as_text(found: Status) -> str:
         "",
         table(("CHILD", "PID", "STATE", "SINCE", "POLICY", "ACTIVE", "JOURNAL"), rows),
     ]
-    sensors = [f"sensor {one.name} on {one.source}: {one.state}" for one in found.sensors]
+    sensors = [f"sensor {one.name} on {one.source}: {one.state}{_captures(one)}" for one in found.sensors]
     return "\n".join([*lines, *map(one_line, sensors), *(f"problem: {problem}" for problem in found.problems)])
+
+
+def _captures(sensor: SensorStatus) -> str:
+    """By what it captures, and what it has lost; empty: it has not told, or reads a file that lacks nothing."""
+    means = f" by {sensor.means}" if sensor.means else ""
+    if not sensor.lost_last_minute:
+        return f"{means}, nothing lost in the last minute" if means else ""
+    worst = f"{sensor.worst_lost:,} at {datetime.fromtimestamp(sensor.worst_at, UTC):%H:%M:%S} UTC"
+    return f"{means}, {sensor.lost_last_minute:,} packets lost in the last minute (worst second: {worst})"
 
 
 def _share(fill: float | None) -> str | None:

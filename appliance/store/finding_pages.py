@@ -242,12 +242,20 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 
 class SensorState(msgspec.Struct, frozen=True):
-    """A sensor. `state`: starting | capturing | finished | failed; `problem`: one line for people, with what to do."""
+    """A sensor. `state`: starting | capturing | finished | failed; `problem`: one line for people, with what to do.
+
+    `means`: by what it captures, in how many processes, as it told last; `lost_last_minute`: packets; `worst_at`: the
+    epoch second of that minute that lost most, `worst_lost` of them.
+    """
 
     name: str
     source: str
     state: str
     problem: str = ""
+    means: str = ""
+    lost_last_minute: int = 0
+    worst_at: int = 0
+    worst_lost: int = 0
 
 
 class ApplianceRequest(Request, frozen=True):

@@ -11,6 +11,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from appliance.bus import ingest
 from appliance.bus.client import AsyncClient
 from appliance.bus.control import SNAPSHOT, Snapshot
@@ -111,7 +113,7 @@ def state_of(boss: Supervisor) -> ApplianceState:
         proxy=boss.addresses.get("proxy", ""),
         gateway=boss.addresses.get("gateway", ""),
         workers=tuple(workers),
-        sensors=tuple(SensorState(one.name, one.source, one.state, one.problem) for one in boss.sensors.states()),
+        sensors=tuple(SensorState(**msgspec.structs.asdict(one)) for one in boss.sensors.states()),
         problems=tuple(boss.problems),
         routes=tuple(boss.config.gateway.routes),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from appliance.bus.control import SensorStatus
+from appliance.bus.control import Sensing, SensorStatus
 from appliance.supervisor.plan import Plan, State
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DRAIN_S: Final = 15.0
 TRIES: Final = 3  # bad ends without a good one between: then a person is told, and a file is given up
 _USAGE: Final = 2
+_UNTOLD: Final = Sensing("")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Sensor:
     served: bool = False
     tries: int = 0
     told: tuple[str, ...] = ()  # what a person was told since it captured last
+    told_last: Sensing = _UNTOLD  # how it captures
 
 
 class Sensors:
@@ -140,6 +142,14 @@ class Sensors:
         over, found.told = found.told, ()
         return over
 
+    def sensing(self, told: Sensing) -> bool:
+        """How one captures, as it says; True: that has changed."""
+        found = self._find(told.sensor)
+        if found is None or found.told_last == told:
+            return False
+        found.told_last = told
+        return True
+
     def exited(self, name: str, status: int, words: str, *, asked: bool) -> str:
         """It is dead; what a person must know of that, empty for nothing. The plan has been told already."""
         if name in self._leaving:
@@ -147,6 +157,7 @@ class Sensors:
                 del self._leaving[name]
             return ""
         sensor = self._sensors[name]
+        sensor.told_last = _UNTOLD  # it captures no more
         if asked:
             sensor.state = "starting" if sensor.plan.count and not sensor.plan.stopping else sensor.state
             return ""
@@ -191,9 +202,22 @@ class Sensors:
     def states(self) -> tuple[SensorStatus, ...]:
         """As `gnomon status` and analysts see them, by name."""
         return tuple(
-            SensorStatus(name, sensor.source.name, _shown(sensor), sensor.problem)
-            for name, sensor in sorted(self._sensors.items(), key=lambda item: int(item[0][6:]))
+            _status(name, sensor) for name, sensor in sorted(self._sensors.items(), key=lambda item: int(item[0][6:]))
         )
+
+
+def _status(name: str, sensor: _Sensor) -> SensorStatus:
+    told = sensor.told_last
+    return SensorStatus(
+        name,
+        sensor.source.name,
+        _shown(sensor),
+        sensor.problem,
+        told.means,
+        told.lost_last_minute,
+        told.worst_at,
+        told.worst_lost,
+    )
 
 
 def _shown(sensor: _Sensor) -> str:

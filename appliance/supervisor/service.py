@@ -1,6 +1,6 @@
 """control.sock: what the supervisor answers to workers and commands.
 
-Rules: no decision is taken here; a worker is believed only about itself (its pid is the kernel's word). The push of a
+Rules: no decision is taken here; a child is believed only about itself (its pid is the kernel's word). The push of a
 snapshot happens in one place, whenever the number on disk has changed, whoever wrote it.
 """
 
@@ -43,6 +43,7 @@ class Control:
             "hello": Verb(control.Hello, self._hello),
             "health": Verb(Health, self._health),
             "applied": Verb(control.Applied, self._applied),
+            "sensing": Verb(control.Sensing, self._sensing),
             "published": Verb(control.Published, self._published),
             "status": Verb(control.StatusRequest, self._status),
             "down": Verb(control.Down, self._down),
@@ -129,10 +130,10 @@ class Control:
             return self._stage
         return found.stage if found else self._supervisor.config.stage
 
-    def _check(self, worker: str, peer: Peer) -> None:
-        child = self._supervisor.children.get(worker)
+    def _check(self, name: str, peer: Peer) -> None:
+        child = self._supervisor.children.get(name)
         if child is None or child.pid != peer.pid:
-            raise RemoteError("forbidden", f"pid {peer.pid} is not worker {worker[:20]!r}")
+            raise RemoteError("forbidden", f"pid {peer.pid} is not {name[:20]!r}")
 
     async def _hello(self, request: control.Hello, _body: bytes, peer: Peer) -> Reply:
         self._check(request.worker, peer)
@@ -152,6 +153,12 @@ class Control:
         before = self._told.get(request.worker, Health(request.worker))
         self._told[request.worker] = msgspec.structs.replace(before, policy_version=request.policy_version)
         self._supervisor.tell()
+        return Reply(Done())
+
+    async def _sensing(self, request: control.Sensing, _body: bytes, peer: Peer) -> Reply:
+        self._check(request.sensor, peer)
+        if self._supervisor.sensors.sensing(request):
+            self._supervisor.tell()
         return Reply(Done())
 
     async def _published(self, _request: control.Published, _body: bytes, _peer: Peer) -> Reply:

@@ -191,3 +191,24 @@ def test_any_text_gets_an_answer(kind, name, path, agent):
     named = {"host": name, "path": path, "user_agent": agent} if kind is HTTP else {"server_name": name}
     found = CLASSIFIER.sight(seen(kind, **named))
     assert found.confidence is None or 0 < found.confidence <= 1
+
+
+@pytest.mark.parametrize("field", ["server_name", "host"])
+def test_a_name_that_was_cut_means_nothing_however_it_ends_now(field):
+    kind = ObservationKind.TLS if field == "server_name" else ObservationKind.HTTP
+    whole = "a" * 60 + ".api.openai.com"
+    cut = ("a" * 255 + ".api.openai.com")[-255:]  # of a name that goes on with `.evil.test`
+    for name, service in ((whole, "openai"), (cut, None)):
+        found = CLASSIFIER.sight(
+            Observation(
+                ts=0.0,
+                src="192.0.2.9",
+                sport=1,
+                dst="192.0.2.1",
+                dport=443,
+                transport=Transport.TCP,
+                kind=kind,
+                **{field: name},
+            )
+        )
+        assert found.service == service

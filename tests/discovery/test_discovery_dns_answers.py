@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.model.observation import Observation
+from discovery import dns_answers
 from discovery.dns_answers import Answer, answer, is_answer
 from discovery.engine import Engine
 from discovery.limits import Weird
@@ -165,3 +166,33 @@ def test_pointers_that_repeat_a_name_cost_no_more_than_the_bound() -> None:
     deep = wire(b".".join([b"a"] * 120))
     message = struct.pack(">HHHHHH", 7, 0x8180, 0, 128, 0, 0) + record(5, SELF + b"", owner=deep) * 128
     assert answer(message) in {None, Weird.BAD_DNS} or isinstance(answer(message), Answer)
+
+
+def _many(owner: bytes, count: int = 128) -> bytes:
+    name = (b"\x3f" + b"\x01" * 63) * 3 + b"\0"
+    head = struct.pack(">HHHHHH", 1, 0x8180, 1, count, 0, 0) + name + b"\0\5\0\1"
+    alias = b"\x01%c\xc0\x0c"
+    return head + b"".join(owner + b"\0\5\0\1\0\0\0\1\0\4" + alias % (97 + number % 26) for number in range(count))
+
+
+@pytest.mark.parametrize("owner", [b"\xc0\x0c", b"\x01z\xc0\x0c", b"\x01z\0"])
+def test_of_many_records_no_more_names_are_read_than_are_kept(owner, monkeypatch):
+    read = []
+    name_at = dns_answers.name_at
+
+    def counting(message, at):
+        read.append(at)
+        return name_at(message, at)
+
+    monkeypatch.setattr(dns_answers, "name_at", counting)
+    found = dns_answers.answer(_many(owner))
+    assert len(found.aliases) == dns_answers.MAX_ALIASES
+    assert len(read) == 1 + dns_answers.MAX_ALIASES
+
+
+@pytest.mark.parametrize("owner", [b"\x40z\0", b"\xbf", b"\x3f" + b"a" * 20])
+def test_a_later_owner_that_is_no_name_makes_the_message_unreadable(owner):
+    assert dns_answers.answer(_many(b"\xc0\x0c", 1)) is not None
+    whole = bytearray(_many(b"\xc0\x0c", 1))
+    whole[7] = 2
+    assert dns_answers.answer(bytes(whole) + owner) is Weird.BAD_DNS

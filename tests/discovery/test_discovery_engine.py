@@ -33,7 +33,7 @@ def test_a_fault_of_ours_is_counted_and_ends_nothing(monkeypatch: pytest.MonkeyP
         raise KeyError
 
     with monkeypatch.context() as patched:
-        patched.setattr(rows_module.ja, "ja3", fail)
+        patched.setattr(rows_module.ja, "both", fail)
         assert not engine.feed(0.0, 1, segment(hello()))
     assert engine.counters.weird == {"parser_fault": 1}
     assert engine.feed(0.0, 1, segment(hello(), sport=9))
@@ -119,3 +119,15 @@ def test_limits_hold_memory_within_what_they_promise() -> None:
     held = 2 * limits.held_bytes + limits.datagram_held_bytes
     remembered = (3 * limits.finished + limits.expected) * 350  # a key, its tuple and a place in the table
     assert held + remembered < 80 * 1024 * 1024
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\xfe\xfd", b"\x40", b"\xc0\0\0\0\1", b"\0\7\x81\x80\0\1\0\1\0\0\0\0"])
+@given(rest=st.binary(max_size=40), sport=st.sampled_from([53, 443, 5353, 9_999]), dport=st.sampled_from([443, 4_789]))
+def test_a_datagram_of_nobody_is_one_that_the_slow_way_leaves_aside(
+    first: bytes, rest: bytes, sport: int, dport: int
+) -> None:
+    fast, slow = Engine(), Engine()
+    slow._is_of_nobody = lambda _: False  # type: ignore[method-assign]
+    frame = datagram(first + rest, sport=sport, dport=dport)
+    assert fast.feed(0.0, 1, frame) == slow.feed(0.0, 1, frame)
+    assert fast.counters == slow.counters

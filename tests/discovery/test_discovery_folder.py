@@ -1,5 +1,6 @@
 """A folder of rotated captures: what is whole, what is read once, what is remembered."""
 
+import contextlib
 import gzip
 import os
 from itertools import count
@@ -150,3 +151,19 @@ def test_a_memory_that_is_none_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / "a.pcap").write_bytes(b"one")
     with pytest.raises(OperatorError, match=r"cannot be written: .*--seen"):
         following(tmp_path, 1, memory=tmp_path / "nowhere" / "memory")
+
+
+def test_a_file_that_is_rotated_away_while_the_folder_is_listed_is_left_out(tmp_path, monkeypatch):
+    for name in ("gone.pcap", "here.pcap"):
+        (tmp_path / name).write_bytes(b"x")
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def racing(path):
+        with scandir(path) as entries:
+            listed = list(entries)
+        (tmp_path / "gone.pcap").unlink()
+        yield iter(listed)
+
+    monkeypatch.setattr(folder.os, "scandir", racing)
+    assert [found.name for found in folder.listing(tmp_path)] == ["here.pcap"]

@@ -1,5 +1,7 @@
 """Request heads: whom, what, with which client; and what only looks like one."""
 
+import re
+
 import pytest
 from discovery_frames import segment
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from discovery.beginnings import read_http
 from discovery.engine import Engine
-from discovery.http import Request, begins, body_size, head_end, host_of, parse
+from discovery.http import Request, begins, blank_line, body_size, head_end, host_of, parse
 
 
 def test_a_request_of_an_sdk() -> None:
@@ -129,3 +131,9 @@ def test_no_bytes_raise(data: bytes) -> None:
     if request is not None:
         assert all(text is None or text.isprintable() for text in (request.host, request.path, request.user_agent))
     read_http(data)
+
+
+@given(st.text("\r\nx", max_size=14).map(str.encode), st.integers(0, 4))
+def test_an_empty_line_ends_as_a_regular_expression_has_it(text: bytes, at: int) -> None:
+    found = re.compile(rb"\r?\n\r?\n").search(text, at)
+    assert blank_line(text, at) == (found.end() if found else 0)

@@ -116,3 +116,10 @@ def test_a_server_begins_with_its_settings(data: bytes, *, is_it: bool) -> None:
 def test_nothing_raises(data: bytes) -> None:
     Heads(sent=True)(PREFACE + data)
     Heads(sent=False)(SETTINGS + frame(1, data) + data)
+
+
+def test_many_small_frames_hide_no_request():
+    many = frame(8, b"\0\0\0\1", stream=0) * 3_000
+    items, _, need = Heads(sent=True)(PREFACE + many + frame(1, request(hpack.Encoder())))
+    assert [item.host for item in items] == ["llm.example"]
+    assert need

@@ -271,3 +271,16 @@ async def test_when_one_watcher_dies_the_capture_ends_and_says_so():
         assert not await world.task
     assert "watcher_died" in world.journal.notes()
     world.theirs.close()
+
+
+async def test_a_clock_that_fails_ends_the_recording_aloud(monkeypatch):
+    monkeypatch.setattr(keeping, "TICK_S", 0.0)
+
+    def broken(_):
+        raise OSError("no space")
+
+    world = World(refresh=broken)
+    with pytest.raises(OSError, match="no space"):
+        async with asyncio.timeout(20):
+            await world.task
+    world.theirs.close()

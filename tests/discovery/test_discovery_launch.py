@@ -166,10 +166,10 @@ def killed_after_some_records(config, path):
 @pytest.mark.parametrize(
     ("number", "processes", "interface", "means"),
     [
-        (signal.SIGTERM, 1, "lo", "lo by ring"),
-        (signal.SIGINT, 1, "lo", "lo by ring"),
+        (signal.SIGTERM, 1, "lo", "lo by ring in 1 process"),
+        (signal.SIGINT, 1, "lo", "lo by ring in 1 process"),
         (signal.SIGTERM, 2, "lo", "lo by ring in 2 processes"),
-        (signal.SIGTERM, 1, "any", "any by libpcap"),
+        (signal.SIGTERM, 1, "any", "any by libpcap in 1 process"),
     ],
 )
 def test_a_live_sensor_ends_when_asked(config, number, processes, interface, means):

@@ -13,9 +13,21 @@ def test_seconds_with_losses_are_kept_and_told_once():
     assert lost.since(0) == ((NINE, 4), (NINE + 2, 3))
     assert lost.since(NINE + 1) == ((NINE + 2, 3),)
     assert lost.take() == "4 at 09:00:00, 3 at 09:00:02"
-    assert (lost.take(), lost.since(0)) == ("", ())
+    assert (lost.take(), lost.since(NINE + 1)) == ("", ((NINE + 2, 3),))
     lost.note(NINE + 3, 8)
     assert lost.take() == "1 at 09:00:03"
+
+
+def test_the_last_minute_is_told_whatever_was_taken():
+    lost = Losses()
+    assert lost.minute(NINE) == (0, 0, 0)
+    for now, missed in ((0, 4), (30, 20), (50, 23)):
+        lost.note(NINE + now, missed)
+    lost.take()
+    assert lost.minute(NINE + 59.5) == (23, NINE + 30, 16)
+    assert lost.minute(NINE + 100) == (3, NINE + 50, 3)
+    assert lost.minute(NINE + 40) == (20, NINE + 30, 16), "a clock that was set back"
+    assert lost.minute(NINE + 111) == (0, 0, 0)
 
 
 def test_the_worst_seconds_are_named_in_order_and_memory_is_bounded():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.model.observation import Observation
 from discovery.engine import Engine
 from discovery.limits import Limits
-from discovery.quic import VERSIONS, _expand
+from discovery.quic import VERSIONS
 
 DCID = bytes.fromhex("8394c8f03e515708")
 V1 = (  # RFC 9001 appendix A.1
@@ -52,6 +52,12 @@ def initial(frames: bytes, *, number: int = 0, version: Version = V1, dcid: byte
     mask = Cipher(algorithms.AES(bytes.fromhex(hp)), modes.ECB()).encryptor().update(sealed[2:18])  # noqa: S305 - RFC 9001
     head = bytes((start[0] ^ (mask[0] & 15),)) + start[1:]
     return head + bytes(a ^ b for a, b in zip(packet_number, mask[1:3], strict=True)) + sealed
+
+
+def _expand(secret: bytes, name: bytes, size: int) -> bytes:
+    """HKDF-Expand-Label of one block (RFC 8446 section 7.1)."""
+    info = size.to_bytes(2) + bytes((6 + len(name),)) + b"tls13 " + name + b"\x00\x01"
+    return hmac.digest(secret, info, "sha256")[:size]
 
 
 def sealed_by(wire: bytes, frames: bytes, *, number: int = 0, dcid: bytes = DCID) -> bytes:

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.quic_frames import MAX_FRAMES, begins, crypto_frames, varint
+from discovery.limits import Tally
+from discovery.quic_frames import MAX_FRAMES, begins, crypto_frames, joined, varint
+from discovery.streams import Stream
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,21 @@ def test_nothing_raises(frames: bytes) -> None:
 )
 def test_numbers_as_rfc_9000_prints_them(data: bytes, number: int, at: int) -> None:
     assert varint(data, 0) == (number, at)
+
+
+def _held(pieces: list[tuple[int, bytes]]) -> tuple[bytes, int]:
+    stream = Stream(0.0, 0, None)
+    for offset, piece in pieces:
+        if piece:
+            stream.add(offset, piece, Tally())
+    return stream.buffer, stream.size
+
+
+@given(st.permutations([(0, b"ab"), (2, b"cde"), (5, b""), (5, b"f"), (8, b"hi")]))
+def test_pieces_in_any_order_are_joined(pieces: list[tuple[int, bytes]]) -> None:
+    assert joined(pieces) == [(0, b"abcdef"), (8, b"hi")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=5)), max_size=6))
+def test_joined_pieces_hold_what_the_pieces_do(pieces: list[tuple[int, bytes]]) -> None:
+    assert _held(joined(pieces)) == _held(pieces)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from discovery_frames import CLIENT, SERVER, ether, ip, tcp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from appliance.model.observation import Observation, Sighting
 from discovery import files, replay
 from discovery.classify import Classifier
 from discovery.replay import Row, jsonl, row_of, shown_names, text
+from discovery.truth import truth
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 CLASSIFIER = Classifier(load_catalogue())
@@ -136,3 +138,41 @@ def test_odd_packets_are_told(tmp_path):
     assert totals.weird == {"bad_dns": 1}
     assert told == ["odd.pcap: odd packets: bad_dns 1"]
     assert sink.getvalue().count(b"\n") == 9
+
+
+ASKED = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}]}'
+TOLD = (
+    b'{"id":"c","object":"chat.completion","created":1,"model":"claude-x",'
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
+)
+
+
+def exchange(path: Path) -> str:
+    """A capture of one request and its answer in clear."""
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: llm.example:8000\r\nContent-Type: application/json\r\n"
+    asked = head + b"Content-Length: %d\r\n\r\n" % len(ASKED) + ASKED
+    told = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(TOLD) + TOLD
+    answer = ether(ip(tcp(told, sport=8000, dport=40_000), 6, src=SERVER, dst=CLIENT))
+    request = struct.pack(">HHIIBBHHH", 40_000, 8000, 1, 1, 0x50, 0x18, 0, 0, 0) + asked
+    frames = (ether(ip(request, 6)), answer)
+    packets = b"".join(struct.pack("<IIII", 1, n, len(one), len(one)) + one for n, one in enumerate(frames))
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1) + packets)
+    return str(path)
+
+
+def test_an_answer_tells_what_its_request_adds_and_not_where_it_went(tmp_path):
+    sink, name = io.BytesIO(), exchange(tmp_path / "chat.pcap")
+    replay.replay([name, name], CLASSIFIER, sink, encode=jsonl, tell=pytest.fail)
+    rows = [json.loads(line) for line in sink.getvalue().splitlines()]
+    assert [row["kind"] for row in rows] == ["http", "http_response"] * 2
+    for asked, answered in zip(rows[::2], rows[1::2], strict=True):
+        assert (asked["path"], answered["path"]) == ("/v1/chat/completions", None)
+        assert {"answers without authentication", "served claude-x", "asked gpt-4o"} <= set(answered["evidence"])
+
+
+def test_facts_of_an_answer_hold_its_marks_and_no_path(tmp_path):
+    sink = io.BytesIO()
+    replay.replay([exchange(tmp_path / "chat.pcap")], CLASSIFIER, sink, encode=truth, tell=pytest.fail)
+    row = json.loads(sink.getvalue().splitlines()[-1])
+    assert {"chat_answer", "no_authentication", "other_model"} <= set(row["marks"])
+    assert not {"path", "method"} & row.keys()

@@ -150,3 +150,21 @@ def test_a_length_beyond_the_limit_is_refused_before_it_is_read(length):
 
 def test_what_has_grown():
     assert report.sums({"a": 1, "b": 2}, {"a": 1, "b": 5, "c": 1, "d": 0}) == {"b": 3, "c": 1}
+
+
+@pytest.mark.parametrize("seconds", [1.8e19, float("inf"), -1.0, float("nan")])
+def test_a_file_whose_times_claim_ages_does_not_end_its_own_reading(seconds):
+    flow = Observation(
+        ts=float("nan"),
+        src="192.0.2.9",
+        sport=1,
+        dst="192.0.2.1",
+        dport=443,
+        transport=Transport.TCP,
+        kind=ObservationKind.FLOW,
+        seconds=seconds,
+    )
+    [data] = report.frames([flow])
+    [told] = report.read(data[4:]).observations
+    assert 0 <= told.seconds <= report.LATEST
+    assert told.ts == 0.0

@@ -2,9 +2,13 @@
 
 import msgspec
 import pytest
-from sensing import PSEUDONYMS, seen, sensor
+from sensing import BOX, PSEUDONYMS, seen, sensor
 
+from appliance.config.catalogue import load_catalogue
 from appliance.model.names import Leg, ObservationKind, Surface, Transport
+from discovery.aggregate import Aggregate
+from discovery.classify import Classifier
+from discovery.sensor import Sensor
 
 DNS = {"kind": ObservationKind.DNS, "transport": Transport.UDP, "dst": "10.0.0.1", "dport": 53}
 
@@ -96,3 +100,27 @@ def test_hostile_names_are_bounded():
     [record] = one.take(seen(f"{'x' * 240}.chatgpt.com", notes=("n" * 9999,) * 99, ja4="j" * 9999))
     assert len(msgspec.json.encode(record)) < 4000
     assert list(one.take(seen(f"{'x' * 10_000}.chatgpt.com"))) == []
+
+
+def test_later_requests_on_a_connection_of_the_appliances_own_stay_its_own_until_it_ends():
+    http = {"kind": ObservationKind.HTTP, "host": "api.openai.com", "server_name": None, "method": "POST"}
+    ours = {"src": "10.0.0.5", "sport": 7}
+    one = sensor(own=lambda _near, _far, ts: ts < 1060.0)
+    assert list(one.take(seen(ts=1000.0, **ours, **http))) == []
+    assert list(one.take(seen(ts=1900.0, **ours, **http))) == [], "the table of connects forgets within a minute"
+    assert len(list(one.take(seen(ts=1901.0, **ours)))) == 1, "a hello is another connection"
+    flow = seen(None, ts=1902.0, kind=ObservationKind.FLOW, bytes_up=1, bytes_down=1, ended="fin", **ours)
+    assert all(record.event.seen == "flow" for record in one.take(flow))
+    assert len(list(one.take(seen("chatgpt.com", ts=1903.0, **ours, **http | {"host": "chatgpt.com"})))) == 1
+
+
+@pytest.mark.parametrize("first", ["shop.example", "llm.lan"])
+def test_an_answer_of_a_model_is_not_counted_to_another_host_on_the_same_way_to_the_proxy(first):
+    http = {"kind": ObservationKind.HTTP, "server_name": None, "method": "POST", "dst": "10.0.0.5", "dport": 8080}
+    paths = {"shop.example": "/buy", "llm.lan": "/v1/chat/completions"}
+    one = Sensor("s", "eth0", Classifier(load_catalogue()).sight, PSEUDONYMS, BOX, Aggregate(300.0), None, 1.0)
+    for host in (first, *(paths.keys() - {first})):
+        list(one.take(seen(host=host, path=paths[host], **http)))
+    answer = {"kind": ObservationKind.HTTP_RESPONSE, "src": "10.0.0.5", "sport": 8080, "dst": "10.0.0.9", "dport": 1000}
+    list(one.take(seen(None, status=200, marks=("chat_answer",), **answer)))
+    assert [(record.event.name, record.event.service) for record in one.flush()] == [("llm.lan", "openai_compatible")]

@@ -15,6 +15,7 @@ import pytest
 from sensing import seen
 
 from appliance.model.errors import EvidenceError, OperatorError
+from appliance.model.names import ObservationKind
 from discovery import files, report, watch
 from discovery.report import Report
 from discovery.watch import Outlet, Watch
@@ -288,3 +289,15 @@ def test_it_loads_nothing_that_it_does_not_need():
     assert done.returncode == 0, done.stderr.decode()
     unwanted = {"scapy", "asyncio", "ssl", "yaml", "duckdb", "mitmproxy", "multiprocessing", "http", "urllib"}
     assert set(done.stdout.decode().split()) & unwanted == set()
+
+
+def test_a_flood_of_sizes_crowds_out_no_hello():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        outlet, size = Outlet(ours, live=True), seen(None, kind=ObservationKind.FLOW, bytes_up=1, ended="fin")
+        for _ in range(300):
+            outlet.observations([size] * 1_000)
+        assert outlet.held_back
+        before = outlet.held_back
+        outlet.observations([seen(), size])
+        assert outlet.held_back == before + 1

@@ -128,3 +128,25 @@ def test_of_models_and_tools_only_names_are_kept(word, kept):
     )  # fmt: skip
     cut = written.cut(seen)
     assert (cut.model, cut.software, cut.tools) == (kept, kept, (kept,) if kept else ())
+
+
+@pytest.mark.parametrize("kind", [ObservationKind.TLS, ObservationKind.QUIC, ObservationKind.DNS])
+def test_a_hello_or_question_that_claims_what_only_answers_tell_is_cut_as_they_are(kind):
+    secret = "sk-" + "a1" * 12
+    told = written.cut(
+        Observation(
+            ts=0.0,
+            src="192.0.2.9",
+            sport=1,
+            dst="192.0.2.1",
+            dport=443,
+            transport=Transport.TCP,
+            kind=kind,
+            model=secret,
+            software=secret,
+            tools=(secret,),
+            marks=("evil",),
+            server="x" * 2_000,
+        )
+    )
+    assert (told.model, told.software, told.tools, told.marks, told.server) == ("*", "*", ("*",), (), None)

@@ -170,6 +170,8 @@ class TestOnTheWire:
 
         found = eventually(told, lambda state: [one.state for one in state.sensors] == ["capturing"] * 2)
         assert [one.source for one in found.sensors] == ["span0", "eth0"]
+        captures = eventually(told, lambda state: all(one.means for one in state.sensors)).sensors
+        assert all(one.means.startswith(("ring in", "socket in")) for one in captures)
         assert (found.phase, found.stage, found.routes) == ("up", "enforce", ("openai",))
         assert all(worker.ready and worker.applied == found.version for worker in found.workers)
 

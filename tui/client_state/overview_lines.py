@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from appliance.model.names import FindingState, Severity
-from tui.client_state.moments import count, plural
+from tui.client_state.moments import clock, count, plural
 from tui.client_state.spans import LONG, Line, Span, foreign, line
 
 if TYPE_CHECKING:
-    from appliance.store.finding_pages import ApplianceState, Overview
+    from appliance.store.finding_pages import ApplianceState, Overview, SensorState
     from tui.client_state.standing import Standing
 
 _BAR: Final = 30  # cells of the longest bar
@@ -85,8 +85,17 @@ def _appliance(standing: Standing) -> list[Line]:
         tone = "bad" if sensor.state == "failed" else "good" if sensor.state == "capturing" else ""
         problem = f"  {foreign(sensor.problem, LONG)}" if sensor.problem else ""
         name = f"  sensor {foreign(sensor.name, 20)} on {foreign(sensor.source, 40)}  "
-        told.append(line(name, Span(foreign(sensor.state, 20), tone), problem))
+        told.append(line(name, Span(foreign(sensor.state, 20), tone), *_captures(sensor), problem))
     return told
+
+
+def _captures(sensor: SensorState) -> tuple[Span, ...]:
+    """By what it captures, and what it has lost in the last minute, as far as it has told."""
+    means = Span(f"  by {foreign(sensor.means, 60)}") if sensor.means else Span("")
+    if not sensor.lost_last_minute:
+        return (means, Span(", nothing lost", "dim")) if sensor.means else ()
+    worst = f"{count(sensor.worst_lost)} at {clock(sensor.worst_at)}"
+    return means, Span(f"  {plural(sensor.lost_last_minute, 'packet')} lost in a minute, worst {worst}", "bad")
 
 
 def _problems(state: ApplianceState) -> list[Line]:

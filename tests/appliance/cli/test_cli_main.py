@@ -8,14 +8,18 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from appliance import cli
+from appliance.bus.control import SensorStatus, Status
 from appliance.bus.errors import Unreachable
 from appliance.cli import control
 from appliance.cli.bench import REGISTRY
+from appliance.cli.control import _as_text
 from appliance.cli.output import table
 from appliance.cli.parser import build
+from appliance.model.names import Stage
 from appliance.supervisor.instance import RUN_LOCK
 
 
@@ -46,6 +50,24 @@ def test_a_bad_file_is_one_message_and_exit_2(words, tmp_path, capsys):
     assert told.out == ""
     assert told.err.startswith(f"gnomon: {path}:2: lsten")
     assert "Traceback" not in told.err
+
+
+def test_status_says_how_a_sensor_captures():
+    status = Status("up", 1, 0.5, "0.1.0", Stage.OBSERVE, 1, 1, 1, "127.0.0.1:8080", "127.0.0.1:4000", "/s", 0)
+    shown = [
+        SensorStatus("sensor0", "eth0", "capturing", "", "ring in 4 processes", 1_204, 1_767_258_000, 800),
+        SensorStatus("sensor1", "any", "capturing", "", "libpcap in 1 process"),
+        SensorStatus("sensor2", "a.pcap", "finished"),
+        SensorStatus("sensor3", "eth3", "starting", "", "\x1b[2J"),
+    ]
+    text = _as_text(msgspec.structs.replace(status, sensors=tuple(shown)))
+    lost = "1,204 packets lost in the last minute (worst second: 800 at 09:00:00 UTC)"
+    assert text.splitlines()[-4:] == [
+        f"sensor sensor0 on eth0: capturing by ring in 4 processes, {lost}",
+        "sensor sensor1 on any: capturing by libpcap in 1 process, nothing lost in the last minute",
+        "sensor sensor2 on a.pcap: finished",
+        r"sensor sensor3 on eth3: starting by \x1b[2J, nothing lost in the last minute",
+    ]
 
 
 def test_a_hostile_file_name_cannot_act_on_the_terminal(capsys):

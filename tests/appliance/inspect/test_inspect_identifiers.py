@@ -7,6 +7,7 @@ from real_detectors import detectors
 
 from appliance.inspect.dialects import Call
 from appliance.inspect.heads import Heads
+from appliance.inspect.identifiers import is_count
 from appliance.inspect.inspection import Inspector
 
 MODELS = ("gpt-5.4-2026-08-01", "claude-sonnet-4-5-20250929", "us.anthropic.claude-3-5-sonnet-20241022-v2:0")
@@ -65,3 +66,11 @@ def test_a_model_is_written_down_as_it_was_asked_for(model):
     for path in (f"/openai/deployments/{model}/chat", f"/v1/models/{model}:generateContent", f"/model/{model}/invoke"):
         assert heads.path(path, model) == path
     assert heads.model(f"x-{KEY}") == "x-<GITHUB_TOKEN>"
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [("0123456789", True), ("345678901234", True), ("9876543210", True), ("012345678", False), ("0123456788", False)],
+)
+def test_ten_digits_that_count_up_or_down_are_a_count(text, counts):
+    assert is_count(text) is counts

@@ -7,6 +7,7 @@ import duckdb
 import msgspec
 import pytest
 
+from appliance.model.names import FindingKind
 from appliance.store import owner as owner_module
 from appliance.store.bench import opened
 from appliance.store.findings import Findings
@@ -107,6 +108,12 @@ def test_every_view_explains_itself_and_each_of_its_columns(connection):
     ).fetchall()
     assert [(view, column) for view, column, comment in columns if not comment] == []
     assert len(columns) > len(views)
+
+
+def test_the_kinds_of_findings_are_all_explained(connection):
+    of_kind = "SELECT comment FROM duckdb_columns() WHERE table_name = 'v_findings' AND column_name = 'kind'"
+    ((told,),) = connection.execute(of_kind).fetchall()
+    assert told.replace(" or ", ", ").split(", ") == [kind.value for kind in FindingKind]
 
 
 def test_findings_read_as_words_and_times(desk, observed):

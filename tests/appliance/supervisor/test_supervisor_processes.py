@@ -329,9 +329,10 @@ def test_a_killed_supervisor_is_succeeded_on_the_same_addresses(appliance):
     assert len(greet(after.proxy)) == 2
 
 
-def test_a_stranger_cannot_speak_for_a_worker(one):
-    with pytest.raises(RemoteError, match=f"pid {os.getpid()} is not worker"):
-        one.call("health", control.Health("w0", 99))
+def test_a_stranger_cannot_speak_for_a_child(one):
+    for verb, told in (("health", control.Health("w0", 99)), ("sensing", control.Sensing("sensor0", "none"))):
+        with pytest.raises(RemoteError, match=f"pid {os.getpid()} is not '(w|sensor)0'"):
+            one.call(verb, told)
 
 
 def test_snapshots_reach_the_workers(one):

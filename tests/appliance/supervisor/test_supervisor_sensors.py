@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from appliance.bus.control import Sensing
 from appliance.config.schema import Config, Listen, SensorConfig
 from appliance.supervisor.plan import Drain, Start
 from appliance.supervisor.sensors import TRIES, Sensors, Source
@@ -198,3 +199,17 @@ def test_sensors_of_an_earlier_image_are_replaced_or_drained():
         assert world.exit(name, 0) == ""
     assert world.act() == [Start("sensor0")]
     assert world.sensors.plan_of("sensor7") is None
+
+
+def test_how_a_sensor_captures_is_shown_while_it_does():
+    world = World(("eth0",))
+    world.act()
+    world.ready("sensor0")
+    told = Sensing("sensor0", "ring in 2 processes", 9, 1_767_258_000, 7)
+    assert world.sensors.sensing(told)
+    assert not world.sensors.sensing(told), "nothing has changed"
+    assert not world.sensors.sensing(Sensing("w0", "a worker")), "no sensor"
+    (state,) = world.sensors.states()
+    assert msgspec.structs.astuple(state)[4:] == ("ring in 2 processes", 9, 1_767_258_000, 7)
+    world.exit("sensor0", 1, "it broke")
+    assert msgspec.structs.astuple(world.sensors.states()[0])[4:] == ("", 0, 0, 0)

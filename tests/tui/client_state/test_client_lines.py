@@ -80,13 +80,34 @@ def test_decisions_and_the_overview_are_inert(text):
             proxy=text,
             gateway=text,
             problems=(text,),
-            sensors=(fp.SensorState(text, text, text, text),),
+            sensors=(
+                fp.SensorState(text, text, text, text, text, 9, 8, 7),
+                fp.SensorState(text, text, text, text, text),
+            ),
             workers=(fp.WorkerState(text, ready=True),),
         )
     )
     top = (fp.TopService(text, text, 1, 2, 3),)
     overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8, 0.5, {text: 9})
     assert all(inert(span.text) for span in spans(overview_lines.lines(overview, standing)))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((), "capturing"),
+        (("ring in 1 process",), "capturing  by ring in 1 process, nothing lost"),
+        (("libpcap in 1 process", 12_345, NOW, 700), "12,345 packets lost in a minute, worst 700 at "),
+        (("", 1, NOW, 1), "capturing  1 packet lost in a minute, worst 1 at "),
+    ],
+)
+def test_how_a_sensor_captures_is_one_line(told, expected):
+    standing = Standing()
+    standing.learn(fp.ApplianceState(sensors=(fp.SensorState("s0", "eth0", "capturing", "", *told),)))
+    shown = ["".join(span.text for span in each) for each in overview_lines.lines(None, standing)]
+    (row,) = [each for each in shown if "sensor s0 on eth0" in each]
+    assert expected in row
+    assert row.endswith(expected) or told[1:]
 
 
 @pytest.mark.parametrize(
