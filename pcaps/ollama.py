@@ -33,7 +33,7 @@ def build() -> Wire:
         service="openai_compatible",
         category="local_model",
         confidence=0.85,
-        evidence=["shows chat_answer"],
+        evidence=["shows chat_answer", "answers without authentication"],
     )
     stream.close()
     return wire
