@@ -28,6 +28,7 @@ from appliance.bench.scan import small_texts
 from appliance.inspect.detect import Detectors
 from appliance.inspect.detect.presidio import offline_suffixes
 from appliance.inspect.detect.recognisers_own import OWN
+from appliance.inspect.identifiers import is_count
 
 _TOLD = 40
 _LEFT_OUT = {"DateRecognizer"}
@@ -84,7 +85,10 @@ class Stock:
 
     def findings(self, text: str) -> Counter[Finding]:
         results = self.engine.analyze(text, language="en")
-        return Counter((r.entity_type, r.start, r.end, round(r.score, 9)) for r in results)
+        # Digits that only count are left out by both: the one thing in which our own findings differ on purpose.
+        return Counter(
+            (r.entity_type, r.start, r.end, round(r.score, 9)) for r in results if not is_count(text[r.start : r.end])
+        )
 
 
 def ours(detectors: Detectors, text: str) -> Counter[Finding]:
