@@ -44,7 +44,7 @@ lint: setup ## Formatting, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt || { cat .cache/imports.txt; exit 1; }
-	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock,*/names_lists.json,*/training/*.toml,*/test_injection_*.py,*/topics/lexicon.py,*/injection/rules.toml,*/toxic_words.py,*/output/phrases.py' --ignore-words-list rime,domians,oder,deine,woh,mroe,mot,fpr,lication,ervice,singel,adresse,direccion,adres,januar,calle,carrer,februar,juni,juli,oktober,dezember,nd,confidencial,ecret,sais,ist,instruccion,entiti,cript,te,ue,caf,hel,tru,alle,ore appliance addons discovery tui tests docs README.md
+	@$(BIN)/codespell --skip '*/kernel_filter.py,*/fixtures/*,*/uv.lock,*/names_lists.json,*/training/*.toml,*/test_injection_*.py,*/topics/lexicon.py,*/injection/rules.toml,*/toxic_words.py,*/output/phrases.py,*/mac_vendors.json,*/tokens_counted.json' --ignore-words-list rime,domians,oder,deine,woh,mroe,mot,fpr,lication,ervice,singel,adresse,direccion,adres,januar,calle,carrer,februar,juni,juli,oktober,dezember,nd,confidencial,ecret,sais,ist,instruccion,entiti,cript,te,ue,caf,hel,tru,alle,ore,whats,alow,servises,limti appliance addons discovery tui tests docs README.md
 
 unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"
@@ -61,7 +61,7 @@ system: setup ## Tests with real processes
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/classifier $(UV) sync --locked --quiet --project tests/eval/classifier
 	@touch $@
 
-conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/conformance/servers/.synced .cache/conformance/replay/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
+conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/conformance/servers/.synced .cache/conformance/replay/.synced .cache/conformance/issuer/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
 	@$(BIN)/pytest -q -m conformance
 	@$(BIN)/python tests/discovery/captures_page.py docs/CONFORMANCE.md
 
@@ -89,24 +89,27 @@ fuzz: setup ## Mutate bodies and streams, 1,000,000 times; no parser may fail, b
 
 soak: setup ## Kill processes under load, 100 rounds; no record may be lost
 	@$(BIN)/python tests/system/kill_rounds.py --rounds 100 --seed 1
+	@$(BIN)/python -m discovery.bench_flat
 
 docs: setup ## Write the reference pages from the code
 	@$(BIN)/python -m appliance.config.reference > docs/reference/config.md
 	@$(BIN)/python -m appliance.cli.reference > docs/reference/cli.md
 	@$(BIN)/python -m appliance.cli.vocabulary > docs/reference/vocabulary.md
 	@$(BIN)/python -m appliance.config.catalogue_reference > docs/reference/catalogue.md
+	@$(BIN)/python -m appliance.policy.document > docs/reference/policy.schema.json
+	@$(BIN)/python -m appliance.config.guards > docs/reference/guards.md
 	@$(BIN)/python tests/addons/failures_page.py > docs/reference/failures.md
 
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:
 	@mkdir -p .cache
-	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools tshark:tshark; do \
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools tshark:tshark node:nodejs wget:wget slapd:slapd; do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
 	ls /usr/lib/*/c_icap/srv_url_check.so >/dev/null 2>&1 || missing="$$missing c-icap libc-icap-mod-urlcheck"; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing for tests:$$missing"; \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; } >.cache/apt.log 2>&1 \
+	    { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; } >.cache/apt.log 2>&1 \
 	      || echo "could not install$$missing (see .cache/apt.log); the tests that need them will be skipped" >&2; \
 	  else echo "missing for some tests:$$missing (install them as root to run every test)" >&2; fi; fi
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from addons.endings import RULE, UNREADABLE
+from addons.endings import BUDGET, RULE, UNREADABLE
 from addons.ongoing import INSPECTION_FAILED, Account
 from appliance.inspect.dialects import EventReader
 from appliance.inspect.dialects.unknown_events import UNKNOWN_STREAM
@@ -24,7 +24,8 @@ class EventsAnswer:
     """Follows one streamed answer.
 
     `guards`: something of it may be held back or left out. `on_cut` is called once, with the cause and its detail, when
-    the editor asks for the end. `unknown`: no dialect reads it.
+    the editor asks for the end. `unknown`: no dialect reads it. `over`: asked after each piece whether a budget is used
+    up.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class EventsAnswer:
         guards: bool,
         on_cut: Callable[[str, str], None],
         unknown: bool = False,
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.taken = 0
         self._editor = editor
@@ -44,6 +46,7 @@ class EventsAnswer:
         self._guards = guards
         self._on_cut = on_cut
         self._unknown = unknown
+        self._budget_over = over
         self._lost = ""  # why nothing more is read
         self._unread = 0
         self._over = False
@@ -64,6 +67,10 @@ class EventsAnswer:
         self._lost = ""
         if self._guards and self._editor.wants_cut is not None:
             return out + self._end(self._editor.wants_cut)
+        if chunk and self._budget_over():
+            self._over = True
+            self._on_cut(BUDGET, "")
+            return out + (list(self._editor.cut(BUDGET)) if self._through_editor else [])
         return out
 
     def last_words(self, reason: str) -> bytes:
@@ -108,6 +115,7 @@ class EventsAnswer:
             finish=told.finish,
             gone_bytes=report.gone_bytes,
             chars=report.text_chars,
+            sample=report.sample,
         )
 
     @property

@@ -5,6 +5,8 @@ not be read; pictures and sound pass, if that is what they are; what a browser l
 and is counted so. Where nothing may be held back, no byte changes.
 """
 
+from collections.abc import Callable
+
 from mitmproxy import http
 
 from addons.answer_events import EventsAnswer
@@ -17,6 +19,7 @@ from addons.upstream import cancel_stream
 from addons.worker import Worker
 from appliance.inspect.dialects import EventReader
 from appliance.inspect.dialects.unknown_events import UnknownEvents, framing_of
+from appliance.inspect.stream.counted import CountedEvents
 from appliance.inspect.stream.editor import StreamEditor
 from appliance.inspect.stream.restoring import Restoring
 from appliance.inspect.stream.watch import Watcher
@@ -71,7 +74,7 @@ class Ways:
             return
         unknown = isinstance(reader, UnknownEvents)
         guards = exchange.edits_answer or (exchange.drop_usage and not unknown)
-        reader = noticing(exchange, reader)
+        reader, over = self._metered(exchange, noticing(exchange, reader))
         editor = StreamEditor(
             reader,
             _watcher(self._worker, exchange),
@@ -87,11 +90,19 @@ class Ways:
             unpack,
             guards=guards,
             unknown=unknown,
+            over=over,
             on_cut=lambda cause, detail: self.end(flow, exchange, cause, detail),
         )
         if guards:
             _without_length(flow, response, unpacked=unpack is not None)
         self._stream(flow, response, exchange, exchange.answer)
+
+    def _metered(self, exchange: Exchange, reader: EventReader) -> tuple[EventReader, Callable[[], bool]]:
+        """The reader, and whether the answer has come to the end of a budget."""
+        if exchange.booking is None or not exchange.booking.limits_answers:
+            return reader, _never
+        counted = CountedEvents(reader)
+        return counted, lambda: not self._worker.meter.grows(exchange, counted.tokens)
 
     def _unpacker(self, response: http.Response) -> tuple[bool, Unpacker | None]:
         """Whether its codings are known, and what undoes them."""
@@ -129,7 +140,8 @@ class Ways:
 
         pass_on: StreamCallable = passing
         where = f"{type(answer).__name__}.take"
-        response.stream = self._guard.stream(flow, where, pass_on, closes=exchange.guards_answer)
+        metered = exchange.booking is not None and exchange.booking.limits_answers
+        response.stream = self._guard.stream(flow, where, pass_on, closes=exchange.guards_answer or metered)
 
     @staticmethod
     def end(flow: http.HTTPFlow, exchange: Exchange, cause: str, detail: str) -> None:
@@ -152,6 +164,10 @@ def _watcher(worker: Worker, exchange: Exchange) -> Watcher:
 def without_body(request: http.Request, response: http.Response) -> bool:
     """No body follows, whatever the head says (RFC 9112 6.3): its head stays as it is."""
     return request.method == "HEAD" or response.status_code in NO_BODY
+
+
+def _never() -> bool:
+    return False
 
 
 def _nothing(_chunk: bytes) -> list[bytes]:

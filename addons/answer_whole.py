@@ -14,6 +14,7 @@ from mitmproxy import http
 from addons.ongoing import Account, Exchange, unread
 from appliance.inspect.content import media_type
 from appliance.inspect.inspection import Inspector, ResponseInspection
+from appliance.inspect.tokens import SAMPLE
 from appliance.model.detection import Coverage
 
 IN_THREAD_BYTES = 64 * 1024  # larger answers in one piece are read beside the loop
@@ -131,6 +132,7 @@ class HeldAnswer:
 def told(inspection: ResponseInspection, redactions: int = 0, edits: tuple[str, ...] = ()) -> Account:
     """What an answer in one piece told."""
     view = inspection.view
+    texts = [one.text for one in view.segments if one.role == "assistant"]
     return Account(
         coverage=inspection.coverage,
         model=view.model,
@@ -140,7 +142,8 @@ def told(inspection: ResponseInspection, redactions: int = 0, edits: tuple[str, 
         edits=edits,
         tools_called=view.tools_called,
         finish=view.finish,
-        chars=0 if view.error else sum(len(one.text) for one in view.segments if one.role == "assistant"),
+        chars=0 if view.error else sum(map(len, texts)),
+        sample="".join(texts)[:SAMPLE] if view.usage is None else "",
     )
 
 

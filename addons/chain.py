@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from mitmproxy import connection, http
 
@@ -21,6 +22,7 @@ from addons.answer_events import EventsAnswer
 from addons.classifying import classifying
 from addons.conversing import ConversingAddon
 from addons.costs import CostsAddon
+from addons.dialling import dialler_of
 from addons.egress import EgressAddon
 from addons.endings import FAULT
 from addons.exchange import ExchangeAddon
@@ -28,18 +30,24 @@ from addons.external import External
 from addons.failclosed import Guard
 from addons.faults import fault_of
 from addons.follow import FollowAddon
-from addons.gateway import GatewayAddon
+from addons.gateway import GatewayAddon, keeps_callers_keys
 from addons.habits import FOLDER as HABITS
 from addons.habits import Habits, HabitsAddon
 from addons.identity import IdentityAddon
-from addons.keys import Sender
+from addons.issuers import IssuerKeys
+from addons.keys import OverdueAddon, loaded
+from addons.learning import LearningAddon
+from addons.listener_tls import ListenerTls
 from addons.names_beside import NamesReader
 from addons.naming import NamingAddon
 from addons.notices import Notices
 from addons.ongoing import exchange_of
 from addons.portal import PortalAddon
+from addons.probing import ProbingAddon
 from addons.refusals import RefusalsAddon, stranger, turned_away
+from addons.rejecting import RejectingAddon
 from addons.remembering import Remembering, RememberingAddon
+from addons.routing import Routing
 from addons.shipping import ShippingAddon
 from addons.streaming import StreamingAddon
 from addons.telemetry import Telemetry
@@ -47,10 +55,13 @@ from addons.tls import TlsAddon, listener_context
 from addons.upstream import cancel_stream
 from addons.websocket import WebsocketAddon
 from addons.worker import Worker
+from appliance.bus import programs, rejected
+from appliance.bus.ownflows import region_of
+from appliance.bus.programs import Programs
+from appliance.bus.rejected import Rejected
 from appliance.ca.files import load_intermediates
 from appliance.ca.leaf_cache import LeafCache
 from appliance.config.catalogue import load_catalogue
-from appliance.config.credentials import Keys, load_keys
 from appliance.config.detection import detection_settings, has_more
 from appliance.config.kept_names import KeptNames
 from appliance.config.schema import Config
@@ -58,6 +69,7 @@ from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
 from appliance.confine import privileges
 from appliance.identity.assemble import make_identification
+from appliance.identity.virtual_key_file import VirtualKeyFile
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.inspection import Inspector, Limits
 from appliance.inspect.output.canary import Canaries
@@ -78,6 +90,7 @@ from appliance.policy.engine import Policy, compile_policy
 from appliance.policy.snapshot import PolicySnapshot
 
 PASSWORD_THREADS = 2
+DIRECTORY_THREADS = 8  # they wait for a directory and need no processor
 
 
 class Faults:
@@ -118,7 +131,7 @@ def build_chain(config: Config, name: str) -> list[object]:
     compiler = Compiler(catalogue, site_key, pseudonyms)
     journal = Journal(state / "journal", name, time.time_ns(), max_bytes=config.journal.max_bytes)
     telemetry = Telemetry(name, journal, pseudonyms, config.journal.sync_ms)
-    identity = _identity(config, telemetry)
+    identity = _identity(config, telemetry, site_key)
     detectors = Detectors.load(tables_folder(state), settings=detection_settings(config))
     inspector = Inspector(detectors, _limits(config))
     worker = Worker(
@@ -128,8 +141,8 @@ def build_chain(config: Config, name: str) -> list[object]:
         compiler(_first_snapshot(state)),
         inspector,
         Watching(detectors),
-        Ledger(state / "ledger" / "counters.map", make=False),
-        derive(site_key, b"gnomon-keyprint"),
+        Ledger(state / "ledger" / "counters.map", make=False, zone=ZoneInfo(config.site.timezone)),
+        (derive(site_key, b"gnomon-keyprint"), derive(site_key, b"gnomon-accounts")),
         derive(site_key, b"gnomon-names"),
         identity.principal,
     )
@@ -142,13 +155,14 @@ def build_chain(config: Config, name: str) -> list[object]:
     guard = Guard(Faults(telemetry), lambda: worker.stage, _cut, partial(turned_away, worker))
     streaming = StreamingAddon(worker, guard)
     guard.forsaken = streaming.forsaken
-    sender = Sender(_keys(config, telemetry))
+    sender = loaded(config, telemetry)
     acknowledgements = _acknowledgements(config, worker, site_key)
     analyser = _analyser(config, state)
-    exchanges = ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender))
+    routing = Routing(config, catalogue, sender, derive(site_key, b"gnomon-sticky"))
+    exchanges = ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender), routing)
     addons = [
         identity,
-        GatewayAddon(worker, sender),
+        GatewayAddon(worker, sender, routing),
         EgressAddon(worker, Interception(config.egress.intercept, config.egress.never, catalogue)),
         _tls(config, worker),
         PortalAddon(worker, acknowledgements),
@@ -165,8 +179,40 @@ def build_chain(config: Config, name: str) -> list[object]:
         AnalysingAddon(worker, analyser),
         NamingAddon(worker, NamesReader(_reading_user(config), config.inspect.names_s)),
         *classifying(worker, _reading_user(config)),
+        *_aside(config, worker, routing),
     ]
     return [guard.wrap(addon) for addon in addons]
+
+
+def _aside(config: Config, worker: Worker, routing: Routing) -> list[object]:
+    """What no exchange waits for."""
+    keys, probing = OverdueAddon(config, worker.telemetry), ProbingAddon(config, routing)
+    return [keys, probing, *_learning(config, worker), *_rejecting(config, worker)]
+
+
+def _learning(config: Config, worker: Worker) -> list[object]:
+    """What tells sensors of programs; none where there is no table: no reason not to serve."""
+    name = worker.telemetry.worker
+    try:
+        table = Programs(Path(config.run_dir) / programs.NAME, region_of(name), write=True)
+    except (OSError, OperatorError):
+        return []
+    catalogue, product = worker.catalogue, worker.inspector.heads.product
+    return [LearningAddon(table, lambda host: catalogue.match(host) is not None, product, worker.telemetry.clock)]
+
+
+def _rejecting(config: Config, worker: Worker) -> list[object]:
+    """What tells sensors of clients that reject our certificate; none where there is no table, likewise."""
+    try:
+        table = Rejected(Path(config.run_dir) / rejected.NAME, region_of(worker.telemetry.worker), write=True)
+    except (OSError, OperatorError):
+        return []
+
+    def service(host: str) -> str | None:
+        found = worker.catalogue.match(host)
+        return None if found is None else found.id
+
+    return [RejectingAddon(table, service, worker.telemetry.clock)]
 
 
 def _first_snapshot(state: Path) -> PolicySnapshot:
@@ -174,14 +220,6 @@ def _first_snapshot(state: Path) -> PolicySnapshot:
     if snapshot is None:
         raise OperatorError(f"{state / 'policy'}: no policy snapshot; start the appliance with `gnomon up`")
     return snapshot
-
-
-def _keys(config: Config, telemetry: Telemetry) -> Keys:
-    """Keys that routes send; a worker starts without those that are missing, and refuses what would need them."""
-    keys = load_keys(config)
-    for name, fault in keys.faults.items():
-        telemetry.notice("warning", "credential_missing", f"held credential {name}: {fault}")
-    return keys
 
 
 def _acknowledgements(config: Config, worker: Worker, site_key: bytes) -> Acknowledgements:
@@ -195,12 +233,21 @@ def _acknowledgements(config: Config, worker: Worker, site_key: bytes) -> Acknow
     return made
 
 
-def _identity(config: Config, telemetry: Telemetry) -> IdentityAddon:
+def _identity(config: Config, telemetry: Telemetry, site_key: bytes) -> IdentityAddon:
     def report(reason: RefusalReason, principal: Principal, host: str, port: int, detail: str, listener: str) -> None:
         telemetry.refused(reason, principal, host, port, detail=detail, listener=listener)
 
-    threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
-    return IdentityAddon(make_identification(config.identity, threads), report)
+    settings, egress = config.identity, config.egress
+    count = DIRECTORY_THREADS if settings.ldap is not None else PASSWORD_THREADS
+    threads = ThreadPoolExecutor(count, thread_name_prefix="password")
+    keys = VirtualKeyFile(Path(config.state_dir), site_key) if settings.virtual_keys else None
+    fetch = None
+    if settings.tokens:
+        fetch = IssuerKeys(dialler_of(config), egress.ca_bundle)
+    identification = make_identification(settings, threads, virtual_keys=keys, fetch=fetch)
+    keeps = keeps_callers_keys(config)
+    trouble = partial(telemetry.notice, "alarm", "identity_trouble")
+    return IdentityAddon(identification, report, keeps=keeps, tokens=bool(settings.tokens), trouble=trouble)
 
 
 def _analyser(config: Config, state: Path) -> Analyser:
@@ -230,9 +277,10 @@ def _tls(config: Config, worker: Worker) -> TlsAddon:
 
     bundle = Path(config.egress.ca_bundle) if config.egress.ca_bundle else None
     leaves, listen = LeafCache(load_intermediates(config.ca_dir)), config.listen
-    listener = (
-        listener_context(Path(listen.certificate), Path(listen.key)) if listen.certificate and listen.key else None
-    )
+    listener = None
+    if listen.certificate and listen.key:
+        clients = config.identity.certificates
+        listener = ListenerTls(Path(listen.certificate), Path(listen.key), clients, listener_context).context
     return TlsAddon(leaves, unservable=unservable, ca_bundle=bundle, listener=listener)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 from mitmproxy import http
 
+from addons.accounts import Told
 from addons.endings import FAULT
 from addons.failclosed import HELD
 from addons.naming import late_labels
@@ -17,16 +18,18 @@ from addons.ongoing import Account, Exchange, unread
 from addons.upstream import attempts_of
 from addons.worker import Worker
 from appliance.inspect.scanning import merged
+from appliance.inspect.tokens import by_sample
 from appliance.model.detection import Label
 from appliance.model.event import ExchangeClosed, Usage
 from appliance.model.names import DetectionKind, Outcome
 
-CHARS_PER_TOKEN = 4  # of English text, a common rule of thumb; other languages take fewer
 MAX_NAMES = 128
 MAX_FINISH = 64
 CLIENT_ERROR = 400
+_BROKEN_OFF = frozenset({Outcome.CLIENT_ABORT, Outcome.UPSTREAM_ABORT, Outcome.BLOCKED, Outcome.DRAINED})
 UNDECLARED_TOOL = "UNDECLARED_TOOL"
 UNSCANNED_ANSWER = "UNSCANNED_ANSWER"
+WATCHED_TOOL = "WATCHED_TOOL"
 # Tools that providers run themselves; some are called by these names although the request lists them by a type.
 HOSTED = frozenset(
     """
@@ -43,6 +46,10 @@ def close_record(
 ) -> ExchangeClosed:
     """The record. Raises what a detector raises."""
     word, taken = worker.inspector.heads.word, exchange.answer.taken if exchange.answer else 0
+    exchange.served = next((one for one in reversed(attempts_of(flow)) if one.status and one.service), None)
+    exchange.usage = _usage(flow, exchange, account, outcome)
+    told = account_of(worker, flow, exchange)
+    exchange.cost, exchange.told = worker.meter.cost(exchange, exchange.usage, account.model), True
     return ExchangeClosed(
         exchange=exchange.id,
         ts=worker.telemetry.clock(),
@@ -52,7 +59,8 @@ def close_record(
         first_byte_ms=_milliseconds(exchange.started, exchange.first_byte),
         duration_ms=_milliseconds(exchange.started, time.perf_counter()) or 0.0,
         model_served=word(account.model) if account.model else None,
-        usage=_usage(flow, exchange, account),
+        usage=exchange.usage,
+        cost=exchange.cost,
         coverage=account.coverage,
         attempts=attempts_of(flow),
         reason=reason,
@@ -64,7 +72,18 @@ def close_record(
         gone_bytes=account.gone_bytes,
         late_labels=late_labels(exchange),
         sent=exchange.sent,
+        account=told.kind,
+        account_id=told.id,
     )
+
+
+def account_of(worker: Worker, flow: http.HTTPFlow, exchange: Exchange) -> Told:
+    """Whose account the answer names. An answer that was moved tells of the route's."""
+    facts, response = exchange.facts, flow.response
+    elsewhere = exchange.moved or (exchange.served and exchange.served.service != exchange.service.id)
+    if response is None or elsewhere or facts is None or not exchange.first_byte:
+        return Told()
+    return worker.accounts.answered(response, exchange.service, facts.key_fingerprint)
 
 
 def record_close(
@@ -114,6 +133,8 @@ def _labels(worker: Worker, exchange: Exchange, account: Account) -> tuple[Label
         late = worker.policy.late(exchange.facts, account.coverage, worker.telemetry.clock())
         if late:
             more.append(Label(UNSCANNED_ANSWER, DetectionKind.OUTPUT, len(late), 1.0))
+        if called := worker.policy.called(exchange.facts, account.tools_called, worker.telemetry.clock()):
+            more.append(Label(WATCHED_TOOL, DetectionKind.OUTPUT, len(called), 1.0))
     return merged(account.labels, more) if more else account.labels
 
 
@@ -128,21 +149,22 @@ def _undeclared(exchange: Exchange, account: Account) -> int:
     return sum(name not in exchange.declared and name not in HOSTED for name in account.tools_called)
 
 
-def _usage(flow: http.HTTPFlow, exchange: Exchange, account: Account) -> Usage | None:
-    """As the provider told it, else counted from the texts of a call that was answered."""
-    usage = account.usage
-    if usage is None:
-        answered = flow.response is not None and flow.response.status_code < CLIENT_ERROR
-        if not (answered and exchange.dialect and account.chars):
-            return None
-        usage = Usage(output_tokens=_tokens(account.chars), estimated=True)
+def _usage(flow: http.HTTPFlow, exchange: Exchange, account: Account, outcome: Outcome) -> Usage | None:
+    """As the provider told it, else counted from the texts of a call that was answered, or broke off.
+
+    Of an answer that broke off the provider may have told what it had at its beginning.
+    """
+    usage, broken = account.usage, outcome in _BROKEN_OFF
+    answered = flow.response is not None and flow.response.status_code < CLIENT_ERROR
+    if usage is None and not (answered and exchange.dialect and (account.chars or broken)):
+        return None
+    usage = usage or Usage(estimated=True)
+    counted = by_sample(account.chars, account.sample)
+    if usage.estimated or (broken and not account.finish and counted > usage.output_tokens):
+        usage = msgspec.structs.replace(usage, output_tokens=max(counted, usage.output_tokens), estimated=True)
     if usage.estimated and not usage.input_tokens:
-        return msgspec.structs.replace(usage, input_tokens=_tokens(exchange.asked_chars))
+        usage = msgspec.structs.replace(usage, input_tokens=by_sample(exchange.asked_chars, exchange.asked_sample))
     return usage
-
-
-def _tokens(chars: int) -> int:
-    return -(-chars // CHARS_PER_TOKEN)
 
 
 def _milliseconds(since: float, until: float | None) -> float | None:

@@ -18,6 +18,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from addons.answers import refuse
 from addons.failclosed import ClosingLayer
+from addons.listener_tls import CERTIFICATE_REFUSED, shown_in_vain
 from addons.upstream import DIAL_FIRST, in_client_tls
 from addons.worker import SNI_HOST, Worker, allowed_client
 from appliance.model.facts import Principal
@@ -152,13 +153,15 @@ class EgressAddon:
         )
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        """A client that rejects our certificate: closed, recorded, never passed through."""
+        """A client that rejects our certificate, or whose own is no good: closed, recorded, never passed through."""
         client = data.context.client
         tunnel = self.tunnels.get(client.id)
         if tunnel is None:
             nobody = Principal(name="anonymous", address=str(client.peername[0]))
-            detail = "no TLS handshake with the listener itself"
-            self._worker.telemetry.refused(RefusalReason.CERTIFICATE_REJECTED, nobody, "", 0, detail=detail)
+            reason, detail = RefusalReason.CERTIFICATE_REJECTED, "no TLS handshake with the listener itself"
+            if shown_in_vain(client.error):
+                reason, detail = RefusalReason.IDENTITY_FAILED, CERTIFICATE_REFUSED
+            self._worker.telemetry.refused(reason, nobody, "", 0, detail=detail)
         elif not tunnel.refused:
             self._refused(RefusalReason.CERTIFICATE_REJECTED, tunnel, "the client did not complete the TLS handshake")
 

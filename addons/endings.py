@@ -12,6 +12,7 @@ DRAIN = "drain"
 RULE = "rule"
 UNREADABLE = "unreadable"
 FAULT = "fault"
+BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ ENDINGS = {
         "unreadable_answer",
         "The provider's answer cannot be inspected, and policy asks for that; it was not let through",
     ),
+    BUDGET: Ending(Outcome.BLOCKED, 429, "quota", "A budget of your organisation is used up; the answer was ended"),
     FAULT: Ending(
         Outcome.FAILED_CLOSED,
         503,

@@ -19,16 +19,20 @@ import msgspec
 from mitmproxy import http
 
 from addons.analysing import wants
-from addons.answers import refuse
 from addons.failclosed import CLEARED, FAULTED
 from addons.faults import fault_of
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited, mirrors
 from addons.keys import Sender
+from addons.leading import Leading
 from addons.naming import read_late
 from addons.notices import Notices
+from addons.obliging import apply_to_heads, obliged
 from addons.ongoing import EXCHANGE, WAIT, Exchange
-from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services
+from addons.redirect import Move, Stuck
+from addons.routing import Routing
 from addons.settling import check, chooser, is_settled, settling
+from addons.tenants import edit_of, restrict
+from addons.turning_away import TurningAway
 from addons.upstream import RELAYS, UNREAD
 from addons.websocket import is_upgrade
 from addons.worker import ROUTE, Worker
@@ -39,10 +43,9 @@ from appliance.inspect.inspection import INCLUDE_USAGE, Edited, Inspection
 from appliance.inspect.pseudonyms import Renaming, Restoration
 from appliance.journal.tail import JournalFull
 from appliance.model.catalogue import Service
-from appliance.model.detection import Coverage
-from appliance.model.event import ExchangeClosed, ExchangeOpened
+from appliance.model.event import ExchangeOpened
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import CredentialMode, Disposition, Outcome, RefusalReason, Stage
+from appliance.model.names import Disposition, RefusalReason, Stage
 from appliance.route.bodyheaders import after_edit, mirrored
 from appliance.route.credentials import is_credential_parameter
 from appliance.route.held import PREFIX
@@ -57,11 +60,11 @@ FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDA
 class ExchangeAddon:
     """Hooks of the way up."""
 
-    def __init__(self, worker: Worker, sender: Sender, notices: Notices) -> None:
+    def __init__(self, worker: Worker, sender: Sender, notices: Notices, routing: Routing) -> None:
         self._worker = worker
         self._sender = sender
-        self._notices = notices
-        self._redirects = Redirects(worker.config.gateway.routes, worker.catalogue, sender)
+        self._away = TurningAway(worker, notices)
+        self._leading = Leading(worker, sender, routing)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide between tunnel-through and exchange; the body of an exchange is held until it is judged."""
@@ -69,15 +72,18 @@ class ExchangeAddon:
             return
         worker = self._worker
         if worker.listener(flow) == "gateway" and ROUTE not in flow.metadata:  # a hook before has failed
-            self._refuse(flow, 503, RefusalReason.INTERNAL_FAULT, "The gateway could not find a route")
+            self._away.refuse(flow, 503, RefusalReason.INTERNAL_FAULT, "The gateway could not find a route")
             return
         service = worker.service_of(flow)
         if service is None:
+            restrict(worker, flow, None)
             flow.request.stream = True
             flow.metadata[CLEARED] = flow.metadata[UNREAD] = True
             return
         if _is_websocket(flow) and not is_upgrade(flow.request) and worker.stage is Stage.ENFORCE:
-            self._refuse(flow, 403, RefusalReason.WEBSOCKET, "This WebSocket cannot be inspected in the form asked for")
+            self._away.refuse(
+                flow, 403, RefusalReason.WEBSOCKET, "This WebSocket cannot be inspected in the form asked for"
+            )
             return
         if not is_upgrade(flow.request):  # e.g. h2c: what would follow could not be read
             flow.metadata[UNREAD] = worker.stage is Stage.OBSERVE
@@ -166,42 +172,44 @@ class ExchangeAddon:
         exchange.dialect, exchange.stream = by_api(inspection.api), inspection.stream
         exchange.declared = frozenset(inspection.view.tools_declared)
         inspection = inspection.of_target(path, worker.inspector.target(path, is_credential_parameter))
-        exchange.asked_chars = inspection.chars
+        exchange.asked_chars, exchange.asked_sample = inspection.chars, inspection.sample
         exchange.expected = worker.expected(exchange.service, exchange.host, inspection)
         inspection = worker.with_leaks(inspection)
         unread = inspection.problem not in READABLE and RELAYS not in flow.metadata  # of an upgrade there is no body
         if unread and exchange.stage is Stage.ENFORCE:
-            self._refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}")
+            self._away.refuse(
+                flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}"
+            )
             return
         facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
         facts = worker.habit(facts, inspection)
         verdict = exchange.verdict = worker.judge(facts, exchange.service)
         check(inspection, verdict)
-        exchange.facts, exchange.reservation = facts, worker.reserve(facts)
-        if exchange.reservation is None and exchange.stage is Stage.ENFORCE:
-            self._refuse(flow, 429, RefusalReason.QUOTA, "The request quota is used up")
+        exchange.facts = facts
+        if not self._booked(flow, exchange, inspection):
             return
-        move = self._move(flow, exchange, verdict)
-        if isinstance(move, Move):
-            move, verdict = by_both_services(worker.policy, move, facts, verdict, worker.telemetry.clock())
+        move, over, verdict = self._leading.way(flow, exchange, verdict, raw)
         try:
             sent = self._edited(flow, exchange, inspection, verdict, move)
         except CannotHide as fault:
-            move, sent = None, Edited(raw)
+            move, over, sent = None, None, Edited(raw)
             verdict = _blocked(verdict, fault)
         exchange.verdict = verdict
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
-        edits = (*(move.edits if isinstance(move, Move) else self._by_route(flow)), *sent.edits)
+        edits = (*self._by_way(flow, exchange, move), *sent.edits, *(over.edits if over else ()))
+        goes = over.sent(sent.body) if over else sent.body
         try:
             told = as_told(facts, inspection, verdict)
-            self._open(exchange, told, verdict, raw, sent.body if forwards else None, sent.redactions, edits)
+            self._open(exchange, told, verdict, raw, goes if forwards else None, sent.redactions, edits)
         except JournalFull:
             if exchange.stage is not Stage.ENFORCE:
                 raise  # counted as a fault, and passed
-            self._refuse(flow, 503, RefusalReason.JOURNAL_FULL, "The audit journal is full: nothing can be recorded")
+            self._away.refuse(
+                flow, 503, RefusalReason.JOURNAL_FULL, "The audit journal is full: nothing can be recorded"
+            )
             return
         if not forwards:
-            self._turn_away(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
+            self._away.blocked(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
             return
         self._lead(flow, exchange, move, sent.target)
         exchange.drop_usage = INCLUDE_USAGE in sent.edits
@@ -211,42 +219,43 @@ class ExchangeAddon:
             )
             flow.request.headers = http.Headers(fields)
         self._forward(flow, exchange, raw, sent.body)
+        if over:
+            over.take(flow)
         if worker.remembering:
             worker.remembering.grown(exchange, exchange.restoration)
         worker.running[exchange.id] = flow
         read_late(worker, exchange, facts, inspection)
 
-    def _move(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict) -> Move | Stuck | None:
-        """Where a redirect leads, or why it cannot be followed; None: no redirect."""
-        if verdict.effective is not Disposition.REDIRECT:
-            return None
-        api = exchange.dialect.api if exchange.dialect else None
-        asked = Asked(exchange.service, api, flow.request.method, flow.request.path)
-        move = self._redirects.move(verdict.route, asked)
-        came_by = flow.metadata.get(ROUTE)
-        if came_by is None or isinstance(move, Stuck):
-            return move
-        if came_by == move.route:
-            return replace(move, strip=False)  # that route has given it its credentials already
-        own = self._worker.config.gateway.routes[came_by].credential
-        return move if own == CredentialMode.CLIENT.value else replace(move, strip=True)  # not another route's key
+    def _booked(self, flow: http.HTTPFlow, exchange: Exchange, inspection: Inspection) -> bool:
+        """Whether all budgets have room; else the client has been told."""
+        assert exchange.facts  # noqa: S101 - the caller has made them
+        headers, query = tuple(flow.request.headers.items(multi=True)), flow.request.path.partition("?")[2]
+        signed = signature_breaks(headers, query)
+        turned = self._worker.meter.book(exchange, exchange.facts, inspection, editable=not signed)
+        if turned is not None:
+            self._away.refuse(flow, turned.status, RefusalReason.QUOTA, turned.message, turned)
+        return turned is None
 
     def _lead(self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None, target: str | None) -> None:
         """Send the flow where it goes; `target`: path and query without what is hidden of them."""
         if target is not None:
             flow.request.path = target
         if not isinstance(move, Move):
+            restrict(self._worker, flow, exchange.service)
             return
         if target is not None and move.path is not None:
             move = replace(move, path=native_path(exchange.service, move.service, target))
         move.apply(flow, self._sender)
         exchange.moved = move.route
 
-    def _by_route(self, flow: http.HTTPFlow) -> tuple[str, ...]:
-        """What the gateway has changed on the way here, in the words of the open record."""
+    def _by_way(self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None) -> tuple[str, ...]:
+        """What the way changes, in the words of the open record."""
+        if isinstance(move, Move):
+            return move.edits
         route = flow.metadata.get(ROUTE)
         credential = self._worker.config.gateway.routes[route].credential if route else ""
-        return ("credentials_stripped", credential) if credential.startswith(PREFIX) else ()
+        stripped = ("credentials_stripped", credential) if credential.startswith(PREFIX) else ()
+        return (*stripped, *edit_of(self._worker, flow, exchange.service))
 
     def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
         coding = flow.request.headers.get("content-encoding")
@@ -325,10 +334,11 @@ class ExchangeAddon:
             target_signed=target_signed,
             renaming=renaming,
             canary=self._worker.canary(exchange.facts) if exchange.facts else "",
+            shortened=exchange.booking.shortening if exchange.booking else None,
         )
         known = renaming.restoration if renaming else exchange.restoration
         exchange.restoration = known if known and known.values else None
-        return sent
+        return obliged(request, verdict, inspection, sent, service=service.id, signed=signed)
 
     def _renaming(self, exchange: Exchange, verdict: Verdict) -> Renaming | None:
         """Names of what is pseudonymised, one restoration for the whole exchange."""
@@ -344,39 +354,8 @@ class ExchangeAddon:
             flow.request.raw_content = sent
             if "transfer-encoding" not in flow.request.headers:
                 flow.request.headers["content-length"] = str(len(sent))
+        apply_to_heads(flow.request, exchange.verdict)
         flow.metadata[CLEARED] = True
-
-    def _turn_away(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict, stuck: Stuck | None) -> None:
-        code, status = f"policy_{verdict.effective.value}", stuck.status if stuck else 403
-        detail = stuck.reason if stuck else ""
-        assert exchange.facts  # noqa: S101 - it has been judged by them
-        told = self._notices.of(flow, exchange.service, exchange.facts, verdict, exchange.id, detail)
-        extra = {"x-gnomon-reference": exchange.id}
-        if told.address:
-            extra["x-gnomon-acknowledge"] = told.address
-        refuse(flow, status, code, told.message, dialect=exchange.dialect, extra=extra, page=told.page)
-        exchange.closed = True
-        self._worker.settle(exchange.reservation, used=False)
-        self._worker.telemetry.closed(
-            ExchangeClosed(
-                exchange=exchange.id,
-                ts=self._worker.telemetry.clock(),
-                outcome=Outcome.BLOCKED,
-                status=status,
-                duration_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
-                coverage=Coverage(length=0),
-                reason=f"{code}: {detail}" if detail else code,
-            )
-        )
-
-    def _refuse(self, flow: http.HTTPFlow, status: int, reason: RefusalReason, message: str) -> None:
-        worker = self._worker
-        exchange: Exchange | None = flow.metadata.pop(EXCHANGE, None)
-        principal, request, listener = worker.principal(flow), flow.request, worker.listener(flow)
-        worker.telemetry.refused(reason, principal, request.host, request.port, detail=message, listener=listener)
-        if exchange is not None:
-            worker.settle(exchange.reservation, used=False)
-        refuse(flow, status, reason.value, message, dialect=exchange.dialect if exchange else None)
 
 
 def _blocked(verdict: Verdict, fault: CannotHide) -> Verdict:

@@ -5,58 +5,48 @@ client's request line play no part; reserved paths never reach an upstream; with
 client's keys are stripped, and a held key that is not there refuses the request.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from mitmproxy import http
 
 from addons.answers import answer, refuse
 from addons.keys import Sender
-from addons.upstream import PLAN, Target, TargetPlan
+from addons.routing import Leg, Routing, Wanted
+from addons.upstream import PLAN
 from addons.worker import LISTENER, ROUTE, Worker
-from appliance.config.schema import RouteEntry
-from appliance.model.catalogue import Catalogue, Service
+from appliance.config.route_schema import credentials_of
+from appliance.config.schema import Config
 from appliance.model.names import CredentialMode, RefusalReason
 from appliance.route.routes import PORTAL, Mapped, PathKind, map_path
-from appliance.route.targets import parse_target
-
-RETRY_STATUSES = frozenset({500, 502, 503, 504, 529})
-DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A route, ready to use."""
+def keeps_callers_keys(config: Config) -> Callable[[str], bool]:
+    """Whether the route behind a request target has a key of its own, or none, so that the caller's goes no further."""
+    gateway, client = config.gateway, CredentialMode.CLIENT.value
+    asking = {name for name, route in gateway.routes.items() if client in credentials_of(route, config.providers)}
 
-    targets: tuple[Target, ...]
-    service: Service
-    credential: str
+    def keeps(target: str) -> bool:
+        mapped = map_path(target, gateway.routes, gateway.default_route)
+        return mapped.kind is PathKind.ROUTE and mapped.route not in asking
 
-
-def ways(routes: Mapping[str, RouteEntry], catalogue: Catalogue) -> dict[str, Way]:
-    """The configured routes with parsed targets."""
-    made = {}
-    for name, entry in routes.items():
-        parsed = (parse_target(text) for text in (entry.target, *entry.fallbacks))
-        targets = tuple(Target(target.host, target.port, target.scheme) for target in parsed)
-        made[name] = Way(targets, catalogue.services[entry.service], entry.credential)
-    return made
+    return keeps
 
 
 class GatewayAddon:
     """First in the chain for gateway flows: gives them a destination."""
 
-    def __init__(self, worker: Worker, sender: Sender) -> None:
+    def __init__(self, worker: Worker, sender: Sender, routing: Routing) -> None:
         self._worker = worker
         self._sender = sender
-        self._ways = ways(worker.config.gateway.routes, worker.catalogue)
+        self._routing = routing
+        self._routes = worker.config.gateway.routes
         self._default = worker.config.gateway.default_route
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Map the path; answer what is reserved, unknown or malformed."""
         if flow.response or flow.error or flow.metadata.get(LISTENER) != "gateway":
             return
-        mapped = map_path(flow.request.path, self._ways, self._default)
+        mapped = map_path(flow.request.path, self._routes, self._default)
         if mapped.kind is PathKind.ROUTE:
             self._send(flow, mapped)
         elif mapped.kind is PathKind.OWN and mapped.path.startswith(PORTAL):
@@ -67,24 +57,27 @@ class GatewayAddon:
             self._unknown(flow, mapped.kind)
 
     def _send(self, flow: http.HTTPFlow, mapped: Mapped) -> None:
-        way = self._ways[mapped.route]
-        target = way.targets[0]
-        flow.metadata[ROUTE] = mapped.route
-        request = flow.request
+        routing, route = self._routing, mapped.route
+        legs = routing.usable(route)
+        first = legs[0] if legs else routing.legs(route)[0]
+        flow.metadata[ROUTE] = route
+        request, target = flow.request, first.target
         request.scheme, request.host, request.port, request.path = target.scheme, target.host, target.port, mapped.path
-        default = DEFAULT_PORTS.get(target.scheme) == target.port
-        request.host_header = target.host if default else f"{target.host}:{target.port}"
-        if len(way.targets) > 1:
-            flow.metadata[PLAN] = TargetPlan(way.targets, RETRY_STATUSES)
-        if (reason := self._sender.missing(way.credential)) is not None:
-            self._without_key(flow, way, reason)
-        elif way.credential != CredentialMode.CLIENT.value:
-            self._sender.send(request, way.service, way.credential)
+        request.host_header = target.authority
+        if (reason := self._sender.missing(first.credential)) is not None:
+            self._without_key(flow, first, reason)
+            return
+        if not routing.plain(legs) or len(routing.legs(route)) > 1:
+            # Leading plans anew once it is known what is asked; this holds for what passes without that.
+            wanted = Wanted(first.service, first.service.owner, flow.id)
+            flow.metadata[PLAN] = routing.plan(route, legs, wanted)[0]
+        if not routing.wants_callers_key(route):
+            self._sender.send(request, first.service, first.credential)
 
-    def _without_key(self, flow: http.HTTPFlow, way: Way, reason: str) -> None:
-        worker, target = self._worker, way.targets[0]
+    def _without_key(self, flow: http.HTTPFlow, leg: Leg, reason: str) -> None:
+        worker, target = self._worker, leg.target
         code = RefusalReason.CREDENTIAL_MISSING
-        detail = f"route {flow.metadata[ROUTE]}: {way.credential}"
+        detail = f"route {flow.metadata[ROUTE]}: {leg.credential}"
         worker.telemetry.refused(
             code, worker.principal(flow), target.host, target.port, detail=detail, listener="gateway"
         )
@@ -92,7 +85,7 @@ class GatewayAddon:
 
     def _unknown(self, flow: http.HTTPFlow, kind: PathKind) -> None:
         status = 400 if kind is PathKind.MALFORMED else 404
-        refuse(flow, status, "unknown_route", f"No route serves that path. Routes: {', '.join(sorted(self._ways))}.")
+        refuse(flow, status, "unknown_route", f"No route serves that path. Routes: {', '.join(sorted(self._routes))}.")
         worker = self._worker
         worker.telemetry.refused(
             RefusalReason.UNKNOWN_ROUTE,

@@ -40,12 +40,13 @@ def edited(
     target_signed: bool = False,
     renaming: Renaming | None = None,
     canary: str = "",
+    shortened: tuple[str | None, int] | None = None,
 ) -> Edited:
     """The body as it goes on, how much was hidden in it, and other edits; the same object where nothing was done.
 
     `usage`: ask for usage where that can be. `signed`, `target_signed`: a signature of the client's covers the body,
     or path and query. `renaming`: gives what is pseudonymised its names. `canary`: put behind the
-    instructions, where nothing is signed. CannotHide: it must not go on.
+    instructions, where nothing is signed. `shortened`: as for `Inspection.edited`. CannotHide: it must not go on.
     """
     hides = verdict.entities or verdict.kinds
     if verdict.stage is not Stage.ENFORCE:
@@ -58,6 +59,7 @@ def edited(
             include_usage=asked,
             renaming=renaming,
             canary="" if signed else canary,
+            shortened=shortened,
         )
     except NotEditable as fault:
         raise CannotHide("not_editable", str(fault)) from None

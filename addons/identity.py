@@ -1,38 +1,56 @@
 """Who asks: the thin adapter between flows and `appliance.identity`.
 
-Theory of operation. A CONNECT is identified once, and its principal holds for what follows inside that tunnel; every
-other request to the proxy is identified by itself; so is every request to the gateway. Rules: first of all addons that
-look at requests; Proxy-Authorization never goes upstream, whatever it holds; while it is not known who asks, the flow
-carries a refusal; a principal is forgotten with its connection.
+Theory of operation. A CONNECT is identified once, and its principal holds for what follows inside that tunnel, unless a
+request there shows a virtual key or a token of its own; every other request to the proxy is identified by itself; so is
+every request to the gateway. Rules: first of all addons that look at requests; what is for us alone
+(Proxy-Authorization, X-Gnomon-Key, X-Gnomon-Token) never goes upstream, whatever it holds, and a virtual key that
+stands where a provider would get it refuses the request; while it is not known who asks, the flow carries a refusal; a
+principal is forgotten with its connection.
 """
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from weakref import WeakKeyDictionary
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy import connection, http
 
 from addons.answers import refuse
 from appliance.identity.method import ANONYMOUS, Challenge, Identification, IdentityRequest, Refusal
+from appliance.identity.shown import Shown, shown_in, without_ours
 from appliance.model.facts import Principal
 from appliance.model.names import RefusalReason
 from appliance.route.routes import PORTAL
 
 PRINCIPAL = "gnomon.principal"  # flow.metadata: appliance.model.facts.Principal
 LISTENER = "gnomon.listener"  # flow.metadata: proxy (absent) or gateway
-PROXY_AUTHORIZATION = "proxy-authorization"
 
 Report = Callable[[RefusalReason, Principal, str, int, str, str], None]
 
 
 class IdentityAddon:
-    """`report(reason, principal, host, port, detail, listener)` is told of every refusal."""
+    """`report(reason, principal, host, port, detail, listener)` is told of every refusal.
+
+    `keeps(target)`: the gateway's route behind it does not pass the caller's key on; `tokens`: tokens are taken there.
+    `trouble(words)` is told, once, of what keeps identities from being proven.
+    """
 
     def __init__(
-        self, identification: Identification, report: Report, *, clock: Callable[[], float] = time.time
+        self,
+        identification: Identification,
+        report: Report,
+        *,
+        keeps: Callable[[str], bool] = lambda _: False,
+        tokens: bool = False,
+        trouble: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._identification = identification
         self._report = report
+        self._keeps = keeps
+        self._tokens = tokens
+        self._trouble = trouble
+        self._told = ""
         self._clock = clock
         self._tunnels: MutableMapping[connection.Client, Principal] = WeakKeyDictionary()
         self._latest: MutableMapping[connection.Client, Principal] = WeakKeyDictionary()
@@ -61,7 +79,9 @@ class IdentityAddon:
         known = self._tunnels.get(flow.client_conn)
         if known is None:
             return self._identify(flow)
-        flow.request.headers.pop(PROXY_AUTHORIZATION, None)
+        shown = self._take(flow)
+        if shown.anything or shown.leak:
+            return self._identify_inside(flow, shown)
         flow.metadata[PRINCIPAL] = known
         return None
 
@@ -69,15 +89,49 @@ class IdentityAddon:
         """Forget the tunnel."""
         self._tunnels.pop(client, None)
 
+    def _take(self, flow: http.HTTPFlow) -> Shown:
+        """What the request shows; what of it is ours alone is taken off before anything can go wrong."""
+        request = flow.request
+        own_key = flow.metadata.get(LISTENER) == "gateway" and self._keeps(request.path)
+        fields = request.headers.fields
+        shown = shown_in(fields, request.path, own_key=own_key, tokens=self._tokens)
+        if shown.anything or shown.proxy_authorization is not None:
+            request.headers = http.Headers(without_ours(fields))
+        return shown
+
     async def _identify(self, flow: http.HTTPFlow) -> None:
-        # Taken off before anything can go wrong.
-        sent = flow.request.headers.pop(PROXY_AUTHORIZATION, None)
+        shown = self._take(flow)
         if flow.response or flow.error:
             return
         listener = str(flow.metadata.get(LISTENER, "proxy"))
-        request = IdentityRequest(_address(flow), listener=listener, proxy_authorization=sent)
+        request = IdentityRequest(
+            _address(flow),
+            listener=listener,
+            proxy_authorization=shown.proxy_authorization,
+            token=shown.token,
+            key=shown.key,
+            certificate=_certificate(flow.client_conn),
+            connection=flow.client_conn.id,
+        )
+        await self._answer(flow, request, shown)
+
+    async def _identify_inside(self, flow: http.HTTPFlow, shown: Shown) -> None:
+        """A request in a tunnel that says by itself who asks; another credential there is not the proxy's to see."""
+        if flow.response or flow.error:
+            return
+        inside = IdentityRequest(_address(flow), listener="tunnel", token=shown.token, key=shown.key)
+        await self._answer(flow, inside, shown)
+
+    async def _answer(self, flow: http.HTTPFlow, request: IdentityRequest, shown: Shown) -> None:
+        if shown.leak:
+            self._turn_away(flow, Refusal(403, RefusalReason.IDENTITY_FAILED, _LEAK))
+            return
         answer = await self._identification.identify(request, self._clock())
-        if not isinstance(answer, Principal) and _is_portal(flow, listener):
+        if (problem := self._identification.problem()) != self._told:
+            self._told = problem
+            if problem:
+                self._trouble(problem)
+        if not isinstance(answer, Principal) and _is_portal(flow, request.listener):
             return  # our own pages there are for whoever was shown the way: they hold a token
         if isinstance(answer, Principal):
             flow.metadata[PRINCIPAL] = self._latest[flow.client_conn] = answer
@@ -88,7 +142,9 @@ class IdentityAddon:
             self._turn_away(flow, answer)
 
     def _turn_away(self, flow: http.HTTPFlow, refusal: Refusal) -> None:
-        extra = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else None
+        extra = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
+        if refusal.status == 401:  # noqa: PLR2004 - asks for a scheme, RFC 9110 11.6.1
+            extra["www-authenticate"] = 'Bearer realm="gnomon"'
         refuse(flow, refusal.status, refusal.reason.value, f"Not forwarded: {refusal.detail}.", extra=extra)
         self._refused(flow, refusal.reason, refusal.detail)
 
@@ -100,6 +156,13 @@ class IdentityAddon:
 
 
 _CHALLENGED = "This proxy wants to know who is asking. Sign in with your user name and password."
+_LEAK = "a virtual key stands in a header or an address that goes on to the provider; send it as X-Gnomon-Key"
+
+
+def _certificate(client: connection.Client) -> bytes | None:
+    """DER of the certificate that the listener's own TLS has verified; inside a tunnel mitmproxy has forgotten it."""
+    shown = client.certificate_list
+    return shown[0].to_cryptography().public_bytes(Encoding.DER) if shown else None
 
 
 def _is_portal(flow: http.HTTPFlow, listener: str) -> bool:

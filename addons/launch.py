@@ -16,16 +16,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from collections.abc import Sequence
 from pathlib import Path
 
 from mitmproxy import http
 from mitmproxy.addons.core import Core
 from mitmproxy.addons.errorcheck import ErrorCheck
 
+from addons.dialling import dialler_of
 from addons.listen import Listener
-from addons.upstream import Dialler, Layering, LeanMaster
+from addons.upstream import Layering, LeanMaster
 from addons.upstream.dial import Opened
 from addons.upstream.settings import SeamSettings
 from appliance.bus import ownflows
@@ -33,8 +33,8 @@ from appliance.bus.lifeline import on_parent_gone, tell_ready
 from appliance.bus.ownflows import OwnFlows
 from appliance.config.effective import read_effective
 from appliance.config.schema import Config
+from appliance.confine import privileges
 from appliance.model.errors import OperatorError
-from appliance.net.addresses import Allowance, exemptions_of
 
 YOUNG_OBJECTS = 10_000  # before a collection: streams are freed without one (upstream/stream.py, forget)
 LOG = logging.getLogger("gnomon.worker")
@@ -93,14 +93,6 @@ class Ready:
         tell_ready()
 
 
-def dialler_of(config: Config, own: Iterable[socket.socket] = (), opened: Opened | None = None) -> Dialler:
-    """The dial rules of a configuration; `own` are the sockets that must never be dialled."""
-    egress = config.egress
-    endpoints = frozenset((ip_address(name[0]), name[1]) for name in (sock.getsockname() for sock in own))
-    exemptions = exemptions_of((entry.network, entry.port, entry.purpose) for entry in egress.allow_private)
-    return Dialler(egress.hosts, Allowance(exemptions, endpoints), timeout_s=egress.connect_timeout_s, opened=opened)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 drained, 2 wrong environment."""
     parser = argparse.ArgumentParser(prog="addons.launch", description="one proxy worker; started by `gnomon up`")
@@ -111,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
     raise_file_limit()
+    privileges.hide()  # no core holds a key, whatever takes cores: a pipe has no limit of size
     try:
         return asyncio.run(_run(options))
     except OperatorError as error:

@@ -25,6 +25,7 @@ from appliance.route.targets import HostPort, parse_host_port
 ACKNOWLEDGE = PORTAL + "acknowledge/"
 UNTOLD = "Not allowed by your organisation's policy"
 SOMEBODY = "whoever runs the AI gateway in your organisation"
+APPROVED = "Please use the approved service"
 READ = "I have read this and want to go on"
 _TITLES: Mapping[Disposition, str] = {
     Disposition.COACH: "Please read this first",
@@ -53,21 +54,29 @@ class Notices:
         self._routes = {name: entry.service for name, entry in routes if sender.missing(entry.credential) is None}
 
     def of(
-        self, flow: http.HTTPFlow, service: Service, facts: Facts, verdict: Verdict, reference: str, detail: str = ""
+        self,
+        flow: http.HTTPFlow,
+        service: Service,
+        facts: Facts,
+        verdict: Verdict,
+        reference: str,
+        detail: str = "",
+        portal: str = "",
     ) -> Told:
-        """`reference`: the exchange's id; `detail`: why a redirect could not be followed."""
+        """`reference`: the exchange's id; `detail`: why a redirect could not be followed; `portal`: where it leads."""
         lesson = verdict.effective is Disposition.COACH
         token = self._acknowledgements.token(facts) if lesson else ""
         address = self._address(flow, facts) + token if lesson else ""
         why = verdict.reason or UNTOLD
         rows = [("Why", why), *((("What stood in the way", detail),) if detail else ())]
-        rows += self._help(facts)
+        rows += [("Use instead", portal), self._questions()] if portal else self._help(facts)
         rows += [("Reference to quote", f"{reference} ({verdict.rule})" if verdict.rule else reference)]
         page = Page(
-            _TITLES.get(verdict.effective, "Not allowed here"),
+            APPROVED if portal else _TITLES.get(verdict.effective, "Not allowed here"),
             f"Your request to {service.name} ({service.owner}) was stopped here. Nothing of it was sent.",
             tuple(rows),
             Button(ACKNOWLEDGE + token, READ) if lesson else None,
+            portal,
         )
         return Told(page, _message(why, detail, address, rows), address)
 
@@ -75,7 +84,10 @@ class Notices:
         worker = self._worker
         found = alternatives(worker.policy, facts, self._routes, worker.telemetry.clock())
         instead = [("Use instead", ", ".join(map(_named, found)))] if found else []
-        return [*instead, ("Questions", worker.config.portal.contact or SOMEBODY)]
+        return [*instead, self._questions()]
+
+    def _questions(self) -> tuple[str, str]:
+        return "Questions", self._worker.config.portal.contact or SOMEBODY
 
     def _address(self, flow: http.HTTPFlow, facts: Facts) -> str:
         """Where the caller reaches our pages: the gateway where it can, else the stopped host through the proxy."""

@@ -13,15 +13,16 @@ from appliance.inspect.dialects import Call, Dialect
 from appliance.inspect.output.expected import NOTHING, Expected
 from appliance.inspect.pseudonyms import Restoration
 from appliance.inspect.states import NONE, States
-from appliance.ledger import Reservation
 from appliance.model.catalogue import Service
 from appliance.model.detection import Coverage, Label, Selector
-from appliance.model.event import Usage
+from appliance.model.event import Attempt, Cost, Usage
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
 
 if TYPE_CHECKING:
     import asyncio
+
+    from addons.metering import Booking
 
 EXCHANGE = "gnomon.exchange"
 INSPECTION_FAILED = "inspection_failed"
@@ -40,7 +41,7 @@ NOT_ASKED = How()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What is written down of an answer. `chars`: code points of its model text."""
+    """What is written down of an answer. `chars`: code points of its model text; `sample`: how it begins."""
 
     coverage: Coverage
     model: str | None = None
@@ -52,6 +53,7 @@ class Account:
     finish: tuple[str, ...] = ()
     gone_bytes: int | None = None
     chars: int = 0
+    sample: str = ""
 
 
 class Answer(Protocol):
@@ -77,10 +79,14 @@ class Exchange:
     dialect: Dialect | None = None
     facts: Facts | None = None
     verdict: Verdict | None = None
-    reservation: Reservation | None = None
+    booking: "Booking | None" = None  # what is reserved for it in budgets
+    usage: Usage | None = None  # as its record tells it
+    cost: Cost | None = None  # likewise
+    told: bool = False  # its record has been made
     stream: bool = False
     declared: frozenset[str] = frozenset()  # names of functions that the request declared
     asked_chars: int = 0  # code points of the request's texts
+    asked_sample: str = ""  # some of them
     drop_usage: bool = False  # usage was asked for here, so its chunk does not go on
     opened: bool = False
     closed: bool = False
@@ -96,6 +102,7 @@ class Exchange:
     late: "tuple[asyncio.Task[tuple[Label, ...]], ...]" = ()  # what is read beside the exchange
     odd: tuple[Label, ...] = ()  # that its request is unusual, told when it had gone
     moved: str = ""  # the route that a redirect sent it to
+    served: Attempt | None = None  # which of a route's targets has answered
     restoration: Restoration | None = None  # what names in the answer stand for; None: nothing was named
     states: States = NONE  # memories of the provider's that it builds on, adds to, or begins
     recalled: frozenset[str] = frozenset()  # names that are kept for those memories already

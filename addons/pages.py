@@ -39,12 +39,13 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page says. `rows`: a word and what it stands for."""
+    """What a page says. `rows`: a word and what it stands for; `link`: the operator's own address that leads on."""
 
     title: str
     lead: str
     rows: tuple[tuple[str, str], ...] = ()
     button: Button | None = None
+    link: str = ""
 
 
 def render(page: Page) -> bytes:
@@ -56,6 +57,7 @@ def render(page: Page) -> bytes:
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{_text(page.lead)}</p>"
         + (f"<dl>{rows}</dl>" if rows else "")
+        + (f'<p><a href="{html.escape(page.link)}" rel="noreferrer">{_text(page.link)}</a></p>' if page.link else "")
         + _button(page.button)
         + f"<p><small>{_text(FOOT)}</small></p></body></html>"
     ).encode()

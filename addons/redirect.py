@@ -6,28 +6,30 @@ with `held:NAME` the route's own key goes instead; nothing else of the request c
 path begins with where the other service has its calls elsewhere. The answer tells the route in a header of ours.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 from mitmproxy import http
 
-from addons.gateway import RETRY_STATUSES
 from addons.keys import Sender
-from addons.upstream import PLAN, Target, TargetPlan
-from appliance.config.schema import RouteEntry
+from addons.routing import RETRY_STATUSES, Leg, legs_of
+from addons.upstream import PLAN, TargetPlan
+from appliance.config.schema import ProviderEntry, RouteEntry
 from appliance.model.catalogue import Catalogue, Service
-from appliance.model.facts import Facts, Verdict
+from appliance.model.facts import Facts, Obligations, Verdict
 from appliance.model.names import CredentialMode, Disposition
 from appliance.policy.engine import Policy
 from appliance.route.held import PREFIX
 from appliance.route.native import native_path
-from appliance.route.redirection import Sends, key_missing, sends, why_not, why_not_request
-from appliance.route.targets import parse_target
+from appliance.route.redirection import PORTAL_ROUTE, Sends, key_missing, sends, why_not, why_not_request
 
 ROUTE_HEADER = "x-gnomon-route"
 NOT_ALLOWED = 403
 NOT_NOW = 503
+_STOPS = frozenset({Disposition.BLOCK, Disposition.HOLD})
+_HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Stuck:
 
     reason: str
     status: int = NOT_ALLOWED
+    portal: str = ""  # where a person is sent instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Move:
 
     route: str
     service: Service
-    targets: tuple[Target, ...]
+    legs: tuple[Leg, ...]
     strip: bool
     credential: str = CredentialMode.CLIENT.value
     path: str | None = None
@@ -67,7 +70,7 @@ class Move:
             flow.request.path = self.path
         if self.strip:
             sender.send(flow.request, self.service, self.credential)
-        flow.metadata[PLAN] = TargetPlan(self.targets, RETRY_STATUSES)
+        flow.metadata[PLAN] = TargetPlan(tuple(leg.target for leg in self.legs), RETRY_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +86,37 @@ class Asked:
 class Redirects:
     """The routes that policy may send exchanges to."""
 
-    def __init__(self, routes: Mapping[str, RouteEntry], catalogue: Catalogue, sender: Sender) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, RouteEntry],
+        catalogue: Catalogue,
+        sender: Sender,
+        providers: Mapping[str, ProviderEntry] = MappingProxyType({}),
+        portal: str | None = None,
+    ) -> None:
+        self._portal = portal
         self._routes = routes
+        self._legs = {name: legs_of(route, providers, catalogue) for name, route in routes.items()}
         self._catalogue = catalogue
         self._sender = sender
 
     def move(self, route: str | None, asked: Asked) -> Move | Stuck:
         """The way to `route`, or why it cannot be taken."""
         name, service, held = route or "", asked.service, self._sender.held
-        reason = why_not(service, name, self._routes, self._catalogue, held)
+        reason = why_not(service, name, self._routes, self._catalogue, held, portal=bool(self._portal))
+        if reason is None and name == PORTAL_ROUTE:
+            return Stuck("", portal=self._portal or "")
         reason = reason or why_not_request(service, asked.api, asked.method, asked.path)
         if reason is not None:
             entry = self._routes.get(name)
             lacks_key = entry is not None and reason == key_missing(name, entry, held)
             return Stuck(reason, NOT_NOW if lacks_key else NOT_ALLOWED)
         entry = self._routes[name]
-        parsed = (parse_target(text) for text in (entry.target, *entry.fallbacks))
-        targets = tuple(Target(target.host, target.port, target.scheme) for target in parsed)
+        legs = tuple(leg for leg in self._legs[name] if self._sender.missing(leg.credential) is None)
         strip = sends(service, entry, self._catalogue) is not Sends.CLIENT
         there = self._catalogue.services[entry.service]
         path = native_path(service, there, asked.path)
-        return Move(name, there, targets, strip, entry.credential, path if path != asked.path else None)
+        return Move(name, there, legs, strip, entry.credential, path if path != asked.path else None)
 
 
 def by_both_services(
@@ -114,26 +127,75 @@ def by_both_services(
     A redirect is no way round the rules for where it leads: what may not go to that service does not go there, and what
     is hidden from it is hidden.
     """
-    service = move.service
-    if service.id == facts.service:
-        return move, verdict
-    there = policy.judge(_as_asked_of(service, move, facts), now)
-    if there.effective in (Disposition.BLOCK, Disposition.HOLD):
-        why = there.reason or "by your organisation's policy"
-        return Stuck(f"route {move.route} leads to {service.name}, which is not allowed here: {why}"), verdict
-    entities = tuple(dict.fromkeys((*verdict.entities, *there.entities)))
-    kinds = tuple(dict.fromkeys((*verdict.kinds, *there.kinds)))
-    here = tuple(dict.fromkeys((*verdict.hides, *there.hides)))
-    hides = tuple(dict.fromkeys((*verdict.answer_hides, *there.answer_hides)))
-    ends = tuple(dict.fromkeys((*verdict.answer_ends, *there.answer_ends)))
-    both = msgspec.structs.replace(verdict, entities=entities, kinds=kinds, hides=here)
-    return move, msgspec.structs.replace(both, answer_hides=hides, answer_ends=ends)
+    legs, verdict, why = through(policy, move.legs, move.route, facts, verdict, now)
+    if not legs:
+        return Stuck(why or f"no target of route {move.route} can be used"), verdict
+    return replace(move, legs=legs), verdict
 
 
-def _as_asked_of(service: Service, move: Move, facts: Facts) -> Facts:
-    """The same call as if its caller had made it by that route."""
-    first = move.targets[0]
-    other = {"service": service.id, "category": service.category, "surface": service.surface}
-    return msgspec.structs.replace(
-        facts, **other, listener="gateway", route=move.route, host=first.host, port=first.port
+def through(
+    policy: Policy,
+    legs: Sequence[Leg],
+    route: str,
+    facts: Facts,
+    verdict: Verdict,
+    now: float,
+    *,
+    forwards: bool = False,
+) -> tuple[tuple[Leg, ...], Verdict, str]:
+    """The targets that policy allows, the verdict with what is hidden from any of them, and why another is not allowed.
+
+    `verdict`: for the service that was asked for. `forwards`: a target that would be sent elsewhere is none.
+    """
+    stops = _STOPS | {Disposition.COACH, Disposition.REDIRECT} if forwards else _STOPS
+    judged: dict[str, Verdict] = {}
+    kept, why = [], ""
+    for leg in legs:
+        service = leg.service
+        if service.id != facts.service:
+            there = judged.get(service.id) or policy.judge(_as_asked_of(leg, route, facts), now)
+            judged[service.id] = there
+            if there.effective in stops:
+                told = there.reason or "by your organisation's policy"
+                why = why or f"route {route} leads to {service.name}, which is not allowed here: {told}"
+                continue
+        kept.append(leg)
+    seen = {leg.service.id for leg in kept}
+    for name, there in judged.items():
+        verdict = _both(verdict, there) if name in seen else verdict
+    return tuple(kept), verdict, why
+
+
+def _both(verdict: Verdict, there: Verdict) -> Verdict:
+    """The first, with all that the second wants hidden or done as well."""
+    names = ("entities", "kinds", "hides", "answer_hides", "answer_ends")
+    both: dict[str, object] = {
+        name: tuple(dict.fromkeys((*getattr(verdict, name), *getattr(there, name)))) for name in names
+    }
+    both["obliges"] = _obliged_by_both(verdict.obliges, there.obliges)
+    if there.effective in _HIDING and there.effective.strictness > verdict.effective.strictness:
+        strict = max(verdict.disposition, there.disposition, key=lambda one: one.strictness)
+        both |= {"disposition": strict, "effective": there.effective, "rule": there.rule, "reason": there.reason}
+        both["named"] = there.named
+    return msgspec.structs.replace(verdict, **both)
+
+
+def _obliged_by_both(one: Obligations | None, other: Obligations | None) -> Obligations | None:
+    if one is None or other is None:
+        return one or other
+    most = [number for number in (one.max_tokens, other.max_tokens) if number is not None]
+    return Obligations(
+        rules=tuple(dict.fromkeys((*one.rules, *other.rules))),
+        strip_headers=tuple(dict.fromkeys((*one.strip_headers, *other.strip_headers))),
+        strip_tools=tuple(dict.fromkeys((*one.strip_tools, *other.strip_tools))),
+        strip_logprobs=one.strip_logprobs or other.strip_logprobs,
+        inject=tuple(dict([*other.inject, *one.inject]).items()),
+        max_tokens=min(most, default=None),
     )
+
+
+def _as_asked_of(leg: Leg, route: str, facts: Facts) -> Facts:
+    """The same call as if its caller had made it by that route."""
+    service, first = leg.service, leg.target
+    other = {"service": service.id, "category": service.category, "surface": service.surface}
+    return msgspec.structs.replace(facts, **other, listener="gateway", route=route, host=first.host, port=first.port)

@@ -223,6 +223,7 @@ def together(first: Account, then: Account) -> Account:
         finish=first.finish + then.finish,
         gone_bytes=then.gone_bytes if first.gone_bytes is None else first.gone_bytes,
         chars=first.chars + then.chars,
+        sample=then.sample or first.sample,
     )
 
 
@@ -239,6 +240,7 @@ def since(now: Account, earlier: Account) -> Account:
         finish=now.finish[len(earlier.finish) :],
         gone_bytes=now.gone_bytes if earlier.gone_bytes is None else None,
         chars=now.chars - earlier.chars,
+        sample=now.sample,
     )
 
 
@@ -255,6 +257,7 @@ def _of(editor: StreamEditor) -> Account:
         finish=report.told.finish,
         gone_bytes=report.gone_bytes,
         chars=report.text_chars,
+        sample=report.sample,
     )
 
 

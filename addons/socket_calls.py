@@ -18,6 +18,7 @@ from mitmproxy import http
 
 from addons.closing import record_close
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited
+from addons.obliging import check_message
 from addons.ongoing import LATE, WAIT, Exchange, How, unread
 from addons.remembering import SocketMemory
 from addons.socket_answers import SocketAnswers, Tally, Wanted, since
@@ -62,14 +63,15 @@ class SocketCalls:
             self._join(inspection.coverage)
             return [message]
         call = self._begun(facts, verdict, inspection)
-        if call.reservation is None and worker.stage is Stage.ENFORCE:
-            return self._refused(RefusalReason.QUOTA, "the request quota is used up")
+        turned = worker.meter.book(call, facts, inspection, editable=False)
+        if turned is not None:
+            return self._refused(RefusalReason.QUOTA, turned.message, TRY_LATER)
         try:
             return self._judged(call, message, inspection, forwards=forwards)
         except BaseException as fault:
             if call.opened:
                 raise
-            worker.settle(call.reservation, used=False)
+            worker.meter.settle(call, used=False)
             if not isinstance(fault, JournalFull) or worker.stage is not Stage.ENFORCE:
                 raise  # counted as a fault, and in stage observe passed
             return self._refused(RefusalReason.JOURNAL_FULL, "nothing can be recorded", TRY_LATER)
@@ -84,6 +86,7 @@ class SocketCalls:
             try:
                 self._memory.recall(call, inspection)
                 renaming = self._worker.renaming(call.verdict, self._answers.restoration)
+                check_message(call.verdict, inspection)
                 sent = edited(inspection, call.verdict, message, usage=False, signed=False, renaming=renaming)
             except CannotHide as fault:
                 forwards, call.cut_detail = False, fault.word
@@ -171,10 +174,10 @@ class SocketCalls:
             dialect=by_api(inspection.api),
             facts=facts,
             verdict=verdict,
-            reservation=worker.reserve(facts),
             stream=inspection.stream,
             declared=frozenset(inspection.view.tools_declared) | own.declared,
-            asked_chars=sum(len(one.text) for one in inspection.segments),
+            asked_chars=inspection.chars,
+            asked_sample=inspection.sample,
             moved=own.moved,
         )
 
@@ -238,7 +241,7 @@ class SocketCalls:
         try:
             record_close(self._worker, self._flow, exchange, outcome, reason, tally.account)
         finally:
-            self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
+            self._worker.meter.settle(exchange, used=outcome is not Outcome.FAILED_CLOSED)
 
 
 def says_something(inspection: Inspection) -> bool:

@@ -22,12 +22,12 @@ from addons.endings import FAULT, RULE, UNREADABLE, ending_of
 from addons.failclosed import CUT, HELD, Guard
 from addons.ongoing import Account, Exchange, exchange_of, unread
 from addons.redirect import ROUTE_HEADER
-from addons.upstream import BROKEN_BY, FAILURE, RELAYS, UPSTREAM, FailureKind, unquoted
+from addons.upstream import BROKEN_BY, FAILURE, LAST_WORDS, RELAYS, UPSTREAM, FailureKind, unquoted
 from addons.worker import Worker
 from appliance.inspect.inspection import ResponseInspection
 from appliance.inspect.redact import NotEditable
 from appliance.model.detection import Coverage
-from appliance.model.names import Outcome
+from appliance.model.names import Outcome, Stage
 
 SERVER_ERROR = 500
 REASON_CHARS = 200
@@ -91,8 +91,11 @@ class StreamingAddon:
             exchange.cut = exchange.cut or FAULT
         if not exchange.answering and flow.response is not None and FAILURE in flow.metadata:
             self._words(flow, exchange)
-        reason = _reason(exchange) or unquoted(flow.error.msg)[:REASON_CHARS]
-        return self.finish(flow, exchange, _broken(flow, exchange), reason)
+        reason, outcome = _reason(exchange) or unquoted(flow.error.msg)[:REASON_CHARS], _broken(flow, exchange)
+        acts, answer = exchange.answering and exchange.stage is Stage.ENFORCE, exchange.answer
+        if outcome is Outcome.UPSTREAM_ABORT and acts and isinstance(answer, EventsAnswer):
+            flow.metadata[LAST_WORDS] = answer.last_words(outcome.value)  # its client reads why, and then its end
+        return self.finish(flow, exchange, outcome, reason)
 
     def forsaken(self, flow: http.HTTPFlow) -> None:
         """A hook at the end of a flow has failed: what can be said without it."""
@@ -124,7 +127,7 @@ class StreamingAddon:
         if exchange.begun and self._worker.remembering:
             self._worker.remembering.ended(exchange)
         if not exchange.opened:  # a fault came between reservation and record
-            self._worker.settle(exchange.reservation, used=False)
+            self._worker.meter.settle(exchange, used=False)
             return None
         if account is None and isinstance(exchange.answer, PassingAnswer) and exchange.answer.reads_late:
             return self._later(flow, exchange, outcome, reason)
@@ -150,7 +153,7 @@ class StreamingAddon:
         try:
             record_close(self._worker, flow, exchange, outcome, reason, read)
         finally:
-            self._worker.settle(exchange.reservation, used=outcome is not Outcome.FAILED_CLOSED)
+            self._worker.meter.settle(exchange, used=outcome is not Outcome.FAILED_CLOSED)
 
     def _judge(self, flow: http.HTTPFlow, exchange: Exchange) -> Awaitable[None] | None:
         """A held answer: read, and let go only as policy allows."""

@@ -46,9 +46,9 @@ Unservable = Callable[[connection.Client, str, str], None]
 class TlsAddon:
     """Supplies OpenSSL connections.
 
-    `ca_bundle`: PEM file of authorities for upstreams, None: the system's. `listener`: context for clients that speak
-    TLS to the listener itself (see `listener_context`), None: such clients are closed. `unservable(client, host,
-    detail)` is told when no certificate can be served, e.g. for a name outside the intermediate's domains.
+    `ca_bundle`: PEM file of authorities for upstreams, None: the system's. `listener`: gives the context for clients
+    that speak TLS to the listener itself (see `listener_context`), None: such clients are closed. `unservable(client,
+    host, detail)` is told when no certificate can be served, e.g. for a name outside the intermediate's domains.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TlsAddon:
         *,
         unservable: Unservable,
         ca_bundle: Path | None = None,
-        listener: SSL.Context | None = None,
+        listener: Callable[[], SSL.Context] | None = None,
         clock: Callable[[], float] = time.time,
         limit: int = 2000,
     ) -> None:
@@ -82,7 +82,7 @@ class TlsAddon:
             return
         client, server = data.context.client, data.context.server
         if server.address is None:
-            context = self._listener
+            context = self._listener() if self._listener is not None else None
         else:
             host = client.sni or server.address[0]
             context = self._context(client, host)
@@ -166,6 +166,15 @@ def failure_detail(error: str | None) -> str:
     text = (error or "").lower()
     found = (words for signs, words in _FAILURES if any(sign in text for sign in signs))
     return next(found, "the client did not complete the TLS handshake")
+
+
+_REJECTS = ("unknown ca", "bad certificate", "unsupported certificate", "certificate unknown", "access denied")
+
+
+def says_rejected(error: str | None) -> bool:
+    """Whether mitmproxy's `client.error` holds an alert by which a client rejects a certificate (RFC 8446 6.2)."""
+    text = (error or "").lower()
+    return "alert" in text and any(sign in text for sign in _REJECTS)
 
 
 def listener_context(certificate: Path, key: Path) -> SSL.Context:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from mitmproxy import http
 
+from addons.accounts import AccountBook, Told
+from addons.metering import Metering
 from addons.telemetry import Telemetry
 from appliance.config.schema import Config
 from appliance.inspect.dialects import Call
@@ -19,13 +21,13 @@ from appliance.inspect.output.expected import Expectations, Expected
 from appliance.inspect.pseudonyms import Renaming, Restoration
 from appliance.inspect.scanning import merged
 from appliance.inspect.stream.watch import Watcher
-from appliance.ledger import Denied, Ledger, Reservation
+from appliance.ledger import Ledger
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
 from appliance.policy.engine import Policy
-from appliance.route.credentials import caller_key, fingerprint
+from appliance.route.tenants import Tenants
 
 if TYPE_CHECKING:
     from addons.external import External
@@ -72,7 +74,7 @@ class Worker:
         inspector: Inspector,
         watcher: Watcher,
         ledger: Ledger,
-        fingerprint_key: bytes,
+        account_keys: tuple[bytes, bytes],
         names_key: bytes,
         identify: Callable[[http.HTTPFlow], Principal],
     ) -> None:
@@ -87,8 +89,9 @@ class Worker:
         self.adopted: Callable[[], None] = lambda: None  # told of another policy
         self.external: External | None = None  # an external data-loss system; None: nobody else is asked
         self.remembering: Remembering | None = None  # names in memories of providers; None: nothing is kept
-        self.ledger = ledger
-        self._fingerprint_key = fingerprint_key
+        self.meter = Metering(config, ledger, telemetry)
+        self.accounts = AccountBook(config.accounts, account_keys)
+        self.tenants = Tenants(config.accounts.tenants)
         self._identify = identify
         self._names_key = names_key
         self.habit: Callable[[Facts, Inspection], Facts] = lambda facts, _: facts  # adds a label to unusual requests
@@ -134,7 +137,7 @@ class Worker:
     ) -> Facts:
         """The typed facts of one exchange. Raises what a detector raises: names and heads are scanned as well."""
         request, pseudonyms, view = flow.request, self.telemetry.pseudonyms, inspection.view
-        heads = self.inspector.heads
+        heads, account = self.inspector.heads, self.account(flow, service)
         name, version = heads.product(request.headers.get("user-agent", ""))
         return Facts(
             principal=pseudonyms.person(principal.name),
@@ -143,6 +146,7 @@ class Worker:
             department=principal.department,
             identity_method=principal.method,
             assurance=principal.assurance,
+            virtual_key=principal.key,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -163,7 +167,10 @@ class Worker:
             policy_version=self.policy.version,
             client_name=name,
             client_version=version,
-            key_fingerprint=self._key_fingerprint(request),
+            key_fingerprint=account.fingerprint,
+            key_shape=account.shape,
+            account=account.kind,
+            account_id=account.id,
             conversation=self._conversation(principal, service, inspection),
             max_tokens=view.max_tokens if view.max_tokens and 0 < view.max_tokens <= MAX_TOKENS else None,
             tools_declared=tuple(map(heads.word, view.tools_declared[:MAX_TOOLS])),
@@ -186,9 +193,11 @@ class Worker:
         told = f"id|{view.conversation}" if view.conversation else view.conversation_seed
         return self.telemetry.pseudonyms.conversation(f"{principal.name}|{service.id}|{told}") if told else None
 
-    def _key_fingerprint(self, request: http.Request) -> str | None:
-        secret = caller_key(request.headers.fields)
-        return fingerprint(secret, self._fingerprint_key) if secret else None
+    def account(self, flow: http.HTTPFlow, service: Service) -> Told:
+        """Whose account a request uses, as far as it is known by now."""
+        route = flow.metadata.get(ROUTE)
+        credential = "" if route is None else self.config.gateway.routes[route].credential
+        return self.accounts.asked(flow.request, service, self.named_host(flow), credential)
 
     def known_facts(self, flow: http.HTTPFlow, service: Service, principal: Principal) -> Facts:
         """What is known of an exchange before its request has been read, for rules that ask for no more."""
@@ -199,6 +208,7 @@ class Worker:
             department=principal.department,
             identity_method=principal.method,
             assurance=principal.assurance,
+            virtual_key=principal.key,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -217,6 +227,7 @@ class Worker:
             client=self.telemetry.pseudonyms.address(principal.address),
             identity_method=principal.method,
             assurance=principal.assurance,
+            virtual_key=principal.key,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -256,20 +267,6 @@ class Worker:
     def judge(self, facts: Facts, service: Service) -> Verdict:
         """The verdict, now."""
         return self.policy.decide(facts, service, self.telemetry.clock(), lambda: self.acknowledged(facts))
-
-    def reserve(self, facts: Facts) -> Reservation | None:
-        """Count the request; None: a limit is reached."""
-        granted = self.ledger.reserve_request(facts, self.telemetry.clock())
-        return None if isinstance(granted, Denied) else granted
-
-    def settle(self, reservation: Reservation | None, *, used: bool) -> None:
-        """End a reservation: as it was, or given back."""
-        if reservation is None:
-            return
-        if used:
-            self.ledger.settle(reservation, reservation.amounts)
-        else:
-            self.ledger.refund(reservation)
 
 
 def allowed_client(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:

@@ -1,67 +1,25 @@
 """What is known to be bad: releases with a payload or a published hole, receivers of what was stolen.
 
-Owns: the records of discovery/known/advisories.json, their strict reading, and which of them an observation meets.
+Owns: the strict reading of discovery/known/advisories.json, and which of them and of a site's own an observation meets.
 Rules: pure but for the reading at the start; nothing is guessed: a release that shows no version meets no advisory of
 versions; every advisory has its sources. A pre-release counts as the one before its release.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal
-
-import msgspec
-from msgspec import Meta
+from typing import Final
 
 from appliance.model.errors import OperatorError
-from appliance.model.names import FindingKind, Severity
+from appliance.model.known import AdvisoriesFile, Advisory, Range
+from appliance.model.names import Severity
 from discovery.signatures import read
 
-MAX_TEXT: Final = 200
+__all__ = ["Advisories", "Advisory", "Range", "load", "within"]
+
 MAX_NAME: Final = 255
 _VERSION: Final = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,4})(?P<rest>[\w.+-]{0,32})", re.ASCII)
 _EARLY: Final = re.compile(r"[-._]?(?:a|b|c|rc|dev|alpha|beta|pre|preview|nightly)[-._]?\d*", re.IGNORECASE)
 _PLACES: Final = 5
-
-type Version = Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,9}){0,4}$")]
-type Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
-type Source = Annotated[str, Meta(pattern="^https://", max_length=300)]
-type Date = Annotated[str, Meta(pattern=r"^20\d\d(-[01]\d(-[0-3]\d)?)?$")]
-
-
-class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Releases from `since` (None: from the first) up to `last`, or those before `before`."""
-
-    since: Version | None = None
-    last: Version | None = None
-    before: Version | None = None
-
-
-class Advisory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of them; discovery/known/README.md says what the fields mean. `names`: hosts, `.name` with all below."""
-
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{4,40}$")]
-    title: Text
-    kind: Literal["compromise", "vulnerability", "caution"]
-    severity: Literal["critical", "high", "medium"]
-    published: Date
-    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    software: Text | None = None
-    affected: tuple[Range, ...] = ()
-    names: tuple[Text, ...] = ()
-    categories: tuple[Text, ...] = ()
-
-    @property
-    def finding(self) -> FindingKind | None:
-        """The finding that it raises; None: it stands in the evidence only."""
-        if self.kind == "compromise":
-            return FindingKind.COMPROMISED
-        urgent = Severity(self.severity).rank >= Severity.HIGH.rank
-        return FindingKind.VULNERABLE if self.kind == "vulnerability" and urgent else None
-
-    @property
-    def text(self) -> str:
-        """As it stands in evidence."""
-        return f"advisory {self.id} ({self.severity}, {self.published}): {self.title}"
 
 
 class Advisories:
@@ -124,8 +82,11 @@ def _key(version: str) -> tuple[tuple[int, ...], int] | None:
     return (*numbers, *[0] * (_PLACES - len(numbers))), early
 
 
-def load(data: bytes | None = None) -> Advisories:
-    """Those that come with the program, or those of `data`; OperatorError: they are not what they must be."""
+def load(data: bytes | None = None, site: AdvisoriesFile | None = None) -> Advisories:
+    """Those that come with the program (or those of `data`), less what the site withdraws, and the site's own.
+
+    OperatorError: the program's are not what they must be.
+    """
     found = read("advisories.json", Advisory, data)
     seen: set[str] = set()
     for one in found:
@@ -139,4 +100,6 @@ def load(data: bytes | None = None) -> Advisories:
             raise OperatorError(where + "`software` and `affected` belong together")
         if any((part.last is None) == (part.before is None) for part in one.affected):
             raise OperatorError(where + "each of `affected` has either `last` or `before`")
+    if site is not None:
+        found = (*(one for one in found if one.id not in site.withdraw), *site.advisories)
     return Advisories(found)

@@ -6,7 +6,7 @@ gives them again in the same order. A record never holds a client's address, onl
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +24,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
     event: Observed
     address: str
+
+    @property
+    def persons(self) -> Mapping[str, str]:
+        """Digest to clear value."""
+        return {self.event.client: self.address}
 
 
 class _Entry(msgspec.Struct):

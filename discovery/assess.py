@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from appliance.model.names import Cause, FindingKind, Leg, ObservationKind, Transport
 from appliance.model.observation import Observation, Sighting
 from discovery.evidence import WEIGHTS, Assertion, Source, covers, judge
-from discovery.joining import Connection, Named
+from discovery.joining import Connection, Named, left_early
 from discovery.names_seen import NamesSeen
 from discovery.reconcile import REJECTIONS, Rejections, Way, cause
 
@@ -96,6 +96,10 @@ class Assessor:
         said = dict.fromkeys((*judged.texts, *differs, *case.more))
         if connection.rejected in REJECTIONS and leg is Leg.PROXY:
             said[f"alert {connection.rejected}: the client rejects the appliance's certificate"] = None
+        elif leg is Leg.PROXY and left_early(connection):
+            said["the client leaves when it sees the appliance's certificate"] = None
+        elif why is Cause.PINNED and (pinned := self._rejections.pinned(case.seen.ts, case.seen.src, judged.service)):
+            said[pinned.value] = None
         disagree = (FindingKind.NAME_DISAGREEMENT,) if differs else ()
         signs = (kind for one in (sighting, named.sighting, *connection.answers) for kind in one.kinds)
         kinds, kept = tuple(dict.fromkeys((*disagree, *signs))), _kept(case, name)
@@ -167,6 +171,13 @@ class Assessor:
         seen, service = case.seen, sighting.service or ""
         if leg is Leg.PROXY and connection.rejected in REJECTIONS:
             self._rejections.note(seen.ts, seen.src, service)
+            return Cause.PINNED
+        last = connection.named[-1].sighting.observation if connection.named else None
+        if leg is Leg.PROXY and connection.met and last is seen:
+            if left_early(connection):
+                self._rejections.left(seen.ts, seen.src, service)
+                return Cause.PINNED  # nothing has passed
+            self._rejections.accepted(seen.src, service)
         by_name = any(one.source is Source.CLIENT and one.service == service for one in case.assertions)
         return cause(
             Way(
@@ -176,7 +187,7 @@ class Assessor:
                 category=sighting.category or "",
                 connect=connection.connect,
                 hidden=ECH in seen.notes and not by_name,
-                pinned=self._rejections.pinned(seen.ts, seen.src, service),
+                pinned=self._rejections.pinned(seen.ts, seen.src, service) is not None,
             )
         )
 

@@ -38,7 +38,7 @@ _IPV4: Final = b"\x08\x00\x45"  # EtherType, and a head without options
 def write_capture(path: Path, packets: int, folder: Path | None = None) -> tuple[int, int]:
     """A capture of at least `packets` packets; their number, and how many of them stem from captures in `folder`."""
     others = list(_captured(folder))
-    own = [_Block(frames) for frames in _conversations(_BULK_SEGMENTS if others else _DATA_SEGMENTS)]
+    own = [_Block(frames) for frames in conversations(_BULK_SEGMENTS if others else _DATA_SEGMENTS)]
     others_next, turn = cycle(others), random.Random(7)  # noqa: S311 - a fixed mix, no secret
     written = shared = 0
     with path.open("wb") as file:
@@ -117,7 +117,7 @@ def _movable(frame: bytes) -> bool:
     return frame[12:15] == _IPV4 and len(frame) > _ADDRESSES + 8
 
 
-def _conversations(segments: int) -> Iterator[list[bytes]]:
+def conversations(segments: int = _DATA_SEGMENTS) -> Iterator[list[bytes]]:
     """One for each name."""
     noise = random.Random(11)  # noqa: S311 - filler, no secret
     for number, name in enumerate(NAMES):

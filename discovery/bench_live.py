@@ -150,7 +150,7 @@ def measure(seconds: float, parts: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as folder:
         path = Path(folder) / "office.pcap"
         bench_capture.write_capture(path, OFFICE)
-        frames = list(_bulky(frame for batch in files.batches(path) for _, _, frame in batch))
+        frames = list(bulky(frame for batch in files.batches(path) for _, _, frame in batch))
         turn = _write(path, frames)
         watched, sending = _Watched(parts), _Sending(path)
         try:
@@ -162,7 +162,7 @@ def measure(seconds: float, parts: int) -> dict[str, float]:
             watched.end()
 
 
-def _bulky(frames: Iterable[bytes]) -> Iterator[bytes]:
+def bulky(frames: Iterable[bytes]) -> Iterator[bytes]:
     """The mix of `gnomon bench replay` with more data for each connection, and its end.
 
     Frames: Ethernet, IPv4, TCP or UDP; each conversation begins with a datagram.

@@ -130,13 +130,26 @@ class Cadence:
         src, dst = data[address:middle], data[middle:address_end]
         sizes = records_of(data[payload:end])
         if dport < sport:
-            key = src + dst + data[at : at + 4]
-            if sizes:
-                self._of(key, now).up(end - payload)
+            self.says(now, src + dst + data[at : at + 4], sizes, end - payload)
             return None
-        key = dst + src + data[at + 2 : at + 4] + data[at : at + 2]
+        return self.answers(now, dst + src + data[at + 2 : at + 4] + data[at : at + 2], sizes)
+
+    def says(self, now: float, key: bytes, sizes: Sequence[int], length: int) -> None:
+        """The client of the connection `key` (addresses and ports, its own first) sends records in `length` bytes."""
+        if sizes:
+            self._of(key, now).up(length)
+
+    def answers(self, now: float, key: bytes, sizes: Sequence[int], asked: int = 0) -> Observation | None:
+        """The server sends records; `asked`: bytes of a question that was not seen but must have been sent."""
+        if not sizes:
+            return None
         answer = self._answers.recall(key, now)
-        found = answer.down(now, sizes) if sizes and answer is not None else None
+        if answer is None:
+            if asked <= ASKED_BYTES:
+                return None
+            answer = self._of(key, now)
+            answer.asked = asked
+        found = answer.down(now, sizes)
         return None if found is None else _told(now, key, found)
 
     def _of(self, key: bytes, now: float) -> Answer:

@@ -3,8 +3,10 @@
 Owns: the capture sockets, by which means they are read (a ring, else one call per packet), and the one use of scapy (it
 has libpcap compile the kernel filter). Rules: nothing is let in until the socket is bound and shares its traffic with
 others as it should; then the filter is attached and locked, so no packet passes unfiltered or twice, and whoever
-inherits the socket cannot widen it; `open_live` needs CAP_NET_RAW, everything after it needs nothing: another process
-makes its own `Live` of the inherited descriptor with `adopt`, without scapy. Times are in epoch seconds. Linux only.
+inherits the socket cannot widen it. A second ring's filter changes while it runs and stays open: who may not call
+setsockopt(2) cannot widen it either, and it lets nothing in until `attach`. `open_live` needs CAP_NET_RAW, everything
+after it needs nothing: another process makes its own `Live` of the inherited descriptor with `adopt`, without scapy.
+Times are in epoch seconds. Linux only.
 """
 
 import ctypes
@@ -15,6 +17,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import product
 from types import ModuleType
 from typing import Final
@@ -63,8 +66,8 @@ def _quiet() -> None:
 class Live:
     """An open capture; `linktype` as in capture files, `means` how it is read, `instead` why not better."""
 
-    def __init__(self, opened: socket.socket, linktype: int, *, instead: str = "") -> None:
-        self._socket = opened
+    def __init__(self, opened: socket.socket, linktype: int, *, instead: str = "", blocks: int = ring.BLOCKS) -> None:
+        self._socket, self._blocks = opened, blocks
         self.linktype, self.instead = linktype, instead
         self.means = RING if ring.prepared(opened) else SOCKET
         self._reader: Ring | Plain | None = None
@@ -72,17 +75,20 @@ class Live:
         self.downs = 0  # how often the interface went down since the capture began
 
     @classmethod
-    def adopt(cls, descriptor: int, linktype: int) -> "Live":
-        """A capture made of the `fileno()` of one, inherited from another process; it owns the descriptor then."""
-        live = cls(socket.socket(fileno=descriptor), linktype)
+    def adopt(cls, descriptor: int, linktype: int, *, blocks: int = ring.BLOCKS) -> "Live":
+        """A capture made of the `fileno()` of one, inherited from another process; it owns the descriptor then.
+
+        `blocks`: how many its ring has.
+        """
+        live = cls(socket.socket(fileno=descriptor), linktype, blocks=blocks)
         live.begin()
         return live
 
     def begin(self) -> "Ring | Plain":
         """What reads; a ring is mapped now, so that later turns need no more than to read and wait."""
         if self._reader is None:
-            tags = self.linktype == ETHERNET
-            shared = ring.mapped(self._socket) if self.means == RING else None
+            tags = self.linktype == ETHERNET and self._blocks == ring.BLOCKS  # of followed packets nobody asks for them
+            shared = ring.mapped(self._socket, self._blocks) if self.means == RING else None
             plain = Plain(self._socket, self.linktype, tags=tags)
             self._reader = Ring(shared, self.linktype, tags=tags) if shared else plain
         return self._reader
@@ -151,6 +157,25 @@ def open_parts(interface: str, ports: Iterable[int], parts: int, *, records: boo
     return tuple(Live(each, linktype, instead="; ".join(filter(None, (why, lean)))) for each, why in opened)
 
 
+def open_followed(interface: str, parts: int) -> tuple[socket.socket, ...]:
+    """Sockets of a second ring that lets nothing in yet, divided as the first: the same flow goes to the same part.
+
+    Empty where there is none to be had; then nothing is followed.
+    """
+    linktype = ETHERNET if _is_ethernet(interface) else RAW_IP
+    opened: list[socket.socket] = []
+    group = 0
+    try:
+        for _ in range(parts):
+            opened.append(_made(interface, linktype, partial(ring.prepare, blocks=ring.FEW_BLOCKS)))
+            group = _join(opened[-1], group) if parts > 1 else 0
+    except OSError:
+        for each in opened:
+            each.close()
+        return ()
+    return tuple(opened)
+
+
 def _bound(interface: str, linktype: int) -> tuple[socket.socket, str]:
     """A socket that lets nothing in yet, and why it has no ring; empty: it has one."""
     try:
@@ -162,7 +187,7 @@ def _bound(interface: str, linktype: int) -> tuple[socket.socket, str]:
 def _made(interface: str, linktype: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
     opened = _packet_socket(interface, ethernet=linktype == ETHERNET)
     try:
-        _attach(opened, _NOTHING)
+        attach(opened, _NOTHING)
         prepare(opened)
         _tune(opened, interface)
         opened.bind((interface, _ALL))
@@ -223,12 +248,12 @@ def _let_in(
         said, program = ["no filter: neither libpcap nor a program for this link"], _EVERYTHING
     for each in opened:
         try:
-            _attach(each, program)
+            attach(each, program)
         except OSError as error:
             if error.errno != errno.ENOMEM or (lean := _program(linktype, ports, lean=True, records=records)) is None:
                 raise
             said, program = [_LEAN], lean
-            _attach(each, program)
+            attach(each, program)
         each.setsockopt(socket.SOL_SOCKET, _LOCK_FILTER, 1)
     return said
 
@@ -237,7 +262,8 @@ def _program(linktype: int, ports: Iterable[int], *, lean: bool, records: bool) 
     return compiled(linktype, ports, lean=lean, records=records) or built_in(linktype, lean=lean)
 
 
-def _attach(opened: socket.socket, program: bytes) -> None:
+def attach(opened: socket.socket, program: bytes) -> None:
+    """Have the kernel judge by `program` from the next packet on; needs no right. OSError: no room, or locked."""
     code = b"".join(struct.pack("=HBBI", *each) for each in struct.iter_unpack("<HBBI", program))
     held = ctypes.create_string_buffer(code, len(code))
     opened.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("@HP", len(code) // 8, ctypes.addressof(held)))

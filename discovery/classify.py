@@ -10,11 +10,13 @@ from math import prod
 from typing import Final, NamedTuple
 
 from appliance.model.catalogue import Catalogue, Service
+from appliance.model.known import SiteKnown
 from appliance.model.names import FindingKind, ObservationKind
 from appliance.model.observation import Observation, Sighting
 from discovery import advisories
 from discovery import fingerprints as known
 from discovery.advisories import Advisories
+from discovery.fingerprints import DEFAULT, Known
 from discovery.marks import Mark
 
 MAX_NAME: Final = 255  # RFC 1035: of a host's name in text there are fewer; here parsers cut
@@ -58,11 +60,15 @@ class Sign(NamedTuple):
 
 
 class Classifier:
-    """Judges observations by one catalogue."""
+    """Judges observations by one catalogue, and by what a site knows beside the program's own lists."""
 
-    def __init__(self, catalogue: Catalogue, known_bad: Advisories | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, known_bad: Advisories | None = None, site: SiteKnown | None = None
+    ) -> None:
         self._catalogue = catalogue
-        self._known_bad = advisories.load() if known_bad is None else known_bad
+        own = site or SiteKnown()
+        self._known_bad = advisories.load(site=own.advisories) if known_bad is None else known_bad
+        self.known = Known(own.fingerprints) if site else DEFAULT
         self._names: dict[str, Service | None] = {}
 
     def sight(self, seen: Observation) -> Sighting:
@@ -74,7 +80,7 @@ class Classifier:
             return self._sighting(seen, service, confidence, (f"{_label(seen)} {name}",))
         if seen.kind not in _CLEAR and seen.kind not in _ASKED:
             return Sighting(observation=seen)
-        found = chosen(signs_of(seen))
+        found = chosen(signs_of(seen, self.known))
         service = self._catalogue.services.get(found[0].service) if found else None
         if service is None:
             return Sighting(observation=seen)
@@ -87,7 +93,7 @@ class Classifier:
         kinds = [one.finding for one in bad if one.finding is not None]
         if Mark.OTHER_MODEL in seen.marks:
             kinds.append(FindingKind.OTHER_MODEL)
-        facts = (fact for fact in _facts(seen) if not any(said.endswith(fact) for said in first))
+        facts = (fact for fact in _facts(seen, self.known) if not any(said.endswith(fact) for said in first))
         said = dict.fromkeys((*first, *(one.text for one in bad), *facts, *seen.notes))
         return Sighting(
             observation=seen,
@@ -117,7 +123,7 @@ def _label(seen: Observation) -> str:
     return "connect" if seen.method == "CONNECT" else _LABELS[seen.kind]
 
 
-def _facts(seen: Observation) -> list[str]:
+def _facts(seen: Observation, own: Known) -> list[str]:
     """What else was seen and belongs to the evidence, whatever the service."""
     facts = []
     if Mark.OTHER_MODEL in seen.marks and seen.model:
@@ -134,7 +140,7 @@ def _facts(seen: Observation) -> list[str]:
         facts.append(f"model {seen.model[:MAX_EVIDENCE]}")
     if seen.tools:
         facts.append(f"tools {', '.join(seen.tools[:MAX_TOLD])}"[:MAX_EVIDENCE])
-    if seen.ja4 and (stack := known.STACKS.get(seen.ja4[:23])):
+    if seen.ja4 and (stack := own.stack(seen.ja4)):
         facts.append(f"ja4 {seen.ja4} ({stack})")
     return facts
 
@@ -146,7 +152,7 @@ def _route(path: str) -> str:
     return path.partition("?")[0]
 
 
-def signs_of(seen: Observation) -> list[Sign]:
+def signs_of(seen: Observation, own: Known = DEFAULT) -> list[Sign]:
     """Everything that points to software people run themselves, the surest first."""
     if seen.kind in _ASKED:
         signs = [
@@ -162,8 +168,8 @@ def signs_of(seen: Observation) -> list[Sign]:
         by_mark = _by_mark(seen.marks)
         # An answer alone that shows nothing is any program's, whichever port it has.
         answered = bool(by_mark) or seen.kind is ObservationKind.HTTP
-        place = [*_by_path(path, seen.method, port), *_by_port(port)] if answered else []
-        signs = [*by_mark, *place, *_by_agent(seen)]
+        place = [*_by_path(path, seen.method, port, own), *_by_port(port, own)] if answered else []
+        signs = [*by_mark, *place, *_by_agent(seen, own)]
     return sorted(signs, key=lambda sign: -sign.confidence)
 
 
@@ -192,15 +198,15 @@ def _by_mark(marks: tuple[str, ...]) -> list[Sign]:
 _SHOWS: Final = "shows"
 
 
-def _by_path(path: str, method: str | None, port: int) -> list[Sign]:
+def _by_path(path: str, method: str | None, port: int, own: Known) -> list[Sign]:
     signs = []
-    server = known.server_of(path, port)
+    server = own.server_of(path, port)
     if server is not None:
         usual = port in server.ports
         place = f"{server.service} port {port} + " if usual else ""
         signs.append(Sign(server.service, known.SURE if usual else server.alone, f"{place}path {path}"))
     if path in known.API_PATHS and not signs:
-        owner = known.API_PORTS.get(port)
+        owner = own.api_ports.get(port)
         place = f"{owner} port {port} + " if owner else ""
         signs.append(Sign(owner or known.COMPATIBLE, known.BY_API, f"{place}path {path}"))
     if path in known.MCP_PATHS and method in {"POST", "GET", "DELETE"}:
@@ -208,14 +214,14 @@ def _by_path(path: str, method: str | None, port: int) -> list[Sign]:
     return signs
 
 
-def _by_port(port: int) -> list[Sign]:
-    service, confidence = known.PORTS.get(port, ("", 0.0))
+def _by_port(port: int, own: Known) -> list[Sign]:
+    service, confidence = own.ports.get(port, ("", 0.0))
     return [Sign(service, confidence, f"{service} port {port}")] if service else []
 
 
-def _by_agent(seen: Observation) -> list[Sign]:
+def _by_agent(seen: Observation, own: Known) -> list[Sign]:
     agent = (seen.user_agent or "")[:MAX_NAME].lower()
-    for start, service in known.AGENTS.items():
+    for start, service in own.agents.items():
         if agent.startswith(start):
             words = f"user-agent {(seen.user_agent or '')[:MAX_EVIDENCE]}"
             return [Sign(service or known.COMPATIBLE, known.SURE if service else known.BY_AGENT, words)]

@@ -15,6 +15,7 @@ from discovery.text import label
 
 PORT = 53
 PORTS = {PORT: "dns", 5353: "mdns", 5355: "llmnr"}
+MOST = {PORT: 16, 5353: 128, 5355: 16}  # names read of one message; resolvers take one, on a link some ask for many
 ROOT = "."
 ANSWER = 0x8000  # the flag of a message that is one
 _HEADER = Struct(">xxHH").unpack_from  # flags, number of questions
@@ -33,8 +34,8 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[str, ...] = ()
 
 
-def questions(message: bytes) -> list[str] | None:
-    """The names that `message` asks for; empty for an answer or another opcode; None: it cannot be read."""
+def questions(message: bytes, most: int = _MAX_QUESTIONS) -> list[str] | None:
+    """The first names that `message` asks for; empty for an answer or another opcode; None: it cannot be read."""
     if len(message) < HEADER_SIZE:
         return None
     flags, count = _HEADER(message, 0)
@@ -43,13 +44,18 @@ def questions(message: bytes) -> list[str] | None:
     if count > _MAX_QUESTIONS:
         return None
     names, at, left = [], HEADER_SIZE, _MAX_LABELS
-    for _ in range(count):
+    for _ in range(min(count, most)):
         read = name_at(message, at)
         if read is None or read[1] + 4 > len(message) or read[2] > left:
             return None
         names.append(read[0])
         at, left = read[1] + 4, left - read[2]
     return names
+
+
+def asks_more(message: bytes, most: int) -> bool:
+    """Whether a message that was read asks for more names than `most`."""
+    return bool(_HEADER(message, 0)[1] > most)
 
 
 def in_path(path: str) -> list[Question]:

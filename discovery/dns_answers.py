@@ -7,12 +7,14 @@ asked to the one that has it.
 """
 
 from socket import AF_INET, AF_INET6, inet_ntop
-from struct import Struct
+from struct import Struct, error
 
 import msgspec
 
 from discovery.dns import HEADER_SIZE, name_at
 from discovery.limits import Weird
+from discovery.notes import Note
+from discovery.text import NAME_CHARS, printable
 
 MAX_ADDRESSES, MAX_ALIASES = 32, 16
 _MAX_RECORDS = 128
@@ -25,17 +27,22 @@ _RECORD = Struct(">HHIH").unpack_from  # type, class, TTL, length
 _A, _CNAME, _PTR, _AAAA, _SRV, _SVCB, _HTTPS = 1, 5, 12, 28, 33, 64, 65
 _V4, _V6 = 4, 16
 _ECH, _HINT4, _HINT6 = 5, 4, 6  # keys of RFC 9460 section 14.3.2
+_ECH_VERSION = 0xFE0D  # RFC 9849
 _U16 = Struct(">H").unpack_from
 
 
 class Answer(msgspec.Struct, gc=False):
-    """`name` as asked for, else that of the first record. `ttl`: the least, in seconds."""
+    """`name` as asked for, else that of the first record. `ttl`: the least, in seconds.
+
+    `front`: the name that stands in clear in hellos to it, where its own is encrypted.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     ttl: int = 0
     notes: tuple[str, ...] = ()
+    front: str | None = None
 
 
 def is_answer(message: bytes) -> bool:
@@ -89,7 +96,7 @@ def _after_name(message: bytes, at: int) -> int:
 class _Reading:
     """What the records of one message come to."""
 
-    __slots__ = ("addresses", "aliases", "ech", "first", "labels", "message", "ttl")
+    __slots__ = ("addresses", "aliases", "ech", "first", "front", "labels", "message", "ttl")
 
     def __init__(self, message: bytes, first: str, labels: int) -> None:
         self.message, self.first, self.labels = message, first, labels
@@ -97,6 +104,7 @@ class _Reading:
         self.aliases: list[str] = []
         self.ttl = _MAX_TTL
         self.ech = False
+        self.front: str | None = None
 
     def record(self, at: int) -> int:
         """Where the record after the one at `at` begins; 0: it cannot be read."""
@@ -173,6 +181,7 @@ class _Reading:
     def _parameter(self, key: int, at: int, end: int) -> None:
         if key == _ECH:
             self.ech = True
+            self.front = self.front or front(self.message[at:end])
         elif key in {_HINT4, _HINT6}:
             family, size = (AF_INET, _V4) if key == _HINT4 else (AF_INET6, _V6)
             for place in range(at, min(end - size + 1, at + MAX_ADDRESSES * size), size):
@@ -182,5 +191,27 @@ class _Reading:
         """None where there is nothing to tell."""
         if not (self.addresses or self.aliases or self.ech):
             return None
-        notes = ("ech",) if self.ech else ()
-        return Answer(self.first, tuple(self.addresses), tuple(self.aliases), self.ttl, notes)
+        notes = (Note.ECH.value,) if self.ech else ()
+        return Answer(self.first, tuple(self.addresses), tuple(self.aliases), self.ttl, notes, self.front)
+
+
+def front(configs: bytes) -> str | None:
+    """The public name of the first configuration in an ECHConfigList (RFC 9849 section 4); None: it cannot be read."""
+    try:
+        at = 2
+        while at + 4 <= len(configs):
+            version, size = _U16(configs, at)[0], _U16(configs, at + 2)[0]
+            at += 4
+            if version == _ECH_VERSION:
+                return _public_name(configs[at : at + size])
+            at += size
+    except (IndexError, error):
+        pass
+    return None
+
+
+def _public_name(config: bytes) -> str | None:
+    at = 5 + _U16(config, 3)[0]  # id and KEM, then the public key
+    at += 3 + _U16(config, at)[0]  # the ciphers, then the longest name
+    name = config[at + 1 : at + 1 + config[at]]
+    return printable(name, NAME_CHARS).lower() if name and len(name) == config[at] else None

@@ -28,17 +28,19 @@ class Source(StrEnum):
     CERTIFICATE = "certificate"  # the server's
     CONTENT = "content"  # paths, ports, heads, marks and user agents in clear
     STACK = "stack"  # JA4: a program, no browser
+    LEARNED = "learned"  # a program that the appliance has met with AI services, or that the site names
     CADENCE = "cadence"  # sizes and times of encrypted records
 
 
 NAMES: Final = frozenset({Source.CLIENT, Source.RESOLVER, Source.CERTIFICATE})
-WEAK: Final = frozenset({Source.STACK, Source.CADENCE})
+WEAK: Final = frozenset({Source.STACK, Source.LEARNED, Source.CADENCE})
 # How sure a name of that source makes it which host it is. An address is shared by hosts of a network of deliverers.
 WEIGHTS: Final[Mapping[Source, float]] = {
     Source.CLIENT: 1.0,
     Source.RESOLVER: 0.6,
     Source.CERTIFICATE: 0.85,
     Source.STACK: 0.1,
+    Source.LEARNED: 0.2,
     Source.CADENCE: 0.2,
 }
 

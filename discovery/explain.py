@@ -14,8 +14,9 @@ from appliance.model.catalogue import Catalogue
 from appliance.model.names import ObservationKind as Kind
 from appliance.model.observation import Observation, Sighting
 from appliance.sanitise import one_line
-from discovery import fingerprints as known
 from discovery.classify import MAX_NAME, SHARED, WEIGHTS, Classifier, chosen, signs_of
+from discovery.fingerprints import Known
+from discovery.notes import Note
 
 type Line = tuple[str, str]  # a word for what is told, and what is told
 
@@ -50,7 +51,6 @@ _WHY_LESS: Final = {
 }
 _HELLOS: Final = frozenset({Kind.TLS, Kind.QUIC})
 _CLEAR: Final = frozenset({Kind.HTTP, Kind.HTTP_RESPONSE})
-_STACK: Final = 23  # characters of a JA4 that tell the TLS library: its first two parts
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -68,12 +68,13 @@ class Explained(msgspec.Struct, frozen=True):
 
 def explain(seen: Observation, catalogue: Catalogue, classifier: Classifier | None = None) -> Explained:
     """What an observation was, which service that means and how sure that is, why, and what was not seen."""
-    sighting = (classifier or Classifier(catalogue)).sight(seen)
+    classifier = classifier or Classifier(catalogue)
+    sighting = classifier.sight(seen)
     lines = [("seen", _seen(seen)), ("means", _verdict(sighting, catalogue)), *_by_name(seen, catalogue)]
     if not seen.name or catalogue.match(seen.name) is None:
-        lines += _by_signs(seen)
+        lines += _by_signs(seen, classifier.known)
     lines += [("evidence", _shown(text)) for text in sighting.evidence]
-    lines += [*_stack(seen), *(("note", _shown(note)) for note in seen.notes)]
+    lines += [*_stack(seen, classifier.known), *(("note", _shown(note)) for note in seen.notes)]
     lines += [("not seen", text) for text in missing(seen)]
     return Explained(sighting.service, sighting.confidence, tuple(lines))
 
@@ -129,18 +130,18 @@ def _why(entry: str) -> str:
     return "the name fits the pattern" if "*" in entry else "the name itself"
 
 
-def _by_signs(seen: Observation) -> Iterator[Line]:
+def _by_signs(seen: Observation, own: Known) -> Iterator[Line]:
     """How software that people run themselves shows itself."""
-    signs = signs_of(seen)
+    signs = signs_of(seen, own)
     for sign in signs:
         yield "sign", f"{_shown(sign.evidence)}: {sign.service}, {sign.confidence:g} alone"
     if together := chosen(signs):
         yield "sure", f"{together[0].confidence:.2f} for {together[0].service}, all its signs together"
 
 
-def _stack(seen: Observation) -> Iterator[Line]:
+def _stack(seen: Observation, own: Known) -> Iterator[Line]:
     if seen.ja4:
-        stack = known.STACKS.get(seen.ja4[:_STACK])
+        stack = own.stack(seen.ja4)
         told = (
             f"as {stack} has it: a hint at the program, never at the service" if stack else "of no library known here"
         )
@@ -164,7 +165,9 @@ def missing(seen: Observation) -> Iterator[str]:
 def _missing_of_hello(seen: Observation) -> Iterator[str]:
     if not seen.server_name:
         yield "a server name: the client sent none, so only its address could tell"
-    if "ech" in seen.notes:
+    if Note.ECH in seen.notes:
+        yield "the inner hello: it is encrypted (ECH); the name is a front"
+    elif Note.ECH_OFFERED in seen.notes:
         yield "the inner hello: it is encrypted (ECH), or only looks so; the name may be a front"
     if not seen.alpn:
         yield "a protocol (ALPN): the client offered none"

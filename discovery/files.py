@@ -16,6 +16,7 @@ from appliance.model.errors import EvidenceError, OperatorError
 from discovery import packed
 
 type Frame = tuple[float, int, bytes]
+type Take = Callable[[bytes, int, float], int]  # records of a buffer, from where on, seconds of a fraction; to where
 type Step = tuple[list[Frame], int]  # frames of a buffer, and how many bytes of it they took
 
 MAX_FRAME: Final = 262_144  # bytes of one packet; libpcap's MAXIMUM_SNAPLEN
@@ -23,7 +24,7 @@ MAX_BLOCK: Final = 16 << 20  # bytes of one pcapng block; what libpcap takes
 MAX_INTERFACES: Final = 65_536  # per pcapng section
 HEAD: Final = 24
 STDIN: Final = "-"
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 17  # bytes: of more, the memory of a batch goes back to the kernel after each, and costs a third
 _LINK: Final = 0x03FF_FFFF  # above it stands the length of the frame check sequence
 _MAJOR: Final = 2
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
@@ -37,6 +38,7 @@ _MAGICS: Final[dict[bytes, tuple[str, float, int]]] = {
     b"\x34\xcd\xb2\xa1": ("<", 1e-6, 24),
     b"\xa1\xb2\xcd\x34": (">", 1e-6, 24),
 }
+_TAKEN: Final = ("<", 16, 1)  # byte order, bytes of a record's head, link type: what `take` reads
 _LEAST: Final = {1: 8, 2: 20, 3: 4, 5: 12, 6: 20}  # pcapng block type -> bytes of its fixed part
 _PACKED: Final = {b"\xfd7": "xz", b"BZ": "bzip2"}  # and not unpacked here
 _DROPS: Final = frozenset({5, 7})  # isb_ifdrop, isb_osdrop
@@ -64,20 +66,24 @@ def read(source: str | Path | BinaryIO) -> Iterator[Frame]:
 
 
 def batches(
-    source: str | Path | BinaryIO, advance: Callable[[int], None] = lambda _: None, told: Told | None = None
+    source: str | Path | BinaryIO,
+    advance: Callable[[int], None] = lambda _: None,
+    told: Told | None = None,
+    take: Take | None = None,
 ) -> Iterator[list[Frame]]:
-    """The same in lists, one for about each MiB of the file: what costs least per packet.
+    """The same in lists, one for about each 128 KiB of the file: what costs least per packet.
 
     `advance` gets the bytes of the file as they are read (packed ones, where it is packed); `told` what else it says.
+    `take` is offered the records of little-endian pcap files of Ethernet as they stand; what it takes is in no list.
     """
     told = told or Told()
     if not isinstance(source, (str, Path)):
-        yield from _batches(source, str(getattr(source, "name", "capture")), advance, told)
+        yield from _batches(source, str(getattr(source, "name", "capture")), advance, told, take)
     elif str(source) == STDIN:
-        yield from _batches(sys.stdin.buffer, "stdin", advance, told)
+        yield from _batches(sys.stdin.buffer, "stdin", advance, told, take)
     else:
         with _open(Path(source)) as file:
-            yield from _batches(file, str(source), advance, told)
+            yield from _batches(file, str(source), advance, told, take)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -89,12 +95,14 @@ def _open(path: Path) -> BinaryIO:
         raise OperatorError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _batches(file: BinaryIO, name: str, advance: Callable[[int], None], told: Told) -> Iterator[list[Frame]]:
+def _batches(
+    file: BinaryIO, name: str, advance: Callable[[int], None], told: Told, take: Take | None
+) -> Iterator[list[Frame]]:
     """Feed the format's reader with the file, keeping only what belongs to an unfinished packet."""
     place = 0
     read_some = packed.unpacked(_reading(file, name, advance), name)
     buffer, end = _more(read_some, b"", HEAD)
-    step = _reader(buffer, name, told)
+    step = _reader(buffer, name, told, take)
     while True:
         try:
             frames, taken = step(buffer, place)
@@ -145,14 +153,14 @@ class _BrokenError(Exception):
         self.frames, self.place, self.what = frames, place, what
 
 
-def _reader(head: bytes, name: str, told: Told) -> Callable[[bytes, int], Step]:
+def _reader(head: bytes, name: str, told: Told, take: Take | None) -> Callable[[bytes, int], Step]:
     """The reader for the format that the head announces; OperatorError for every other."""
     if head[:4] == _PCAPNG and head[8:12] in {_LITTLE, _BIG}:
         return _Blocks(told).step
     if (found := _MAGICS.get(head[:4])) and len(head) >= HEAD:
         major = struct.unpack_from(found[0] + "H", head, 4)[0]
         if major == _MAJOR:
-            return _Records(head, *found).step
+            return _Records(head, *found, take).step
         raise OperatorError(f"{name}: pcap of version {major}, only version {_MAJOR} is known")
     raise OperatorError(f"{name}: not a capture file (pcap or pcapng){_hint(head)}")
 
@@ -170,16 +178,19 @@ def _hint(head: bytes) -> str:
 class _Records:
     """Packets of a pcap file."""
 
-    def __init__(self, head: bytes, order: str, unit: float, size: int) -> None:
+    def __init__(self, head: bytes, order: str, unit: float, size: int, take: Take | None) -> None:
         self._link: int = struct.unpack_from(order + "I", head, 20)[0] & _LINK
         self._unpack = struct.Struct(order + "III").unpack_from
         self._unit, self._size, self._skip = unit, size, HEAD
+        self._take = take if (order, size, self._link) == _TAKEN else None
 
     def step(self, buffer: bytes, place: int) -> Step:
         """Every whole packet of `buffer`, which begins at byte `place` of the file."""
         frames: list[Frame] = []
         append, unpack, unit, size, link = frames.append, self._unpack, self._unit, self._size, self._link
         at, self._skip, last = self._skip, 0, len(buffer)
+        if self._take is not None:
+            at = self._take(buffer, at, unit)
         while at + size <= last:
             seconds, fraction, length = unpack(buffer, at)
             end = at + size + length

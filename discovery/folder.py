@@ -41,10 +41,15 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def unpacked(self) -> tuple[str, int]:
         """What stays when it is packed."""
-        name = self.name
+        name = in_text(self.name)
         for ending in _PACKED:
             name = name.removesuffix(ending)
         return name, self.changed
+
+
+def in_text(name: str) -> str:
+    r"""A file's name as it can be written down: bytes that are no UTF-8 as `\udcff`."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def listing(folder: Path) -> list[Found]:
@@ -105,8 +110,9 @@ class Waiting:
 class Memory:
     """What was read, in a file of one line each. OperatorError: it cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, instead: str = "name another place with --seen") -> None:
+        """`instead`: what a person can do where it cannot be written."""
+        self._path, self._instead = path, instead
 
     def load(self, present: Iterable[Found]) -> list[Found]:
         """What is remembered of files that are still there, under whatever name or packed; the rest is forgotten."""
@@ -138,13 +144,17 @@ class Memory:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | how, 0o600)
             try:
-                os.write(fd, msgspec.json.Encoder().encode_lines(lines))
+                data = msgspec.json.Encoder().encode_lines(
+                    [msgspec.structs.replace(each, name=in_text(each.name)) for each in lines]
+                )
+                while data:
+                    data = data[os.write(fd, data) :]
                 os.fsync(fd)
             finally:
                 os.close(fd)
         except OSError as error:
             reason = error.strerror or error
-            raise OperatorError(f"{path}: cannot be written: {reason}; name another place with --seen") from error
+            raise OperatorError(f"{path}: cannot be written: {reason}; {self._instead}") from error
 
 
 def _of(line: bytes) -> Found | None:

@@ -20,7 +20,7 @@ class Piecewise(Protocol):
 
 
 class Held[K: Hashable, T: Piecewise](OrderedDict[K, T]):
-    """`put`, `grown` after an entry took bytes, `drop`, `expire`; probing is that of a dict."""
+    """`put`, `grown` after an entry took bytes, `renew`, `drop`, `expire`; probing is that of a dict."""
 
     def __init__(self, tally: Tally, *, entries: int, total: int, seconds: float, full: Weird, late: Weird) -> None:
         super().__init__()
@@ -40,6 +40,12 @@ class Held[K: Hashable, T: Piecewise](OrderedDict[K, T]):
         self._bytes += by
         while len(self) > self._entries or (self._bytes > self._total and self):
             self._lose(next(iter(self)), self._full)
+
+    def renew(self, key: K, now: float) -> None:
+        """An entry goes on: its time begins anew, and others go before it."""
+        if (item := self.get(key)) is not None:
+            item.since = now
+            self.move_to_end(key)
 
     def drop(self, key: K) -> None:
         """Let an entry go, uncounted; nothing happens where there is none."""

@@ -10,6 +10,7 @@ from struct import Struct, unpack_from
 
 import msgspec
 
+from discovery.notes import Note
 from discovery.text import NAME_CHARS, printable
 
 HANDSHAKE, CHANGE_CIPHER_SPEC = 0x16, 0x14
@@ -17,6 +18,7 @@ CLIENT_HELLO = 1
 MAX_HELLO = 65_536 - 16
 _MAX_RECORDS = 640  # of one hello: some cut it into records of a byte or two, to pass unseen
 _MAX_ALPN = 32
+_HEADS = 9  # bytes of the heads of a record and of a message
 
 _U16 = Struct(">H").unpack_from
 _EXTENSION = Struct(">HH").unpack_from  # type, length
@@ -44,6 +46,12 @@ def complete(buffer: bytes) -> bytes | int:
 
     Else how many bytes are needed before it is worth another look; 0: this is no hello.
     """
+    body = _alone(buffer) if len(buffer) > _HEADS else b""
+    return body or _in_records(buffer)
+
+
+def _in_records(buffer: bytes) -> bytes | int:
+    """The same, however the hello is cut."""
     joined = b""
     at = 6 if buffer[0] == CHANGE_CIPHER_SPEC else 0  # in front of a second hello (RFC 8446 appendix D.4)
     for _ in range(_MAX_RECORDS):
@@ -62,6 +70,14 @@ def complete(buffer: bytes) -> bytes | int:
         if len(buffer) < at:
             return at
     return 0
+
+
+def _alone(buffer: bytes) -> bytes:
+    """The body of a hello in one record of its own, as most clients send it; empty: it is none."""
+    whole = 4 + int.from_bytes(buffer[6:9])
+    is_one = buffer[0] == HANDSHAKE and buffer[1] == 3 and buffer[5] == CLIENT_HELLO  # noqa: PLR2004 - as above
+    fits = buffer[3] << 8 | buffer[4] == whole <= min(len(buffer) - 5, MAX_HELLO)
+    return buffer[9 : 5 + whole] if is_one and fits else b""
 
 
 def _message_size(joined: bytes, record: int) -> int:
@@ -123,30 +139,39 @@ def _server_name(hello: ClientHello, value: bytes) -> bool:
     name = value[5 : 5 + size]
     if len(name) < size or not size:
         return False
-    hello.server_name = printable(name, NAME_CHARS)
-    if not _plausible(name):
+    hello.server_name, plausible = _short_name(name) if size <= _SHORT else _name(name)
+    if not plausible:
         hello.notes += ("odd_name",)
     return True
 
 
-def _plausible(name: bytes) -> bool:
-    """Whether `name` is written with the characters of a host name, within its length."""
-    return len(name) <= NAME_CHARS - 2 and not name.translate(None, _NAME_BYTES)
+def _name(name: bytes) -> tuple[str, bool]:
+    """As text, and whether it is written with the characters of a host name, within its length."""
+    return printable(name, NAME_CHARS), len(name) <= NAME_CHARS - 2 and not name.translate(None, _NAME_BYTES)
 
 
+_short_name = lru_cache(maxsize=4_096)(_name)
 _NAME_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:"  # `:` as some send a port
 
 
 def _alpn(hello: ClientHello, value: bytes) -> bool:
+    hello.alpn, whole = _short_protocols(value) if len(value) <= _SHORT else _protocols(value)
+    return whole
+
+
+def _protocols(value: bytes) -> tuple[tuple[bytes, ...], bool]:
+    """Those that are whole and whether they are all; none where one is not."""
     at, offered = 2, list[bytes]()
     while at < len(value) and len(offered) < _MAX_ALPN:
         size = value[at]
         if not size or at + 1 + size > len(value):
-            return False
+            return (), False
         offered.append(value[at + 1 : at + 1 + size])
         at += 1 + size
-    hello.alpn = tuple(offered)
-    return at == len(value)
+    return tuple(offered), at == len(value)
+
+
+_short_protocols = lru_cache(maxsize=256)(_protocols)
 
 
 def _numbers(value: bytes, prefix: int) -> tuple[int, ...] | None:
@@ -189,7 +214,7 @@ def _point_formats(hello: ClientHello, value: bytes) -> bool:
 
 def _ech(hello: ClientHello, value: bytes) -> bool:
     """Encrypted ClientHello or its GREASE: the two look alike, so this is a sign and no proof."""
-    hello.notes += ("ech",)
+    hello.notes += (Note.ECH_OFFERED.value,)
     return bool(value)
 
 

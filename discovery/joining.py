@@ -13,11 +13,15 @@ import msgspec
 
 from appliance.model.names import ObservationKind
 from appliance.model.observation import Observation, Sighting
+from discovery.notes import Note
 
 MAX_CONNECTIONS: Final = 8_192
 MAX_NAMED: Final = 8  # different names in one connection; what comes beyond is judged as the last of them
 MAX_ANSWERS: Final = 8  # heads of answers of one connection
 SERVERS: Final = frozenset({ObservationKind.TLS_SERVER, ObservationKind.HTTP_RESPONSE})
+
+SLACK_S: Final = 1.0  # packets of a capture stand not always in the order of their times
+_ONCE_MORE: Final = frozenset({Note.HELLO_RETRY, Note.AGAIN})  # the same hello or message
 
 type Key = tuple[str, int, str, int]
 
@@ -30,7 +34,10 @@ class Named(msgspec.Struct):
 
 
 class Connection(msgspec.Struct):
-    """One connection, from `since` on. `rejected`: the alert with which the client refused the certificate."""
+    """One connection, from `since` on. `rejected`: the alert with which the client refused the certificate.
+
+    `met`: the server's hello was seen; `left`: the client said an alert next that nobody can read.
+    """
 
     since: float
     key: Key
@@ -38,6 +45,8 @@ class Connection(msgspec.Struct):
     answers: list[Sighting] = []
     certificate: tuple[str, ...] = ()
     rejected: str | None = None
+    met: bool = False
+    left: bool = False
     connect: bool = False
     size: Observation | None = None
 
@@ -56,6 +65,12 @@ def nameless(connection: Connection) -> bool:
     """Its hellos named nobody, or hid whom."""
     seen = [one.sighting.observation for one in connection.named]
     return bool(seen) and all(one.name is None or "ech" in one.notes for one in seen)
+
+
+def left_early(connection: Connection) -> bool:
+    """The client saw the server's hello and left without asking for anything."""
+    size = connection.size
+    return connection.met and (connection.left or (size is not None and Note.LEFT_EARLY in size.notes))
 
 
 class Joining:
@@ -91,21 +106,24 @@ class Joining:
     def certified(self, seen: Observation) -> Iterator[Connection]:
         """A server's hello or certificate, or an alert by either side."""
         from_client = self._table.get(client_key(seen))
-        if from_client is not None and seen.alert:
-            from_client.rejected = seen.alert
+        if from_client is not None and (seen.alert or Note.SEALED_ALERT in seen.notes):
+            from_client.rejected = seen.alert or from_client.rejected
+            from_client.left |= not seen.alert
             return
         if not seen.names and not self.known(server_key(seen)):
             return
         found, pushed = self._of(server_key(seen), seen.ts)
         found.certificate = found.certificate or seen.names
+        found.met |= seen.cipher is not None
         yield from pushed
 
     def sized(self, seen: Observation) -> Connection | None:
         """The connection whose sizes these are, to be judged now; None: it is not being gathered."""
-        found = self._table.pop(client_key(seen), None)
-        if found is not None:
-            found.size = seen
-        return found
+        found = self._table.get(client_key(seen))
+        if found is None or found.since > seen.ts + SLACK_S:  # the same ends again, and these sizes come late
+            return None
+        found.size = seen
+        return self._table.pop(found.key)
 
     def ripe(self, now: float) -> bool:
         """The time of one at least is over."""
@@ -140,7 +158,7 @@ def _add(found: Connection, sighting: Sighting) -> None:
         said = (*sighting.evidence, *(text for text in like.sighting.evidence if text not in sighting.evidence))
         like.sighting = msgspec.structs.replace(sighting, evidence=said)
         return  # CONNECT and the hello inside are one
-    if "hello_retry" not in seen.notes:
+    if _ONCE_MORE.isdisjoint(seen.notes):
         like.count += 1
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from appliance.journal.writer import JournalFull
 from appliance.model.errors import OperatorError, PeerError
-from appliance.model.event import Event, Notice
+from appliance.model.event import Event, Notice, PacketsLost
 from appliance.sanitise import one_line
 from discovery import losses, report
 from discovery.losses import Losses
@@ -25,17 +26,18 @@ from discovery.report import Report, Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from discovery.aggregate import Recorded
+    from discovery.following import Following
     from discovery.progress import Progress
-    from discovery.sensor import Sensor
+    from discovery.sensor import Record, Sensor
 
 _log = logging.getLogger("gnomon.sensor")
 TICK_S: Final = 1.0
 TELL_S: Final = 60.0  # between two notices of counters
+RECORD_S: Final = 10.0  # between two records of seconds with losses
 FULL_S: Final = 0.5  # between two tries to write into a full journal
 LAST_S: Final = 5.0  # for the watcher to tell its last
 ALARM_FILL: Final = 0.8
-_LOSSES: Final = ("missed", "held_back", f"weird.{report.INTERFACE_DOWN}")
+_LOSSES: Final = ("missed", "held_back", f"weird.{report.INTERFACE_DOWN}", f"weird.{report.FOLLOWED_LOST}")
 _UNTOLD: Final = "no_service"  # what everybody else does is nobody's business
 
 
@@ -54,7 +56,7 @@ class Keeper:
     """One capture from its begin to its end. `progress`: of a file; None: a live capture.
 
     `others`: sockets of further watchers that read parts of the same capture; it goes on while all of them do. `means`:
-    how it is captured, for people.
+    how it is captured, for people. `following`: which servers the second ring is for; None: there is none.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Keeper:
         *,
         others: Sequence[socket.socket] = (),
         means: str = "",
+        following: Following | None = None,
         progress: Progress | None = None,
         begun: Callable[[], None] = lambda: None,
         refresh: Callable[[Sensor], None] = lambda _: None,
@@ -72,6 +75,8 @@ class Keeper:
     ) -> None:
         self._sensor, self._journal, self._socks, self._means = sensor, journal, (sock, *others), means
         self._progress, self._begun, self._refresh, self._clock = progress, begun, refresh, clock
+        self._following = following
+        self._record_at = 0.0  # when seconds with losses are recorded next
         self._skip = progress.records if progress else 0
         self._stopping = self._alarmed = False
         self._begins, self._ends = len(self._socks), len(self._socks)  # that are still to come
@@ -156,10 +161,11 @@ class Keeper:
             await self._begin()
         for seen in told.observations:
             await self._record(self._sensor.take(seen))
+        await self._follow()
         if told.tally is not None:
             self._tallies[part] = told.tally
             self.tally = losses.total(self._tallies)
-            self.losses.note(self._clock(), self.tally.missed)
+            self.losses.note(self._clock(), self.tally.missed, self.tally.packets)
         self._ends -= told.ended
         if told.fault:
             await self.notice("warning", "capture_fault", f"{self._sensor.source}: {one_line(told.fault, 300)}")
@@ -178,12 +184,12 @@ class Keeper:
 
     # recording
 
-    async def _record(self, records: Iterable[Recorded]) -> None:
+    async def _record(self, records: Iterable[Record]) -> None:
         for record in records:
             if self._skip:
                 self._skip -= 1  # journalled in an earlier life
                 continue
-            await self._write(record.event, {record.event.client: record.address})
+            await self._write(record.event, record.persons)
             self.recorded += 1
             if self._progress:
                 self._progress.recorded()
@@ -204,6 +210,23 @@ class Keeper:
             else:
                 return
 
+    async def _follow(self) -> None:
+        """Have the second ring take what has become of interest; without it connections are told at their end only."""
+        if self._following is None:
+            return
+        self._following.note(self._sensor.interest())
+        try:
+            self._following.renew(self._clock())
+        except OSError as error:
+            self._following = None
+            why = error.strerror or type(error).__name__
+            await self.notice("warning", "not_followed", f"{self._sensor.source}: connections that go on: {why}")
+
+    async def _record_losses(self, now: float) -> None:
+        """Journal the seconds with losses that are over."""
+        if seconds := self.losses.record(now):
+            await self._write(PacketsLost(self._clock(), self._sensor.name, self._sensor.source, seconds), {})
+
     # time
 
     async def _tick(self) -> None:
@@ -215,7 +238,11 @@ class Keeper:
                 if self._progress is None:
                     self._refresh(self._sensor)
                     await self._record(self._sensor.due(now))
+                await self._follow()
                 await self._watch_fill()
+                if not 0 <= self._record_at - now < RECORD_S:
+                    self._record_at = now + RECORD_S
+                    await self._record_losses(now)
                 if now >= tell_at:
                     tell_at = now + TELL_S
                     await self._tell_counters()
@@ -252,6 +279,7 @@ class Keeper:
         whole = self._ends <= 0 and not why
         if self._progress is None or (whole and not self._stopping):
             await self._record(self._sensor.flush())
+        await self._record_losses(math.inf)
         await self._tell_counters()
         if why in ("watcher_died", "watcher_junk"):
             await self.notice("alarm", why, self._sensor.source)

@@ -48,6 +48,9 @@ class Weird(StrEnum):
     STREAM_TOO_LONG = "stream_too_long"  # a beginning of more bytes or segments than are held
     BAD_HELLO = "bad_hello"  # a hello whose lengths do not add up
     BAD_DNS = "bad_dns"  # a DNS message that cannot be read
+    HEADS_UNREAD = "heads_unread"  # heads of HTTP/2 came faster than they are told, or read
+    NAMES_UNREAD = "names_unread"  # a message asks for more names than are read
+    UNASKED_ANSWER = "unasked_answer"  # a DNS answer whose question was not seen
     BAD_HTTP = "bad_http"  # a head of HTTP that cannot be read
     BAD_QUIC = "bad_quic"  # a QUIC Initial whose seal does not open, or whose frames make no sense
     PARSER_FAULT = "parser_fault"  # a fault of ours

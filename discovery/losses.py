@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from appliance.model.event import LostSecond
 from discovery.report import Tally
 
 SECONDS: Final = 60  # remembered
@@ -38,20 +39,41 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 class Losses:
-    """Packets lost in each of the last seconds; seconds without a loss are not kept."""
+    """Packets lost in each of the last seconds, and read in the same; seconds without a loss are not kept."""
 
     def __init__(self) -> None:
-        self._sum = 0
+        self._sum = self._read = 0
+        self._passed = (0, 0)  # epoch second, packets read in it
+        self._unrecorded: deque[LostSecond] = deque(maxlen=SECONDS)
         self._seconds: deque[tuple[int, int]] = deque(maxlen=SECONDS)  # epoch second, packets
         self._untold: deque[tuple[int, int]] = deque(maxlen=SECONDS)  # of them, since `take`
 
-    def note(self, now: float, missed: int) -> None:
-        """`missed`: since the capture began, as told at `now` (epoch seconds)."""
+    def note(self, now: float, missed: int, read: int = 0) -> None:
+        """`missed`, `read`: packets since the capture began, as told at `now` (epoch seconds)."""
         grown, self._sum = missed - self._sum, missed
+        came, self._read = max(0, read - self._read), read
+        self._pass(int(now), came)
         if grown <= 0:
             return
+        if not self._unrecorded or self._unrecorded[-1].second != int(now):
+            self._unrecorded.append(LostSecond(int(now), 0, self._passed[1] - came))
+        last = self._unrecorded[-1]
+        self._unrecorded[-1] = LostSecond(last.second, last.dropped + grown, self._passed[1])
         _add(self._seconds, int(now), grown)
         _add(self._untold, int(now), grown)
+
+    def _pass(self, second: int, came: int) -> None:
+        """`came` packets were read in this second."""
+        self._passed = (second, came + (self._passed[1] if self._passed[0] == second else 0))
+        if self._unrecorded and self._unrecorded[-1].second == second:
+            last = self._unrecorded[-1]
+            self._unrecorded[-1] = LostSecond(second, last.dropped, self._passed[1])
+
+    def record(self, before: float) -> tuple[LostSecond, ...]:
+        """Seconds with a loss that began and ended before that time, each once; `before` inf: all there are."""
+        whole = [one for one in self._unrecorded if one.second + 1 <= before]
+        self._unrecorded = deque((one for one in self._unrecorded if one.second + 1 > before), SECONDS)
+        return tuple(whole)
 
     def since(self, oldest: float) -> tuple[tuple[int, int], ...]:
         """(epoch second, packets lost) from `oldest` on, in order."""

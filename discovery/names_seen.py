@@ -1,7 +1,7 @@
 """Which names a client was told stand at an address: answers of resolvers, kept while they may be in use.
 
-Owns: the two tables and how long an answer counts. Rules: pure, time as an argument; what one client was told says
-nothing of another; both tables are bounded and lose what was used longest ago. An answer counts for its TTL, at least
+Owns: the tables and how long an answer counts. Rules: pure, time as an argument; what one client was told says
+nothing of another; all tables are bounded and lose what was used longest ago. An answer counts for its TTL, at least
 `SHORTEST_S` because programs go on using what they hold, at most `LONGEST_S`. Names that nobody asks for again are
 never written down.
 """
@@ -14,6 +14,8 @@ SHORTEST_S: Final = 300.0
 LONGEST_S: Final = 86_400.0
 MAX_ENTRIES: Final = 32_768  # pairs of client and address, and as many of client and name
 MAX_NAMES: Final = 8  # of one address for one client
+# Nobody has a site there, it stands in clear for others (developers.cloudflare.com/ssl/edge-certificates/ech).
+KNOWN_FRONTS: Final = frozenset({"cloudflare-ech.com"})
 MAX_ADDRESSES: Final = 32  # of one name for one client; beyond that the oldest answer gives way
 
 type _Pair = tuple[str, str]
@@ -33,9 +35,10 @@ class NamesSeen:
         self._limit = limit
         self._names: OrderedDict[_Pair, tuple[Told, ...]] = OrderedDict()
         self._addresses: OrderedDict[_Pair, tuple[Told, ...]] = OrderedDict()
+        self._fronts: OrderedDict[_Pair, tuple[Told, ...]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._names) + len(self._addresses)
+        return len(self._names) + len(self._addresses) + len(self._fronts)
 
     def note(self, now: float, client: str, name: str, addresses: Iterable[str], ttl: int | None) -> None:
         """`client` was told that `name` (as it asked for it, aliases followed) stands at `addresses`."""
@@ -44,6 +47,17 @@ class NamesSeen:
         for address in tuple(addresses)[:MAX_ADDRESSES]:
             self._keep(self._names, (client, address), Told(name, until), now, MAX_NAMES)
             self._keep(self._addresses, (client, name), Told(address, until), now, MAX_ADDRESSES)
+
+    def note_front(self, now: float, client: str, front: str, ttl: int | None) -> None:
+        """`client` was told to encrypt a name behind `front`."""
+        front = front.lower().removesuffix(".")
+        until = now + min(max(float(ttl or 0), SHORTEST_S), LONGEST_S)
+        self._keep(self._fronts, (client, front), Told(front, until), now, 1)
+
+    def is_front(self, now: float, client: str, name: str) -> bool:
+        """Whether a hello of `client` to `name` may hide another: it was told so, or the name is there for that."""
+        name = name.lower().removesuffix(".")
+        return name in KNOWN_FRONTS or bool(_held(self._fronts.get((client, name), ()), now))
 
     def names(self, now: float, client: str, address: str) -> tuple[str, ...]:
         """Names that stand at `address` for `client`, the one told last first."""

@@ -3,11 +3,15 @@
 Owns: RUN/captures/<digest of path>. Rules: a file gives the same records in the same order whenever it is read with the
 same eyes, so a sensor that was killed reads it again from its start and leaves out as many records as are noted here;
 the note follows the journal's write at once, so a death can at most repeat the one record between the two. A file that
-was read to its end is not read again in this run. One sensor at a time holds a note, by a lock that dies with it.
+was read to its end is not read again in this run, not by a newer program either: its records stand, and reading it
+again would count all of them twice; `gnomon replay` shows what the newer program sees in it. One that was left in the
+middle is begun anew by another program, which may see more in the part that was read. One sensor at a time holds a
+note, by a lock that dies with it.
 """
 
 import fcntl
 import hashlib
+import importlib.metadata
 import os
 from pathlib import Path
 from typing import Final
@@ -21,7 +25,7 @@ _SIZE: Final = 512
 
 
 class Note(msgspec.Struct, frozen=True):
-    """`file`: which file it is; `eyes`: what read it (catalogue, interval); `records`: how many are journalled."""
+    """`file`: which file it is; `eyes`: a digest of what read it; `records`: how many are journalled."""
 
     file: str
     eyes: str
@@ -35,15 +39,23 @@ def identity(path: Path) -> str:
     return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
 class Progress:
     """The note of one capture file, held until `close`."""
 
     def __init__(self, run_dir: Path, source: str, file: str, eyes: str) -> None:
-        """Wait for whoever holds the note, then take it. OperatorError: the run folder cannot be written."""
-        name = hashlib.blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-        path = run_dir / FOLDER / name
+        """Wait for whoever holds the note, then take it. OperatorError: the run folder cannot be written.
+
+        `eyes`: what makes another reading give other records, the program's own version aside.
+        """
+        eyes = _digest(f"{importlib.metadata.version('gnomon')} {eyes}")
+        path = run_dir / FOLDER / _digest(source)
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._path = path
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         except OSError as error:
@@ -69,6 +81,10 @@ class Progress:
     def finish(self) -> None:
         """All are journalled."""
         self._write(msgspec.structs.replace(self._note, done=True))
+
+    def forget(self) -> None:
+        """Take the note away: that the file was read is remembered elsewhere."""
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the note."""

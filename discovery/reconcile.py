@@ -1,11 +1,12 @@
-"""How a connection to an AI service came past the appliance, and what the ledger's tokens say of its bytes.
+"""How a connection to an AI service came past the appliance.
 
-Owns: the order of causes, the memory of certificates that clients rejected, and the bounds of bytes for tokens. Rules:
-pure, time as an argument; a connection to one of our listeners has no cause, and a question to a resolver tells no way.
+Owns: the order of causes, and the memory of certificates that clients rejected. Rules: pure, time as an argument; a
+connection to one of our listeners has no cause, and a question to a resolver tells no way.
 """
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -16,9 +17,14 @@ REJECTIONS: Final = frozenset(
     {"bad_certificate", "unsupported_certificate", "certificate_unknown", "unknown_ca", "access_denied"}
 )
 PINNED_S: Final = 900.0  # for so long a rejection explains why a client goes past the appliance
+LEAVINGS: Final = 2  # so often a client has to leave before that counts as a rejection
 MAX_PINNED: Final = 8_192
 LOCAL: Final = frozenset({"local_model", "mcp", "vector_store"})  # what people run themselves
 WAYS: Final = frozenset({ObservationKind.TLS, ObservationKind.QUIC, ObservationKind.HTTP})
+
+
+type _Pair = tuple[str, str]  # a client and a service
+type Known = Callable[[str, str, float], bool]
 
 
 class Way(NamedTuple):
@@ -60,48 +66,57 @@ def private(address: str) -> bool:
         return False
 
 
+class Pinned(StrEnum):
+    """Why a client is taken for one that accepts one certificate only; surest first."""
+
+    SAID = "the client rejected the appliance's certificate"
+    LEFT = "the client has left twice when it saw the appliance's certificate: probably it rejects that"
+
+
+class _Left(NamedTuple):
+    """How often a client has left early, and when last."""
+
+    times: int
+    at: float
+
+
 class Rejections:
-    """Which clients have rejected the appliance's certificate for which services, and when."""
+    """Which clients have rejected the appliance's certificate for which services, and when.
+
+    A rejection is certain where the client's alert was read, by the sensor or by a worker (`known`: client, service,
+    time), which reads sealed ones too. Else it is likely where a client left before it asked for anything, and did so
+    again: `LEAVINGS` times of as many. One connection that it uses takes that back.
+    """
 
     def __init__(self, limit: int = MAX_PINNED) -> None:
         self._limit = limit
-        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self.known: Known = lambda _client, _service, _now: False
+        self._seen: OrderedDict[_Pair, float] = OrderedDict()
+        self._left: OrderedDict[_Pair, _Left] = OrderedDict()
 
     def note(self, now: float, client: str, service: str) -> None:
-        """The client did, just now."""
-        self._seen[client, service] = now
-        self._seen.move_to_end((client, service))
-        if len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
+        """The client rejected it, just now."""
+        self._keep(self._seen, (client, service), now)
 
-    def pinned(self, now: float, client: str, service: str) -> bool:
-        """It did, not long before `now`."""
-        at = self._seen.get((client, service))
-        return at is not None and 0 <= now - at <= PINNED_S
+    def left(self, now: float, client: str, service: str) -> None:
+        """The client left before it asked for anything."""
+        before = self._left.get((client, service))
+        times = before.times + 1 if before is not None and 0 <= now - before.at <= PINNED_S else 1
+        self._keep(self._left, (client, service), _Left(times, now))
 
+    def accepted(self, client: str, service: str) -> None:
+        """The client used the connection: what came before was something else."""
+        self._left.pop((client, service), None)
 
-class Plausibility(StrEnum):
-    """What bytes on the wire say of the tokens in the ledger."""
+    def pinned(self, now: float, client: str, service: str) -> Pinned | None:
+        """It rejects our certificate, as far as was seen not long before `now`."""
+        at, left = self._seen.get((client, service)), self._left.get((client, service))
+        if (at is not None and 0 <= now - at <= PINNED_S) or self.known(client, service, now):
+            return Pinned.SAID
+        return Pinned.LEFT if left and left.times >= LEAVINGS and 0 <= now - left.at <= PINNED_S else None
 
-    PLAUSIBLE = "plausible"
-    MORE_BYTES = "more_bytes"  # more went up than such prompts take: files, pictures, or something that is no prompt
-    MORE_TOKENS = "more_tokens"  # more tokens than the bytes can hold: context kept by the provider, or a wrong count
-
-
-# A token is 1-16 bytes of text in every common vocabulary; compression and cached contexts make less of it, JSON
-# escapes of non-Latin text (\uXXXX, 6 bytes a character) more. Head, handshake and framing come on top per request.
-LEAST_BYTES_PER_TOKEN: Final = 0.25
-MOST_BYTES_PER_TOKEN: Final = 48.0
-BYTES_PER_REQUEST: Final = 16_384
-
-
-def plausible(bytes_up: int, input_tokens: int, requests: int, *, at_least: bool = False) -> Plausibility:
-    """Whether `input_tokens` in `requests` can have been what `bytes_up` carried. `at_least`: it may have been more.
-
-    A hint for people, never a verdict: pictures take few tokens for many bytes.
-    """
-    if bytes_up > input_tokens * MOST_BYTES_PER_TOKEN + requests * BYTES_PER_REQUEST:
-        return Plausibility.MORE_BYTES
-    if not at_least and bytes_up < input_tokens * LEAST_BYTES_PER_TOKEN:
-        return Plausibility.MORE_TOKENS
-    return Plausibility.PLAUSIBLE
+    def _keep[V](self, table: OrderedDict[_Pair, V], pair: _Pair, value: V) -> None:
+        table[pair] = value
+        table.move_to_end(pair)
+        if len(table) > self._limit:
+            table.popitem(last=False)

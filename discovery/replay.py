@@ -17,6 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from appliance.config.catalogue import load_catalogue
+from appliance.config.known_files import load_known
+from appliance.config.schema import SensorConfig
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.model.names import ObservationKind
 from appliance.model.names import ObservationKind as Kind
@@ -27,6 +29,7 @@ from discovery.classify import Classifier
 from discovery.engine import Engine
 from discovery.exchanged import Exchanged
 from discovery.http import AGAIN
+from discovery.sift import Sift
 from discovery.stats import Stats
 
 # Sightings, the name of their file and the numbers of the packets that completed them (from 1), to whole lines.
@@ -86,9 +89,10 @@ class Sink(Protocol):
         """All of `data`."""
 
 
-def classifier(override: Path | None) -> Classifier:
-    """A classifier with the embedded catalogue and the operator's; OperatorError as `load_catalogue` has it."""
-    return Classifier(load_catalogue(override))
+def classifier(override: Path | None, sensor: SensorConfig | None = None) -> Classifier:
+    """A classifier with the embedded catalogue, the operator's, and what the site knows; OperatorError as these."""
+    catalogue = load_catalogue(override)
+    return Classifier(catalogue, site=load_known(sensor, catalogue) if sensor else None)
 
 
 def replay(
@@ -108,12 +112,12 @@ def replay(
     """
     totals = Totals()
     for source, name in zip(sources, shown_names(sources), strict=True):
-        engine, told, number = Engine(), files.Told(), 0
-        sight = _judge(classifier)
+        engine, told = Engine(), files.Told()
+        sift, sight = Sift(engine), _judge(classifier)
         try:
-            for batch in files.batches(source, advance, told):
-                seen, numbers = _sightings(engine, sight, batch, number)
-                number += len(batch)
+            for batch in files.batches(source, advance, told, sift.take if stats is None else None):
+                sift.feed(batch)
+                seen, numbers = _sightings(sift, sight)
                 if stats is not None:
                     stats.take(batch, seen)
                 if seen and (lines := encode(seen, name, numbers)):
@@ -125,7 +129,7 @@ def replay(
             totals.damaged += 1
             tell(str(error))
         left = [sight(one) for one in engine.expire(math.inf)]  # what was cut off is counted, or told
-        if left and (lines := encode(left, name, [number] * len(left))):
+        if left and (lines := encode(left, name, [sift.packets] * len(left))):
             sink.write(lines)
         if stats is not None:
             stats.take((), left)
@@ -148,18 +152,11 @@ def _judge(classifier: Classifier) -> Callable[[Observation], Sighting]:
     return judged
 
 
-def _sightings(
-    engine: Engine, sight: Callable[[Observation], Sighting], batch: Sequence[files.Frame], before: int
-) -> tuple[list[Sighting], list[int]]:
-    """What a batch holds, and the numbers of its packets in the file, of which `before` came before."""
-    feed = engine.feed
-    seen: list[Sighting] = []
-    numbers: list[int] = []
-    for number, (ts, link, frame) in enumerate(batch, before + 1):
-        if found := feed(ts, link, frame):
-            for observation in found:
-                seen.append(sight(observation))
-                numbers.append(number)
+def _sightings(sift: Sift, sight: Callable[[Observation], Sighting]) -> tuple[list[Sighting], list[int]]:
+    """What was found since the last call, and the numbers of its packets in the file."""
+    found, sift.found = sift.found, []
+    seen = [sight(observation) for _, rows in found for observation in rows]
+    numbers = [number for number, rows in found for _ in rows]
     return seen, numbers
 
 

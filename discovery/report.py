@@ -26,14 +26,16 @@ MAX_PORT: Final = 0xFFFF
 LATEST: Final = float(1 << 33)  # a later second is no time of a packet
 ODD_TIME: Final = "odd_time"  # noted where a capture file claims a time before 1970 or after LATEST
 INTERFACE_DOWN: Final = "interface_down"  # counted beside what is weird on the wire: for a while nothing was seen
+FOLLOWED_LOST: Final = "followed_lost"  # counted there, too: packets of the second ring that found no room
 _LENGTH: Final = 4
+_LISTED: Final = 256  # characters of what stands in a list
 _TEXTS: Final = (
     *("server_name", "ja3", "ja4", "method", "host", "path", "user_agent", "tls_version", "cipher", "alert", "server"),
-    *("content_type", "software", "model", "ended", "mac", "hostname"),
+    *("content_type", "software", "model", "ended", "mac", "hostname", "front"),
 )
 _LISTS: Final = ("alpn", "notes", "names", "addresses", "aliases", "marks", "tools")
 _NUMBERS: Final = ("ttl", "status", "bytes_up", "bytes_down", "seconds")
-_LARGEST: Final = float(1 << 62)
+_LARGEST: Final = float(1 << 48)  # as discovery.flows tells at most; the store has 63 bits for sums
 
 type Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 type Word = Annotated[str, Meta(max_length=64)]
@@ -103,12 +105,16 @@ def _packed(seen: Observation) -> msgspec.Raw:
         seen = msgspec.structs.replace(seen, ts=min(max(0.0, seen.ts), LATEST), notes=(*seen.notes, ODD_TIME))
     if seen.seconds is not None and not 0 <= seen.seconds <= LATEST:
         seen = msgspec.structs.replace(seen, seconds=min(max(0.0, seen.seconds), LATEST))
-    long = {name: text[:MAX_TEXT] for name in _TEXTS if (text := getattr(seen, name)) and len(text) > MAX_TEXT}
-    lists = {name: _few(values) for name in _LISTS if (values := getattr(seen, name))}
-    if long or lists:
-        seen = msgspec.structs.replace(seen, **long, **lists)
+    for values in _lists(seen):
+        if values and (len(values) > MAX_LIST or max(map(len, values)) > _LISTED):
+            seen = msgspec.structs.replace(seen, **{name: _few(getattr(seen, name)) for name in _LISTS})
+            break
     try:
-        return msgspec.Raw(_encode(seen))
+        packed = _encode(seen)
+        if len(packed) > MAX_TEXT:  # else no text in it is longer
+            long = {name: text[:MAX_TEXT] for name in _TEXTS if (text := getattr(seen, name)) and len(text) > MAX_TEXT}
+            packed = _encode(msgspec.structs.replace(seen, **long)) if long else packed
+        return msgspec.Raw(packed)
     except UnicodeEncodeError:  # lone surrogates out of undecodable bytes
         plain = {name: _valid(text) for name in _TEXTS if (text := getattr(seen, name))}
         lists = {name: tuple(map(_valid, getattr(seen, name))) for name in _LISTS}
@@ -116,7 +122,7 @@ def _packed(seen: Observation) -> msgspec.Raw:
 
 
 def _few(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(value[:256] for value in values[:MAX_LIST])
+    return tuple(value[:_LISTED] for value in values[:MAX_LIST])
 
 
 def _valid(text: str) -> str:

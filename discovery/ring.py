@@ -16,6 +16,7 @@ from discovery.files import Frame
 
 BLOCK_BYTES: Final = 1 << 18  # holds any frame that the kernel puts together from segments, with its heads
 BLOCKS: Final = 256  # 64 MiB in all
+FEW_BLOCKS: Final = 32  # 8 MiB, of the second ring
 RETIRE_MS: Final = 50  # a block with packets waits no longer to be handed over: 12.8 s of a quiet network fit
 
 SOL_PACKET: Final = 263
@@ -33,11 +34,11 @@ _packet = struct.Struct("=IIIIIIH2xIIH").unpack_from
 _tag = struct.Struct(">HH").pack
 
 
-def prepare(opened: socket.socket) -> None:
+def prepare(opened: socket.socket, blocks: int = BLOCKS) -> None:
     """Have the kernel fill a ring for a packet socket that is not bound yet. OSError: it has none, or no memory."""
     opened.setsockopt(SOL_PACKET, _VERSION, _V3)
-    frames = BLOCK_BYTES // _FRAME_BYTES * BLOCKS
-    request = struct.pack("@7I", BLOCK_BYTES, BLOCKS, _FRAME_BYTES, frames, RETIRE_MS, 0, 0)
+    frames = BLOCK_BYTES // _FRAME_BYTES * blocks
+    request = struct.pack("@7I", BLOCK_BYTES, blocks, _FRAME_BYTES, frames, RETIRE_MS, 0, 0)
     opened.setsockopt(SOL_PACKET, _RX_RING, request)
 
 
@@ -52,9 +53,9 @@ def dropped(opened: socket.socket) -> int:
     return int(struct.unpack_from("@II", told)[1])
 
 
-def mapped(opened: socket.socket) -> mmap.mmap:
+def mapped(opened: socket.socket, blocks: int = BLOCKS) -> mmap.mmap:
     """The ring of a prepared socket in this process's memory, which it then shares with the kernel."""
-    return mmap.mmap(opened.fileno(), BLOCK_BYTES * BLOCKS, trackfd=False)
+    return mmap.mmap(opened.fileno(), BLOCK_BYTES * blocks, trackfd=False)
 
 
 def with_tag(frame: bytes, tag: int, kind: int) -> bytes:

@@ -4,7 +4,6 @@ Rules: pure; addresses become text here and nowhere before; bytes from the netwo
 """
 
 from collections.abc import Callable
-from socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
 from typing import NamedTuple
 
@@ -18,11 +17,11 @@ from discovery.gquic import GoogleHello
 from discovery.hello import ClientHello
 from discovery.http import Request
 from discovery.http_answers import Response
+from discovery.notes import Note
 from discovery.server_hello import Alert, ServerHello
-from discovery.text import printable
+from discovery.text import address, printable
 
 _PORTS = Struct(">HH").unpack_from
-_V4 = 4
 _ALPN_CHARS = 255
 _DTLS_MAJOR = 0xFE
 _KINDS = {port: ObservationKind(kind) for port, kind in dns.PORTS.items()}
@@ -42,18 +41,11 @@ class Ends(NamedTuple):
 
 def ends_of(ts: float, place: Place, transport: Transport) -> Ends:
     """The ends of a packet as text."""
-    data, _, address, address_end, at, _ = place
-    middle = (address + address_end) >> 1
-    family = AF_INET if middle - address == _V4 else AF_INET6
+    data, _, start, end, at, _ = place
+    middle = (start + end) >> 1
     sport, dport = _PORTS(data, at)
-    return Ends(
-        ts,
-        inet_ntop(family, data[address:middle]),
-        sport,
-        inet_ntop(family, data[middle:address_end]),
-        dport,
-        transport,
-    )
+    made = (ts, address(data[start:middle]), sport, address(data[middle:end]), dport, transport)
+    return tuple.__new__(Ends, made)
 
 
 def row(ends: Ends, item: Item) -> Observation:
@@ -157,6 +149,7 @@ def _answer(ends: Ends, answer: Answer) -> Observation:
         addresses=answer.addresses,
         aliases=answer.aliases,
         ttl=answer.ttl,
+        front=answer.front,
         notes=notes,
     )
 
@@ -190,7 +183,7 @@ def _alert(ends: Ends, alert: Alert) -> Observation:
         transport=transport,
         kind=ObservationKind.TLS_SERVER,
         alert=alert.word,
-        notes=() if alert.word else ("sealed_alert",),
+        notes=() if alert.word else (Note.SEALED_ALERT.value,),
     )
 
 

@@ -4,10 +4,11 @@ Owns: the order of questions: what may be written down, is it the appliance itse
 service, which leg, who. Rules: pure, collaborators and time as arguments; of names that the catalogue does not know
 nothing is kept, not even a digest, beyond the time that a connection is gathered; what is left out is counted by its
 reason. Only in a live capture can a packet be the appliance's own. A connection makes one record: its sizes come with
-it where it ends while it is gathered, else as one more record when it has ended.
+it where it ends while it is gathered, else as one more record when it has ended; of one that is followed there are
+more, each with the bytes since the one before. Servers of connections that go on past the appliance are of `interest`.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -20,18 +21,25 @@ from appliance.model.pseudonym import Pseudonyms
 from discovery import cadence, written
 from discovery.aggregate import Aggregate, Recorded
 from discovery.assess import Assessed, Assessor
+from discovery.awaited import MAX_OPEN, Awaited
+from discovery.begun import Begun
 from discovery.box import Box
 from discovery.evidence import WEIGHTS, Source
 from discovery.exchanged import Exchanged
+from discovery.following import Interest
+from discovery.inventory import KINDS, Inventory, Met
 from discovery.joining import SERVERS, Connection, Joining, Key, client_key, nameless, server_key
+from discovery.learned import Learned
 from discovery.names_seen import NamesSeen
+from discovery.notes import NEVER_ASKED, Note
 from discovery.reconcile import Rejections
 
+type Record = Recorded | Met
 type Knows = Callable[[tuple[str, int], tuple[str, int], float], bool]
 
 MAX_EVIDENCE: Final = 12
 MAX_EVIDENCE_TEXT: Final = 160
-MAX_OPEN: Final = 8_192  # connections whose sizes are waited for
+MAX_INTEREST: Final = 256  # servers of interest that nobody has asked for yet
 JOIN_S: Final = 1.0  # how long a sensor gathers; a handshake takes less
 _QUESTIONS: Final = frozenset({ObservationKind.DNS, ObservationKind.MDNS, ObservationKind.LLMNR})
 _CLIENTS: Final = frozenset({ObservationKind.TLS, ObservationKind.QUIC, ObservationKind.HTTP})
@@ -40,7 +48,10 @@ _GATEWAY: Final = "gateway"
 
 
 class Sensor:
-    """One source. `own` None: a file, in which nothing is taken for the appliance's own. `join_s`: 0: judge at once."""
+    """One source. `own` None: a file, in which nothing is taken for the appliance's own. `join_s`: 0: judge at once.
+
+    `hosts`: which hosts there are; None: nobody keeps that.
+    """
 
     def __init__(
         self,
@@ -52,27 +63,40 @@ class Sensor:
         aggregate: Aggregate,
         own: Knows | None = None,
         join_s: float = 0.0,
+        hosts: Inventory | None = None,
     ) -> None:
         self.name, self.source = name, source
         self.box = box  # replaced when the machine's addresses change
+        self.learned = Learned()  # replaced when the workers have met more programs
         self._sight, self._pseudonyms, self._aggregate, self._own = sight, pseudonyms, aggregate, own
+        self._hosts = hosts
         self._names = NamesSeen()
         self._exchanged = Exchanged()
-        self._assessor = Assessor(sight, self._names, Rejections())
+        self.rejections = Rejections()
+        self._assessor = Assessor(sight, self._names, self.rejections)
         self._joining = Joining(join_s)
         self._nameless: OrderedDict[Key, None] = OrderedDict()  # connections that named nobody
-        self._open: OrderedDict[Key, Observed] = OrderedDict()  # what was recorded of connections that go on
+        self._begun = Begun()
+        self._open = Awaited()
+        self._told_sizes: OrderedDict[Key, tuple[int, int]] = OrderedDict()  # bytes up and down, of those that go on
+        self._interest: deque[Interest] = deque(maxlen=MAX_INTEREST)
         self._kept_open: OrderedDict[Key, None] = OrderedDict()  # the appliance's own, until they end
         self.left_out: dict[str, int] = {"no_service": 0, "own_flow": 0, "own_question": 0, "own_gateway": 0}
         self.kept = 0
 
-    def take(self, seen: Observation) -> Iterator[Recorded]:
+    def take(self, seen: Observation) -> Iterator[Record]:
         """What is to be journalled because of one more observation."""
-        seen = self._exchanged.take(written.cut(seen))
+        if self._hosts is not None and seen.kind in KINDS:
+            yield from self._hosts.take(seen, self.box.leg(seen.dst, seen.dport))
+            if self._hosts.forgotten:
+                self.left_out["host_forgotten"] = self._hosts.forgotten
+        if seen.kind is ObservationKind.HOST:
+            return
+        seen = self._unveiled(self._exchanged.take(written.cut(seen)))
         if self._joining.ripe(seen.ts):
             yield from self._judged(self._joining.due(seen.ts))
         if seen.kind is ObservationKind.DNS_ANSWER:
-            self._names.note(seen.ts, seen.dst, seen.server_name or "", seen.addresses, seen.ttl)
+            self._told(seen)
         elif seen.kind is ObservationKind.FLOW:
             yield from self._sized(seen)
         elif seen.kind in _CLIENTS or seen.kind in SERVERS:
@@ -82,19 +106,43 @@ class Sensor:
         else:
             yield from self._question(seen)
 
-    def due(self, now: float) -> Iterator[Recorded]:
+    def due(self, now: float) -> Iterator[Record]:
         """What is to be journalled because time has passed."""
         yield from self._judged(self._joining.due(now))
         yield from self._aggregate.due(now)
+        if self._hosts is not None:
+            yield from self._hosts.due(now)
 
-    def flush(self) -> Iterator[Recorded]:
+    def flush(self) -> Iterator[Record]:
         """What is left to be journalled at the end."""
         yield from self._judged(self._joining.flush())
         yield from self._aggregate.flush()
+        if self._hosts is not None:
+            yield from self._hosts.flush()
+
+    def interest(self) -> Iterator[Interest]:
+        """Servers that have become of interest since the last call."""
+        while self._interest:
+            yield self._interest.popleft()
 
     # what the wire says
 
-    def _gathered(self, seen: Observation) -> Iterator[Recorded]:
+    def _told(self, seen: Observation) -> None:
+        """A client was told where a name stands; not where it was not seen to ask, for that anybody can send."""
+        if NEVER_ASKED.isdisjoint(seen.notes):
+            self._names.note(seen.ts, seen.dst, seen.server_name or "", seen.addresses, seen.ttl)
+            if Note.ECH in seen.notes:
+                self._names.note_front(seen.ts, seen.dst, seen.front or seen.server_name or "", seen.ttl)
+
+    def _unveiled(self, seen: Observation) -> Observation:
+        """A hello that may hide a name, with the word for whether it does: most that look so hold random bytes."""
+        if Note.ECH_OFFERED not in seen.notes:
+            return seen
+        hides = self._names.is_front(seen.ts, seen.src, seen.server_name or "")
+        word = Note.ECH if hides else Note.GREASE_ECH
+        return replace(seen, notes=tuple(word.value if note == Note.ECH_OFFERED else note for note in seen.notes))
+
+    def _gathered(self, seen: Observation) -> Iterator[Record]:
         """Put it to its connection; records of connections that had to make room."""
         if seen.kind is ObservationKind.TLS_SERVER and not (seen.names or self._of_interest(seen)):
             return
@@ -107,6 +155,8 @@ class Sensor:
             if sighting.service is not None or self._joining.known(server_key(seen)):
                 yield from self._judged(self._joining.answered(sighting))
         else:
+            if seen.kind is ObservationKind.TLS and (seen.name is None or Note.ECH in seen.notes):
+                self._wants(seen.transport, seen.dst, seen.dport, nameless=True)  # at once: a question comes next
             yield from self._judged(self._joining.client(self._sight(seen)))
 
     def _ours(self, seen: Observation) -> str | None:
@@ -132,7 +182,7 @@ class Sensor:
         """Whether its source is the server: an alert is the client's where its connection is known so."""
         return seen.kind in SERVERS and not self._joining.known(client_key(seen))
 
-    def _question(self, seen: Observation) -> Iterator[Recorded]:
+    def _question(self, seen: Observation) -> Iterator[Record]:
         """A question, or a kind that says nothing of a connection."""
         sighting = self._sight(seen)
         if sighting.service is None:
@@ -145,40 +195,69 @@ class Sensor:
 
     # what is made of it
 
-    def _judged(self, connections: Iterable[Connection]) -> Iterator[Recorded]:
+    def _judged(self, connections: Iterable[Connection]) -> Iterator[Record]:
         for connection in connections:
+            self._begun.take_up(connection)
             found = list(self._assessor.assess(connection, self.box.leg(connection.key[2], connection.key[3])))
-            self.left_out["no_service"] += not found
-            self.kept += len(found)
-            if not found and nameless(connection):
+            hint = None if found else self._hint(connection)
+            self.left_out["no_service"] += not found and hint is None
+            self.kept += len(found) + (hint is not None)
+            if hint is not None:
+                yield from self._aggregate.take(self._observed(hint), connection.key[0])
+            if found or not nameless(connection):
+                self._nameless.pop(connection.key, None)
+            else:
                 _note(self._nameless, connection.key, None)
             for one in found:
-                event = self._observed(one)
+                event = self._begun.told(connection, self._observed(one))
                 if connection.size is None and event.transport is Transport.TCP:
-                    _note(self._open, connection.key, self._open.get(connection.key, event))
+                    self._wants(event.transport, event.server, event.port, nameless=False)
+                    self._open.note(connection.key, event)
                 yield from self._aggregate.take(event, connection.key[0])
 
-    def _sized(self, seen: Observation) -> Iterator[Recorded]:
-        """A connection has ended, or was let go: its sizes go with its record, or follow it."""
+    def _hint(self, connection: Connection) -> Assessed | None:
+        """What the program behind a connection past the appliance hints at, where nothing else tells anything."""
+        if self.box.leg(connection.key[2], connection.key[3]) is not Leg.DIRECT:
+            return None
+        found = self.learned.hint(connection, UNNAMED)
+        return None if found is None else Assessed(found, 1, size=connection.size)
+
+    def _sized(self, seen: Observation) -> Iterator[Record]:
+        """A connection has ended, or was let go: its sizes go with its record, or follow it; or it goes on."""
         key = client_key(seen)
+        if Note.GOES_ON in seen.notes:
+            if (known := self._open.known(key, seen)) is not None:
+                yield from self._aggregate.take(_sizes_alone(known, self._grown(key, seen)), seen.src)
+            return
         self._kept_open.pop(key, None)
         if seen.notes and seen.notes[0].startswith(cadence.NOTE):
             yield from self._written(key, seen)
-        elif (connection := self._joining.sized(seen)) is not None:
+            return
+        if (connection := self._joining.sized(seen)) is not None:
             yield from self._judged([connection])
-        elif (known := self._open.pop(key, None)) is not None:
-            told = replace(
-                known,
-                ts=max(known.ts, seen.ts),
-                seen=ObservationKind.FLOW,
-                evidence=(),
-                kinds=(),
-                contradicts=None,
-                count=1,
-            )
-            yield from self._aggregate.take(_with_size(told, seen), seen.src)
+        elif (known := self._open.take(key, seen)) is not None:
+            yield from self._aggregate.take(_sizes_alone(known, self._grown(key, seen)), seen.src)
+        self._told_sizes.pop(key, None)
+        self._begun.end(key)
 
-    def _written(self, key: Key, seen: Observation) -> Iterator[Recorded]:
+    def _grown(self, key: Key, seen: Observation) -> Observation:
+        """Sizes less what was told of the same connection before: so that sums of records count each byte once."""
+        before = self._told_sizes.get(key, (0, 0))
+        now = seen.bytes_up or 0, seen.bytes_down or 0
+        _note(self._told_sizes, key, now)
+        up, down = (max(0, after - told) for told, after in zip(before, now, strict=True))
+        return replace(
+            seen,
+            bytes_up=None if seen.bytes_up is None else up,
+            bytes_down=None if seen.bytes_down is None else down,
+        )
+
+    def _wants(self, transport: Transport, server: str, port: int, *, nameless: bool) -> None:
+        """Sizes of QUIC are not seen anyway, and what comes to the appliance it knows better itself."""
+        if transport is Transport.TCP and self.box.leg(server, port) is Leg.DIRECT:
+            self._interest.append(Interest(server, nameless))
+
+    def _written(self, key: Key, seen: Observation) -> Iterator[Record]:
         """An answer that is written word by word: told only where the connection named nobody."""
         if self._nameless.pop(key, key) is None and self.box.leg(seen.dst, seen.dport) is Leg.DIRECT:
             hint = Sighting(
@@ -230,6 +309,20 @@ def _note[V](table: OrderedDict[Key, V], key: Key, value: V) -> None:
     table[key] = value
     if len(table) > MAX_OPEN:
         table.popitem(last=False)
+
+
+def _sizes_alone(known: Observed, size: Observation) -> Observed:
+    """One more record of a connection that is known, for its sizes."""
+    told = replace(
+        known,
+        ts=max(known.ts, size.ts),
+        seen=ObservationKind.FLOW,
+        evidence=(),
+        kinds=(),
+        contradicts=None,
+        count=1,
+    )
+    return _with_size(told, size)
 
 
 def _with_size(event: Observed, size: Observation) -> Observed:

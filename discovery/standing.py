@@ -14,6 +14,7 @@ from appliance.bus.client import AsyncClient
 from appliance.bus.control import MAX_MEANS, SOCKET, Sensing
 from appliance.bus.errors import RemoteError, Unreachable
 from appliance.bus.verbs import Done
+from discovery.losses import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,8 @@ INTERVAL_S: Final = 2.0
 
 def sensing(name: str, means: str, losses: Losses, now: float) -> Sensing:
     """How the sensor `name` stands at `now` (epoch seconds)."""
-    return Sensing(name, means[:MAX_MEANS], *losses.minute(now))
+    seconds = tuple(pair for pair in losses.since(now - SECONDS) if pair[0] <= now)
+    return Sensing(name, means[:MAX_MEANS], *losses.minute(now), seconds[-SECONDS:])
 
 
 async def tell(run_dir: Path, standing: Callable[[], Sensing], *, interval_s: float = INTERVAL_S) -> None:

@@ -73,8 +73,8 @@ class Stream:
 
     @property
     def table(self) -> int:
-        """Bytes that a reader's table may take."""
-        return http2.WEIGHT if type(self.reader) is http2.Heads else 0
+        """Bytes that a reader and its table take."""
+        return self.reader.weight if type(self.reader) is http2.Heads else 0
 
     def _append(self, offset: int, segment: bytes, tally: Tally) -> None:
         known = self.buffer[offset : offset + len(segment)]
@@ -170,7 +170,15 @@ class Streams:
         reader = reader_of(segment, dport)
         if reader is None or (len(segment) < _TELLING and self._finished.recall(turned(key), now) is not None):
             return []  # a few bytes of an answer, once more
-        return self._open(key, Stream(now, seq, reader), 0, segment, dport)
+        hello = self._hello(key, now, seq, segment) if reader is read_tls and finished is None else None
+        return self._open(key, Stream(now, seq, reader), 0, segment, dport) if hello is None else hello
+
+    def _hello(self, key: bytes, now: float, seq: int, segment: bytes) -> list[Item] | None:
+        """A connection's first hello, where one segment holds it, as most do; None: it goes on."""
+        items, consumed, need = read_tls(segment)
+        if consumed:
+            self._finished.note(key, now, _Read((seq + consumed) & _MASK, tls=True, body=0))
+        return None if need else list(items)
 
     def _refused(self, key: bytes, now: float, seq: int, segment: bytes, finished: _Read | None) -> Alert | None:
         """An alert that a client sends next after its hello, or that follows a hello in either direction."""
@@ -243,11 +251,16 @@ class Streams:
             if stream.reader is None:
                 stream.need = 0
                 break
+            if type(stream.reader) is http2.Heads:
+                stream.reader.now = now
             items, consumed, need = stream.reader(stream.buffer)
             found += items
             stream.quiet = stream.quiet or bool(items)
             if consumed:
                 self._finish(key, stream, now, consumed, items)
+                if type(stream.reader) is http2.Heads:
+                    stream.looks = 0  # its connection goes on for as long as it likes, and has budgets of its own
+                    self.open.renew(key, now)
             stream.need = need - consumed if need else 0
             if need or not consumed or not stream.buffer:
                 break
@@ -266,17 +279,28 @@ class Streams:
         body = max(0, consumed - held)
         if not stream.answers:
             self._finished.note(key, now, _Read(end, stream.reader is read_tls, body))
-        if body:
+        if body and type(stream.reader) is not http2.Heads:
             self.expected.note(key, now, (end, False))  # so that what comes behind the body is looked at
         stream.base = end
         stream.buffer = stream.buffer[consumed:]
-        stream.ahead = {offset - consumed: piece for offset, piece in stream.ahead.items()}
+        if stream.ahead:
+            stream.ahead = _moved(stream.ahead, consumed)
         before, stream.size = stream.size, stream.weighed()
         self.open.grown(stream.size - before if key in self.open else 0)
 
     @staticmethod
     def _reader(key: bytes, stream: Stream, dport: int) -> Reader | None:
         return answer_reader_of(stream.buffer, _sport(key)) if stream.answers else reader_of(stream.buffer, dport)
+
+
+def _moved(ahead: dict[int, bytes], by: int) -> dict[int, bytes]:
+    """Pieces by their offset from a place further on; what lies before it is gone."""
+    moved: dict[int, bytes] = {}
+    for offset, piece in ahead.items():
+        place, rest = max(0, offset - by), piece[max(0, by - offset) :]
+        if len(rest) > len(moved.get(place, b"")):
+            moved[place] = rest
+    return moved
 
 
 def turned(key: bytes) -> bytes:

@@ -4,9 +4,19 @@ Rules: what is returned is printable, free of surrogates and bounded. It is stil
 shows it sends it through `appliance.sanitise` first.
 """
 
+from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop
+
 NAME_CHARS = 255  # RFC 1035 section 2.3.4; also more than any valid server name
 VALUE_CHARS = 2_048  # of a path
 AGENT_CHARS = 512
+_V4_BYTES = 4
+
+
+@lru_cache(maxsize=8_192)  # few addresses say most
+def address(raw: bytes) -> str:
+    """Four or sixteen bytes of an IP address as text."""
+    return inet_ntop(AF_INET if len(raw) == _V4_BYTES else AF_INET6, raw)
 
 
 def printable(raw: bytes, limit: int) -> str:

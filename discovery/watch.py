@@ -3,8 +3,9 @@
 Owns: everything that touches hostile bytes. Rules: before the first packet is read it has become a user that owns
 nothing, without capabilities, with bounded memory, and with system calls that only read and write what is open; it
 holds the capture and one socket, no key, no name of a client beyond what it just read. Live it never waits for its
-reader: what finds no room is dropped and counted. A file waits as long as it takes. An alarm that each turn renews
-ends it should a parser never return; it ends when the other end of its socket does.
+reader: what finds no room is dropped and counted. The second ring, whose filter others change, is read only while the
+first has little to give: a stream that is followed costs no hello. A file waits as long as it takes. An alarm that
+each turn renews ends it should a parser never return; it ends when the other end of its socket does.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from appliance.confine import privileges
 from appliance.model.errors import EvidenceError, OperatorError
 from appliance.model.names import ObservationKind
 from appliance.model.observation import Observation
-from discovery import files, packed
-from discovery.capture import Live, libpcap
+from discovery import files, packed, ring
+from discovery.capture import BATCH, Live, libpcap
 from discovery.engine import Engine
 from discovery.libpcap import Pcap
-from discovery.report import INTERFACE_DOWN, Report, Tally, frame, frames
+from discovery.report import FOLLOWED_LOST, INTERFACE_DOWN, Report, Tally, frame, frames
 
 BACKLOG_BYTES: Final = 8 << 20  # of unread reports in live mode; beyond it observations are dropped
 TURN_S: Final = 30.0  # a turn that takes longer has met a parser that does not return
@@ -46,6 +47,8 @@ class _Frames(Protocol):
     def frames(self) -> Sequence[tuple[float, int, bytes]]: ...
 
     def drops(self) -> int: ...
+
+    def fileno(self) -> int: ...
 
 
 class Outlet:
@@ -121,11 +124,13 @@ def renew() -> None:
 class Watch:
     """Feeds an engine and tells what it saw."""
 
-    def __init__(self, outlet: Outlet, sock: socket.socket, *, cadence: bool = False) -> None:
-        self._outlet, self._sock = outlet, sock
-        self._engine = Engine(cadence=True) if cadence else Engine()
+    def __init__(
+        self, outlet: Outlet, sock: socket.socket, *, cadence: bool = False, second: _Frames | None = None
+    ) -> None:
+        self._outlet, self._sock, self._second = outlet, sock, second
+        self._engine = Engine(cadence=cadence, hosts=True)
         self._seen = 0
-        self._missed = self._downs = 0
+        self._missed = self._downs = self._unfollowed = 0
 
     def file(self, batches: Iterable[Sequence[tuple[float, int, bytes]]]) -> str:
         """Every packet of a file; what cut it short, in words. OperatorError: it is no capture."""
@@ -153,6 +158,8 @@ class Watch:
         poll, told_at, told = select.poll(), 0.0, Tally()
         poll.register(fd, select.POLLIN)
         poll.register(self._sock, select.POLLRDHUP)
+        if self._second is not None:
+            poll.register(self._second.fileno(), select.POLLIN)
         while True:
             renew()
             poll.modify(self._sock, select.POLLRDHUP | (select.POLLOUT if self._outlet.pending else 0))
@@ -160,27 +167,37 @@ class Watch:
             if events.get(self._sock.fileno(), 0) & (select.POLLRDHUP | select.POLLHUP | select.POLLERR):
                 return ""
             self._outlet.flush()
-            if fd in events:
-                try:
-                    self._feed(source.frames())
-                except OSError as error:
-                    return error.strerror or type(error).__name__
+            try:
+                calm = fd not in events or self._feed(source.frames()) < BATCH
+            except OSError as error:
+                return error.strerror or type(error).__name__
+            if calm and self._second is not None and self._second.fileno() in events:
+                self._follow(self._second)
             now = time.monotonic()
             if now - told_at >= TALLY_S:
                 self._missed, self._downs = source.drops(), source.downs
+                self._unfollowed = self._second.drops() if self._second is not None else 0
                 self._tell(self._engine.expire(time.time()))
                 if (tally := self.tally()) != told:
                     self._outlet.report(Report(tally=tally))
                     told = tally
                 told_at = now
 
-    def _feed(self, batch: Sequence[tuple[float, int, bytes]]) -> None:
+    def _follow(self, second: _Frames) -> None:
+        """Packets of the second ring, as many as one turn takes; that its interface is gone is the first one's news."""
+        with contextlib.suppress(OSError):
+            follow = self._engine.follow
+            self._tell([seen for frame in second.frames() for seen in follow(*frame)])
+
+    def _feed(self, batch: Sequence[tuple[float, int, bytes]]) -> int:
+        """How many there were."""
         feed = self._engine.feed
         found: list[Observation] = []
         for ts, linktype, data in batch:
             if seen := feed(ts, linktype, data):
                 found += seen
         self._tell(found)
+        return len(batch)
 
     def _tell(self, found: Sequence[Observation]) -> None:
         if found:
@@ -193,6 +210,8 @@ class Watch:
         weird = {name: count for name, count in counters.weird.items() if count}
         if self._downs:
             weird[INTERFACE_DOWN] = self._downs
+        if self._unfollowed:
+            weird[FOLLOWED_LOST] = self._unfollowed
         return Tally(counters.packets, self._seen, self._missed, self._outlet.held_back, weird)
 
 
@@ -217,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sock = socket.socket(fileno=options.socket_fd)
     is_live = options.linktype is not None or options.device is not None
     outlet = Outlet(sock, live=is_live)
-    watch = Watch(outlet, sock, cadence=options.cadence)
+    watch = Watch(outlet, sock, cadence=options.cadence, second=_second(options))
     try:
         run = _reader(options, watch)
         barred = confine((options.uid, options.gid) if options.uid is not None else None)
@@ -249,6 +268,12 @@ def _reader(options: argparse.Namespace, watch: Watch) -> Callable[[], str]:
     return lambda: watch.file(files.batches(file))
 
 
+def _second(options: argparse.Namespace) -> Live | None:
+    if options.second_fd is None:
+        return None
+    return Live.adopt(options.second_fd, options.linktype, blocks=ring.FEW_BLOCKS)
+
+
 def _by_libpcap(device: str) -> Pcap:
     if (library := libpcap()) is None:
         raise OperatorError(f"{device}: no network interface, and libpcap, which may know it, is not installed")
@@ -269,6 +294,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--capture-fd", type=int, help="an open file, or with --linktype an open packet socket")
     source.add_argument("--device", help="what libpcap is to open")
+    parser.add_argument("--second-fd", type=int, help="an open packet socket: servers of interest, cut packets")
     parser.add_argument("--linktype", type=int, help="of a live capture; without it the descriptor is a file")
     parser.add_argument("--label", default="capture", help="how the file is called")
     parser.add_argument("--cadence", action="store_true", help="look for answers that are written word by word")

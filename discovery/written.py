@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from appliance.model.names import ObservationKind
 from appliance.model.observation import Observation
 from discovery.marks import VOCABULARY
+from discovery.notes import known
 
 MAX_NAME: Final = 255
 MAX_PATH: Final = 256
@@ -69,14 +70,14 @@ def cut(seen: Observation) -> Observation:
         method=seen.method[:16] if seen.method else None,
         path=path(seen.path) if seen.path else None,
         user_agent=products(seen.user_agent) if seen.user_agent else None,
-        notes=_words(seen.notes, 8),
+        notes=known(seen.notes) if seen.notes else (),
         **_answered(seen),
     )
 
 
 _answers = attrgetter(
     *("names", "aliases", "addresses", "tls_version", "cipher", "alert", "server", "content_type", "marks"),
-    *("software", "model", "tools", "ended", "mac", "hostname"),
+    *("software", "model", "tools", "ended", "mac", "hostname", "front"),
 )
 
 
@@ -100,11 +101,8 @@ def _answered(seen: Observation) -> dict[str, Any]:
         "ended": seen.ended[:8] if seen.ended else None,
         "mac": seen.mac[:17] if seen.mac else None,
         "hostname": _cut(seen.hostname),
+        "front": _cut(seen.front),
     }
-
-
-def _words(words: tuple[str, ...], most: int) -> tuple[str, ...]:
-    return tuple(word[:64] for word in words[:most])
 
 
 def _word(text: str | None) -> str | None:

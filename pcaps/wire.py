@@ -218,7 +218,7 @@ class Hello:
 
     def signs(self) -> list[str]:
         """What a row notes of any such hello."""
-        return ["ech"] if any(kind == 0xFE0D for kind, _ in self.extensions) else []  # noqa: PLR2004 - RFC 9849
+        return ["ech_offered"] if any(kind == 0xFE0D for kind, _ in self.extensions) else []  # noqa: PLR2004 - RFC 9849
 
     def evidence(self, name: str) -> list[str]:
         """What a row says when the name is that of a service."""

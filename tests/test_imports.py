@@ -24,14 +24,17 @@ LOCAL = {*OURS, *sys.stdlib_module_names}
 # Library -> the files and folders that may import it. What is not named here is imported nowhere.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("addons/",),
-    "h11": ("addons/upstream/wire.py",),
+    "h11": ("addons/upstream/wire.py", "addons/issuers.py"),
     "h2": ("addons/upstream/wire.py",),
-    "hpack": ("discovery/http2.py",),
-    "OpenSSL": ("addons/tls.py",),
-    "certifi": ("addons/tls.py",),
+    "hpack": ("discovery/hpack_fields.py",),
+    "OpenSSL": ("addons/tls.py", "addons/listener_tls.py"),
+    "certifi": ("addons/tls.py", "addons/issuers.py", "addons/dialling.py"),
+    "joserfc": ("appliance/identity/jwks.py", "appliance/identity/jws.py"),
+    "ldap3": ("appliance/identity/directory.py",),
     "cryptography": (
         *("addons/tls.py", "appliance/ca/", "appliance/config/kept_names.py", "appliance/standin/certificates.py"),
-        "discovery/quic.py",
+        *("discovery/quic_packets.py", "addons/identity.py", "appliance/identity/client_certificates.py"),
+        "appliance/config/sealing.py",
     ),
     "duckdb": ("appliance/store/owner.py",),
     "wsproto": ("addons/upstream/websocket.py", "addons/upstream/switched.py", "appliance/standin/websocket.py"),
@@ -81,7 +84,10 @@ SOCKETS = ("asyncio", "socket", "ssl", "subprocess", "multiprocessing", "http")
 # Modules imported in one fresh process -> top-level names that must not be loaded by that.
 LOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "records and rules": (
-        ("appliance.model.*", "appliance.policy.*", "appliance.net.*", "appliance.route.*", "appliance.sanitise"),
+        (
+            *("appliance.model.*", "appliance.policy.*", "appliance.net.*", "appliance.route.*"),
+            *("appliance.route.translate.*", "appliance.sanitise"),
+        ),
         (*SOCKETS, *HEAVY, "hyperscan", "tldextract", "cryptography"),
     ),
     "reading bodies": (
@@ -101,6 +107,7 @@ LOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*SOCKETS, *HEAVY, "hyperscan"),
     ),
     "the supervisor": (("appliance.supervisor.*",), (*HEAVY, "hyperscan", "cryptography")),
+    "the observer": (("appliance.observe.*",), (*HEAVY, "hyperscan", "cryptography")),
     "the command line before a command runs": (
         ("appliance.cli.*",),
         (*HEAVY, "asyncio", "hyperscan", "cryptography", "rich"),

@@ -10,8 +10,11 @@ from typing import Final, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-LISTS: Final = ("findings", "decisions")
-PAGES: Final = ("findings", "overview", "decisions", "finding")
+LISTS: Final = ("findings", "decisions", "hosts", "incident")
+PAGES: Final = ("findings", "overview", "decisions", "hosts", "incident", "finding", "host")
+_DETAILS: Final = ("finding", "host")
+_OPENED: Final = ("findings", "hosts")
+_SIFTED: Final = ("findings", "hosts", "incident")
 _DECIDABLE: Final = ("findings", "finding")
 
 
@@ -31,7 +34,17 @@ ACTIONS: Final = (
     Action("show('overview')", "1", "1", "Overview", "counts, last hour, workers and sensors", PAGES, footer=True),
     Action("show('findings')", "2", "2", "Findings", "what waits for a decision", PAGES, footer=True),
     Action("show('decisions')", "3", "3", "Decisions", "the log of decisions", PAGES, footer=True),
-    Action("open", "enter", "enter", "Open", "the finding with evidence, people and hosts", ("findings",), footer=True),
+    Action("show('hosts')", "4", "4", "Hosts", "who is in the network, and what they used", PAGES, footer=True),
+    Action(
+        "show('incident')",
+        "5",
+        "5",
+        "Incident",
+        "keys that programs used, and what still uses them",
+        PAGES,
+        footer=True,
+    ),
+    Action("open", "enter", "enter", "Open", "the selected row in full", _OPENED, footer=True),
     Action("decide('approve')", "a", "a", "Approve", "the service counts as approved", _DECIDABLE, footer=True),
     Action("decide('coach')", "c", "c", "Coach", "callers are taught before they may go on", _DECIDABLE, footer=True),
     Action("decide('redirect')", "r", "r", "Redirect", "calls go to another route", _DECIDABLE, footer=True),
@@ -39,12 +52,19 @@ ACTIONS: Final = (
     Action("decide('dismiss')", "d", "d", "Dismiss", "close the finding; traffic is not touched", _DECIDABLE),
     Action("triage", "t", "t", "Triage", "mark the finding as looked at", _DECIDABLE),
     Action("judge", "w", "w", "Judge", "say that a detection was right or wrong", ("finding",), footer=True),
-    Action("filter", "slash", "/", "Filter", "type what to show; esc gives it up", ("findings",), footer=True),
+    Action("filter", "slash", "/", "Filter", "type what to show; esc gives it up", _SIFTED, footer=True),
     Action("pause", "p", "p", "Pause", "hold the list still; what comes is counted", ("findings",), footer=True),
+    Action(
+        "sort", "o", "o", "Order", "last seen, newest, most bytes, most past the appliance", ("hosts",), footer=True
+    ),
+    Action("only", "i", "i", "AI only", "users of AI services alone, or everybody", ("hosts",), footer=True),
+    Action("span", "o", "o", "Span", "the last day, week, 30 or 90 days", ("incident",), footer=True),
+    Action("mark", "m", "m", "Mark", "it should be over: what is used from now on counts", ("incident",), footer=True),
+    Action("still", "i", "i", "In use", "only keys that are used after the mark", ("incident",), footer=True),
     Action("undo", "z,u", "z", "Undo", "take the selected decision back", ("decisions",), footer=True),
-    Action("copy", "y", "y", "Copy", "the selected row as JSON, to the terminal's clipboard", (*LISTS, "finding")),
+    Action("copy", "y", "y", "Copy", "the selected row as JSON, to the terminal's clipboard", (*LISTS, *_DETAILS)),
     Action("theme", "T", "T", "Theme", "dark, light, or the terminal's own colours", PAGES),
-    Action("back", "escape", "esc", "Back", "to the list", ("finding",), footer=True),
+    Action("back", "escape", "esc", "Back", "to the list", _DETAILS, footer=True),
     Action("help", "question_mark,f1", "?", "Help", "what can be done here", PAGES, footer=True),
     Action("app.leave", "q,ctrl+c,ctrl+q", "q", "Quit", "leave the terminal", PAGES, footer=True),
 )

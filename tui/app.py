@@ -26,6 +26,8 @@ from tui.desk import Desk
 from tui.palette import Actions
 from tui.screens.decisions import DecisionsScreen
 from tui.screens.findings import FindingsScreen
+from tui.screens.hosts import HostsScreen
+from tui.screens.incident import IncidentScreen
 from tui.screens.overview import OverviewScreen
 from tui.widgets.field import Field
 
@@ -60,7 +62,13 @@ class GnomonApp(App[int]):
         self.attached = attached
         self.fault: BaseException | None = None
         self._linking: asyncio.Task[None] | None = None
-        pages = {"findings": FindingsScreen, "overview": OverviewScreen, "decisions": DecisionsScreen}
+        pages = {
+            "findings": FindingsScreen,
+            "overview": OverviewScreen,
+            "decisions": DecisionsScreen,
+            "hosts": HostsScreen,
+            "incident": IncidentScreen,
+        }
         for name, page in pages.items():
             self.add_mode(name, lambda page=page: page(self.desk))  # type: ignore[misc]  # bound early
 

@@ -16,7 +16,9 @@ from appliance.bus.errors import RemoteError
 from appliance.model.feedback import Feedback
 from appliance.model.finding import Finding, FindingKey
 from appliance.store import finding_pages as pages
+from appliance.store.exposure_pages import ExposedKey, ExposureHead, ExposureRequest
 from appliance.store.feedback_pages import FeedbackRequest
+from appliance.store.host_pages import HostDetail, HostKey, HostRecord, HostRequest, HostsHead, HostsRequest
 from appliance.store.pages import DecisionsRequest, DecisionSummary, PageHead, Person, PersonsRequest
 from appliance.store.wire import Decide, Decided
 from tui.client_state import decision_lines
@@ -95,6 +97,27 @@ class Desk:
                 continue
         await self.learn_names(digest for each in entries for digest in decision_lines.digests(each.decision))
         return Page(entries, asked.before, head.next, len(entries))
+
+    async def hosts(self, request: HostsRequest, asked: Asked[HostKey]) -> Page[HostKey, HostRecord]:
+        """A page of hosts that fit, with the clear names of what it shows learnt on the way."""
+        wanted = msgspec.structs.replace(request, limit=asked.limit, before=asked.before)
+        head, body = await self.link.ask("hosts", wanted, reply=HostsHead)
+        rows = _rows(body, HostRecord)
+        await self.learn_names(each for host in rows for each in (host.address, *host.names[-1:]))
+        return Page(rows, asked.before, head.next, head.total)
+
+    async def host(self, address: str) -> HostDetail:
+        """Everything about one."""
+        detail, _ = await self.link.ask("host", HostRequest(address=address), reply=HostDetail)
+        await self.learn_names(detail.host.digests)
+        return detail
+
+    async def exposure(self, request: ExposureRequest) -> tuple[list[ExposedKey], int]:
+        """Keys that were seen, and how many fit, with the clear names of whom they show learnt on the way."""
+        head, body = await self.link.ask("exposure", request, reply=ExposureHead)
+        keys = _rows(body, ExposedKey)
+        await self.learn_names(each for key in keys for each in key.principals[:2])
+        return keys, head.total
 
     async def overview(self) -> pages.Overview:
         """The last hour."""

@@ -13,7 +13,8 @@ every class that is overridden or relied on, and fails loudly after an upgrade):
     switched.py what a stream becomes after a 101
     websocket.py  a WebSocket whose messages somebody answers for
     conversing.py, grpc.py  a streamed request whose client waits, and how gRPC is told of an end
-    stream.py   one request and its answer: the next target before the first byte, the dial lock, cancelling
+    stream.py   one request and its answer: the dial lock, cancelling
+    trying.py   the targets of a request in turn; via.py  a tunnel through a parent proxy
     layers.py   the layer that owns the streams of a connection, and what `next_layer` may put on a connection
     master.py   a master with the few addons needed and a hook table instead of a search through every addon
 
@@ -31,6 +32,7 @@ from addons.upstream.plan import (
     CLEARED,
     DIAL_FIRST,
     FAILURE,
+    LAST_WORDS,
     LISTENER,
     PLAN,
     RELAYS,
@@ -40,10 +42,12 @@ from addons.upstream.plan import (
     FailureKind,
     Target,
     TargetPlan,
+    Told,
     attempts_of,
 )
 from addons.upstream.stream import cancel_stream
 from addons.upstream.strict import unquoted
+from addons.upstream.via import Parent
 from addons.upstream.websocket import Close, Relay, Relays, Sent
 
 __all__ = [
@@ -51,6 +55,7 @@ __all__ = [
     "CLEARED",
     "DIAL_FIRST",
     "FAILURE",
+    "LAST_WORDS",
     "LISTENER",
     "PLAN",
     "RELAYS",
@@ -64,6 +69,7 @@ __all__ = [
     "GovernedHandler",
     "Layering",
     "LeanMaster",
+    "Parent",
     "PrivateAddressRefused",
     "Refusal",
     "RefusedHook",
@@ -72,6 +78,7 @@ __all__ = [
     "Sent",
     "Target",
     "TargetPlan",
+    "Told",
     "TunnelClosed",
     "TunnelClosedHook",
     "attempts_of",

@@ -8,11 +8,13 @@ the name is refused, because which one is used would be the attacker's choice; r
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
 from addons.upstream.plan import FailureKind
+from addons.upstream.via import Parent, ParentRefused, open_tunnel, parent_of
 from appliance.model.errors import OperatorError
 from appliance.net.addresses import Address, Allowance, judge
 
@@ -74,7 +76,9 @@ class Dialler:
         resolver: Resolver | None = None,
         timeout_s: float = 10.0,
         opened: Opened | None = None,
+        parents: Sequence[Parent] = (),
     ) -> None:
+        self._parents = parents
         self._opened = opened
         self._hosts = {_endpoint(name): _endpoint(place) for name, place in (hosts or {}).items()}
         self._allowance = allowance or Allowance()
@@ -85,14 +89,37 @@ class Dialler:
         """A connection to `host`:`port` as the operator and the address rules allow; DialError otherwise."""
         try:
             async with asyncio.timeout(self._timeout_s):
+                name = _plain_name(host)
+                parent = parent_of(self._parents, name) if (name, port) not in self._hosts else None
+                if parent is not None:
+                    return await self._by(parent, name, port)
                 addresses, real_port = await self._places(host, port)
                 return await self._first(addresses, real_port, f"{host}:{port}")
         except TimeoutError:
             message = f"{host}:{port} did not answer within {self._timeout_s:g} s"
             raise DialError(message, FailureKind.TIMEOUT) from None
 
+    async def _by(self, parent: Parent, host: str, port: int) -> Connection:
+        """The same by a parent proxy, whose own address is judged like any other."""
+        if parent.fault:
+            raise DialError(parent.fault)
+        addresses, real_port = await self._places(parent.host, parent.port)
+        reader, writer = await self._first(addresses, real_port, "the parent proxy")
+        try:
+            await open_tunnel(reader, writer, parent, host, port)
+        except BaseException as error:
+            writer.close()
+            if isinstance(error, ssl.SSLError):
+                raise DialError("no TLS with the parent proxy", FailureKind.TLS) from None
+            if isinstance(error, ParentRefused):
+                raise DialError(str(error)) from None
+            if isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError):
+                raise DialError("the parent proxy broke off") from None
+            raise
+        return reader, writer
+
     async def _places(self, host: str, port: int) -> tuple[Sequence[Address], int]:
-        name = host.strip("[]").lower().removesuffix(".")
+        name = _plain_name(host)
         mapped = self._hosts.get((name, port))
         if mapped is not None:
             return await self._addresses(*mapped), mapped[1]
@@ -141,6 +168,10 @@ class Dialler:
         near, far = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
         if self._opened is not None and near and far:
             self._opened(near[:2], far[:2])
+
+
+def _plain_name(host: str) -> str:
+    return host.strip("[]").lower().removesuffix(".")
 
 
 def _plain(text: str) -> str:

@@ -26,7 +26,7 @@ from mitmproxy.utils import asyncio_utils
 from addons.faults import fault_of
 from addons.upstream.dial import Connection as Dialled
 from addons.upstream.dial import DialError, Dialler, PrivateAddressRefused
-from addons.upstream.hooks import Refusal, RefusedHook, TunnelClosed, TunnelClosedHook
+from addons.upstream.hooks import PauseHook, Refusal, RefusedHook, TunnelClosed, TunnelClosedHook
 from addons.upstream.layers import govern
 from addons.upstream.plan import DialMessage, FailureKind
 from addons.upstream.settings import GovernedProxy, SeamSettings
@@ -125,6 +125,10 @@ class GovernedHandler(ProxyConnectionHandler):
         """Handle an event that comes from inside the process."""
         self._spawn(self.server_event(event))
 
+    def ring(self, ticket: commands.RequestWakeup) -> None:
+        """A time is over that a stream has set itself."""
+        self.deliver(events.Wakeup(ticket))
+
     async def server_event(self, event: events.Event) -> None:
         """Run one event through the layers and carry out what they command."""
         async with self._server_event_lock:
@@ -183,6 +187,9 @@ class GovernedHandler(ProxyConnectionHandler):
         return rest is None
 
     def _start_hook(self, hook: commands.StartHook, pending: collections.deque[events.Event]) -> None:
+        if isinstance(hook, PauseHook):
+            self._spawn(self._finish_hook(hook, asyncio.sleep(hook.seconds)))
+            return
         if isinstance(hook, RelayHook):
             task = self._spawn(self._finish_hook(hook, hook.run()))
             self._relaying.add(task)

@@ -33,6 +33,13 @@ class RefusedHook(commands.StartHook):
     refusal: Refusal
 
 
+@dataclass
+class PauseHook(commands.StartHook):
+    """Holds a stream for some seconds between two targets. No addon hears of it: the handler waits."""
+
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class TunnelClosed:
     """A connection that carried no request of ours. Bytes are counted on the client's side."""

@@ -7,7 +7,7 @@ client, so it names the target but no resolved address.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 from mitmproxy import http
@@ -23,6 +23,7 @@ RELAYS = "gnomon.relays"  # flow.metadata of an upgrade: who answers for the Web
 UNREAD = "gnomon.unread"  # flow.metadata of an upgrade: what follows may pass as bytes that nobody reads
 BROKEN_BY = "gnomon.broken_by"  # flow.metadata, set before the `error` hook: CLIENT or UPSTREAM, who broke it off
 CLIENT, UPSTREAM = "client", "upstream"
+LAST_WORDS = "gnomon.last_words"  # flow.metadata, set by the `error` hook: goes out before a stream is broken off
 STREAM = "gnomon.stream"  # flow.metadata: weak reference to the stream, for cancel_stream
 
 
@@ -74,11 +75,12 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """One place that can answer: `scheme` https or http."""
+    """One place that can answer: `scheme` https or http. `name`: where places tell too little."""
 
     host: str
     port: int
     scheme: str = "https"
+    name: str = ""
 
     @property
     def authority(self) -> str:
@@ -93,19 +95,33 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.host}:{self.port}"
 
 
+class Told(NamedTuple):
+    """What the record of an attempt says of whom it went to. `model`: where it is not the one that was asked for."""
+
+    service: str
+    model: str | None = None
+
+
 @dataclass(slots=True)
 class TargetPlan:
-    """Targets in order of preference; `attempts` is filled while they are tried.
+    """Targets in the order in which they are tried, with repetitions; `attempts` is filled meanwhile.
 
-    `retry_statuses`: with one of these and a target left, the answer is dropped and the next target tried.
+    `retry_statuses`: with one of these and a target left, the answer is dropped and the next target tried. `resends`: a
+    request that broke off, or waited for `head_s` seconds, before the head of an answer goes to the next target too.
     `follow_host`: Host (:authority) names the target. `prepare` is called before each attempt, to exchange credentials
-    or the path: a key of one target must not reach another. An exception in it ends the flow.
+    or the path: a key of one target must not reach another. An exception in it ends the flow. `ended` hears of each
+    attempt: of `attempts` the last, and what it answered. `pause`: seconds to wait before the next target is tried;
+    None: none is. Neither may raise.
     """
 
     targets: tuple[Target, ...]
     retry_statuses: frozenset[int] = frozenset()
     follow_host: bool = True
-    prepare: Callable[[http.HTTPFlow, Target], None] | None = None
+    prepare: Callable[[http.HTTPFlow, Target], Told | None] | None = None
+    resends: bool = False
+    head_s: float | None = None
+    ended: Callable[[Target, Attempt, http.Headers | None], None] | None = None
+    pause: Callable[[Target], float | None] | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
 

@@ -11,7 +11,6 @@ sibling.
 
 import asyncio
 import weakref
-from collections import deque
 from typing import Any
 
 from mitmproxy import flow as mitm_flow
@@ -20,7 +19,6 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    GetHttpConnection,
     HttpLayer,
     SendHttp,
     validate_request,
@@ -28,7 +26,6 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
-    RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
@@ -40,39 +37,32 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from addons.upstream.conversing import ConversingStream
 from addons.upstream.fields import found_fast
 from addons.upstream.grpc import last_trailers
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import (
     BROKEN_BY,
-    CLEARED,
     CLIENT,
     DIAL_FIRST,
     FAILURE,
+    LAST_WORDS,
     LISTENER,
-    PLAN,
     STREAM,
     UPSTREAM,
     DialMessage,
     Failure,
     FailureKind,
-    Target,
-    TargetPlan,
     error_response,
 )
 from addons.upstream.settings import settings_of, top_of
-from addons.upstream.strict import declared_size, names_a_host, objection_to, unquoted
+from addons.upstream.strict import declared_size, names_a_host, objection_to
 from addons.upstream.switched import SWITCHING, CancelTicket, objection_to_switch
-from appliance.model.event import Attempt
+from addons.upstream.trying import HeadTicket, TryingStream
 from appliance.model.names import RefusalReason
 
 
-class GovernedStream(ConversingStream):
+class GovernedStream(TryingStream):
     """One stream of a client connection."""
-
-    _targets: deque[Target]
-    _target: Target | None = None
 
     def __init__(self, context: Context, stream_id: int) -> None:
         super().__init__(context, stream_id)
@@ -87,7 +77,9 @@ class GovernedStream(ConversingStream):
         return self.child_layer is None if flow.request.method == "CONNECT" else bool(flow.live)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.Wakeup) and isinstance(event.command, CancelTicket):
+        if isinstance(event, events.Wakeup) and isinstance(event.command, HeadTicket):
+            yield from self.no_head(event.command)
+        elif isinstance(event, events.Wakeup) and isinstance(event.command, CancelTicket):
             yield from self._cancelled(event.command)
         elif isinstance(event, ResponseTrailers):
             event.trailers.pop("alt-svc", None)
@@ -121,8 +113,8 @@ class GovernedStream(ConversingStream):
         assert self.flow.response  # noqa: S101 - its head has come
         objection = objection_to_switch(self.flow) if self.flow.response.status_code == SWITCHING else ""
         if objection:
-            yield self._abandon("cancelled")
-            yield from self._fail(FailureKind.CONNECT, objection)
+            yield self.abandon("cancelled")
+            yield from self.fail(FailureKind.CONNECT, objection)
             return True
         return (yield from super().check_invalid(False))
 
@@ -169,45 +161,18 @@ class GovernedStream(ConversingStream):
         yield from self._reject(message, ErrorCode.REQUEST_TOO_LARGE)
         return True
 
-    def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        """Connect to the first target that can be reached."""
-        if self._settings.guarded and not self.flow.metadata.get(CLEARED):
-            yield from self._fail(FailureKind.NOT_CLEARED, "The request was not judged, so it was not forwarded.")
-            return False
-        plan = self.flow.metadata.get(PLAN)
-        if not isinstance(plan, TargetPlan) or not plan.targets:
-            request = self.flow.request
-            plan = TargetPlan((Target(request.host, request.port, request.scheme),), follow_host=False)
-            self.flow.metadata[PLAN] = plan
-        self._targets = deque(plan.targets)
-        return (yield from self._next_target(plan))
-
-    def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
-        """Keep the answer, or drop it for the next target."""
-        plan: TargetPlan = self.flow.metadata[PLAN]
-        event.response.headers = found_fast(event.response.headers)
-        status = event.response.status_code
-        self._attempted(plan, status)
-        if self._targets and status in plan.retry_statuses and not self.flow.request.stream:
-            yield from self._retry(plan)
-            return
-        if top_of(self.context).handler.draining and not self.flow.request.is_http2:
-            event.response.headers["connection"] = "close"
-        yield from super().state_wait_for_response_headers(event)
-
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
         """As mitmproxy, with the attempt on record, and who it was: mitmproxy's text says "client" of both sides."""
+        if isinstance(event, ResponseProtocolError) and (yield from self.broken_off(event)):
+            return  # the next target has it
         if hasattr(self, "flow"):
             by_client = isinstance(event, RequestProtocolError)
             self.flow.metadata.setdefault(BROKEN_BY, CLIENT if by_client else UPSTREAM)
             if not by_client:
                 event.message = event.message.replace("by client", "by upstream")
         waiting = self.server_state == self.state_wait_for_response_headers
-        plan = getattr(self, "flow", None) and self.flow.metadata.get(PLAN)
-        if isinstance(event, ResponseProtocolError) and waiting and isinstance(plan, TargetPlan) and self._target:
-            self._attempted(plan, 0, event.message[:DETAIL_CHARS])
         if isinstance(event, RequestProtocolError) and waiting and not self._connected:
             # mitmproxy would send this on to a connection that was never made.
             self.client_state = self.server_state = self.state_errored
@@ -216,7 +181,17 @@ class GovernedStream(ConversingStream):
             self.flow.live = False
             yield DropStream(self.stream_id)
             return
-        yield from super().handle_protocol_error(event)
+        for command in super().handle_protocol_error(event):
+            if isinstance(command, SendHttp) and command.connection is self.context.client:
+                yield from self._last_words()
+            yield command
+
+    def _last_words(self) -> layer.CommandGenerator[None]:
+        """What an addon has the client told before the stream is broken off; nothing where a length was promised."""
+        words, response = self.flow.metadata.pop(LAST_WORDS, b""), self.flow.response
+        begun = self.server_state == self.state_stream_response_body and response is not None
+        if words and begun and response is not None and "content-length" not in response.headers:
+            yield SendHttp(ResponseData(self.stream_id, words), self.context.client)
 
     @property
     def _connected(self) -> bool:
@@ -253,61 +228,7 @@ class GovernedStream(ConversingStream):
         yield SendHttp(ResponseProtocolError(self.stream_id, message, code), self.context.client)
         yield DropStream(self.stream_id)
 
-    def _next_target(self, plan: TargetPlan) -> layer.CommandGenerator[bool]:
-        error: str = "no target"
-        while self._targets:
-            target = self._target = self._targets.popleft()
-            if not self._aim(plan, target):
-                yield from self._fail(FailureKind.REFUSED, "The request could not be prepared for its target.")
-                return False
-            connection, error = yield GetHttpConnection(
-                (target.host, target.port), target.scheme == "https", self.flow.server_conn.via
-            )
-            if connection is not None:
-                if (yield from self.check_killed(True)):
-                    return False
-                self.context.server = self.flow.server_conn = connection
-                return True
-            self._attempted(plan, 0, error[:DETAIL_CHARS])
-        kind = error.kind if isinstance(error, DialMessage) else FailureKind.TLS
-        yield from self._fail(kind, str(error))
-        return False
-
-    def _aim(self, plan: TargetPlan, target: Target) -> bool:
-        data = self.flow.request.data
-        data.host, data.port, data.scheme = target.host, target.port, target.scheme.encode()
-        if plan.follow_host:
-            self.flow.request.host_header = target.authority
-        if plan.prepare is None:
-            return True
-        try:
-            plan.prepare(self.flow, target)
-        except Exception:  # noqa: BLE001 - a key of the last target must not reach this one
-            return False
-        return True
-
-    def _attempted(self, plan: TargetPlan, status: int, error: str | None = None) -> None:
-        if self._target is not None:
-            plan.attempts.append(Attempt(self._target.label, status, unquoted(error) if error else None))
-            self._target = None if status else self._target
-
-    def _retry(self, plan: TargetPlan) -> layer.CommandGenerator[None]:
-        yield self._abandon("next target")
-        if not (yield from self._next_target(plan)):
-            return
-        request = self.flow.request
-        content = request.raw_content
-        yield SendHttp(RequestHeaders(self.stream_id, request, not (content or request.trailers)), self.context.server)
-        if content:
-            yield SendHttp(RequestData(self.stream_id, content), self.context.server)
-        if request.trailers:
-            yield SendHttp(RequestTrailers(self.stream_id, request.trailers), self.context.server)
-        yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
-
-    def _abandon(self, why: str) -> SendHttp:
-        return SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self.context.server)
-
-    def _fail(self, kind: FailureKind, message: str) -> layer.CommandGenerator[None]:
+    def fail(self, kind: FailureKind, message: str) -> layer.CommandGenerator[None]:
         """End the flow with an answer of ours; addons may reshape `flow.response` in their `error` hook."""
         started = self.client_state is not None and self.client_state != self.state_done
         self.flow.metadata[FAILURE] = Failure(kind, message)
@@ -331,6 +252,7 @@ class GovernedStream(ConversingStream):
 
     def forget(self) -> None:
         """Nothing more comes: cut what leads back here, so that its bodies are freed now and not by a collection."""
+        self.forget_timer()
         if self._paused is None:
             self.client_state = self.server_state = _over
             if self.context.layers[-1:] == [self]:
@@ -349,9 +271,9 @@ class GovernedStream(ConversingStream):
             return
         streaming = self.server_state == self.state_stream_response_body
         if self._connected:
-            yield self._abandon("cancelled")
+            yield self.abandon("cancelled")
         if not streaming:
-            yield from self._fail(FailureKind.CANCELLED, ticket.reason)
+            yield from self.fail(FailureKind.CANCELLED, ticket.reason)
             return
         self.client_state = self.server_state = self.state_errored
         if ticket.final:

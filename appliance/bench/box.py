@@ -32,11 +32,12 @@ class Certificates:
 
 @dataclass(frozen=True)
 class Box:
-    """A running appliance. `proxy`: its port; `root`: what its clients trust; `worker`: process id."""
+    """A running appliance. `proxy`, `gateway`: its ports; `root`: what its clients trust; `worker`: process id."""
 
     proxy: int
     root: Path
     worker: int
+    gateway: int = 0
 
 
 def certificates(folder: Path, hosts: Sequence[str]) -> Certificates:
@@ -45,15 +46,20 @@ def certificates(folder: Path, hosts: Sequence[str]) -> Certificates:
 
 
 @contextmanager
-def box(folder: Path, hosts: Sequence[str], provider: int, ca: Path, *, opens_all: bool = False) -> Iterator[Box]:
-    """An appliance for which all of `hosts` are at port `provider`. `opens_all`: TLS of names that are no AI too."""
+def box(
+    folder: Path, hosts: Sequence[str], provider: int, ca: Path, *, opens_all: bool = False, extra: str = ""
+) -> Iterator[Box]:
+    """An appliance for which all of `hosts` are at port `provider`. `opens_all`: TLS of names that are no AI too.
+
+    `extra`: further lines of its configuration.
+    """
     port, gateway = free_port(), free_port()
     dialled = ", ".join(f"'{host}:443': '127.0.0.1:{provider}'" for host in hosts)
     config = folder / "gnomon.yaml"
     config.write_text(
         f"listen: {{proxy: '127.0.0.1:{port}', gateway: '127.0.0.1:{gateway}'}}\n"
         f"state_dir: {folder}/state\nrun_dir: {folder}/run\nstage: enforce\ndrain_s: 2\n"
-        f"egress: {{intercept: {'all' if opens_all else 'ai'}, hosts: {{{dialled}}}, ca_bundle: {ca}}}\n"
+        f"egress: {{intercept: {'all' if opens_all else 'ai'}, hosts: {{{dialled}}}, ca_bundle: {ca}}}\n{extra}"
     )
     gnomon, given = [sys.executable, "-m", "appliance.cli"], ["--config", str(config)]
     if opens_all:
@@ -65,7 +71,7 @@ def box(folder: Path, hosts: Sequence[str], provider: int, ca: Path, *, opens_al
         children = json.loads(output([*gnomon, "status", "--json", *given]))["children"]
         pids = {child["name"]: child["pid"] for child in children}
         _move(pids["store"], LOAD_CORE)
-        yield Box(port, root, pids["w0"])
+        yield Box(port, root, pids["w0"], gateway)
 
 
 @contextmanager

@@ -83,6 +83,19 @@ MEANINGS = {
     "slowest_lookup_ns": "the same for the slowest of these names",
     "catalogue_load_ms": "processor time to read the embedded catalogue at the start of a process (target: below 60)",
     "catalogue_names": "names in it",
+    "decide.us_p50": "microseconds of processor time before a request may go: who, what holds, room (target: below 60)",
+    "decide.us_p99": "the same, 99th percentile",
+    "identity_us_p50": "of these, a proven identity found in the cache",
+    "identity_us_p99": "the same, 99th percentile",
+    "policy_us_p50": "of these, the verdict",
+    "policy_us_p99": "the same, 99th percentile",
+    "budget_us_p50": "of these, five counters found and reserved in the file that all workers share",
+    "budget_us_p99": "the same, 99th percentile",
+    "settle_us_p50": "processor time to settle it when the answer has gone",
+    "settle_us_p99": "the same, 99th percentile",
+    "compile_ms": "processor time to compile the rules",
+    "decide.rules": "rules in force",
+    "decide.identities": "people",
 }
 INTRODUCTION = """# Performance
 

@@ -58,7 +58,8 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Sensing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """verb `sensing`: how a sensor captures. `means`: by what and in how many processes, for people; empty: a file.
 
-    `lost_last_minute`: packets; `worst_at`: the epoch second of that minute that lost most, `worst_lost` of them.
+    `lost_last_minute`: packets; `worst_at`: the epoch second of that minute that lost most, `worst_lost` of them;
+    `lost_seconds`: (epoch second, packets lost in it), those of that minute, in order.
     """
 
     sensor: str
@@ -66,6 +67,7 @@ class Sensing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lost_last_minute: Count = 0
     worst_at: Count = 0
     worst_lost: Count = 0
+    lost_seconds: Annotated[tuple[tuple[Count, Count], ...], Meta(max_length=60)] = ()
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
 
 
 class SensorStatus(msgspec.Struct, frozen=True):
-    """One sensor. `source`: interface or file; `state`: starting | capturing | draining | finished | failed.
+    """One sensor. `source`: interface, file or folder; `state`: starting | capturing | draining | finished | failed.
 
     `problem`: one line for people, with what to do. What follows it is as in `Sensing`, as it told last.
     """
@@ -103,6 +105,7 @@ class SensorStatus(msgspec.Struct, frozen=True):
     lost_last_minute: int = 0
     worst_at: int = 0
     worst_lost: int = 0
+    lost_seconds: tuple[tuple[int, int], ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True):

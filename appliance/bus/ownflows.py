@@ -70,17 +70,17 @@ def place(bucket: bytes, key: bytes) -> int:
     return own[0] if own else min(range(WAYS), key=lambda number: slots[number][1])
 
 
-def holds(bucket: bytes, key: bytes, ts: float) -> bool:
-    """Whether the bucket knows `key` from a connect at most `TTL_S` before or after `ts`."""
-    return any(held == key and abs(ts - at) <= TTL_S for held, at in _SLOT.iter_unpack(bucket))
+def holds(bucket: bytes, key: bytes, ts: float, within: float = TTL_S) -> bool:
+    """Whether the bucket knows `key` from a time at most `within` seconds before `ts`, or `TTL_S` after it."""
+    return any(held == key and -TTL_S <= ts - at <= within for held, at in _SLOT.iter_unpack(bucket))
 
 
-def create(run_dir: Path) -> Path:
+def create(run_dir: Path, name: str = NAME) -> Path:
     """The file, made or found sound; OperatorError when it cannot be had."""
-    path = run_dir / NAME
+    path = run_dir / name
     if _sound(path):
         return path
-    draft = path.with_name(f".{NAME}.{os.getpid()}")
+    draft = path.with_name(f".{name}.{os.getpid()}")
     try:
         draft.unlink(missing_ok=True)
         fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -120,7 +120,10 @@ class OwnFlows:
 
     def note(self, near: tuple[str, int], far: tuple[str, int], now: float) -> None:
         """A connection that this process has just opened. ValueError: no addresses."""
-        key = flow_key(near, far)
+        self.put(flow_key(near, far), now)
+
+    def put(self, key: bytes, now: float) -> None:
+        """Whatever `key` stands for has just happened."""
         at = bucket_at(self._region, key)
         with self._lock:
             slot = at + place(self._map[at : at + _BUCKET_BYTES], key) * _SLOT.size
@@ -129,11 +132,14 @@ class OwnFlows:
     def knows(self, near: tuple[str, int], far: tuple[str, int], ts: float) -> bool:
         """Whether the appliance opened the connection that was seen at `ts` from `near` to `far`."""
         try:
-            key = flow_key(near, far)
+            return self.has(flow_key(near, far), ts)
         except ValueError:
             return False
+
+    def has(self, key: bytes, ts: float, within: float = TTL_S) -> bool:
+        """Whether that happened at most `within` seconds before `ts`, or about then."""
         places = (bucket_at(region, key) for region in range(REGIONS))
-        return any(holds(self._map[at : at + _BUCKET_BYTES], key, ts) for at in places)
+        return any(holds(self._map[at : at + _BUCKET_BYTES], key, ts, within) for at in places)
 
     def close(self) -> None:
         """Give the mapping back."""

@@ -19,12 +19,14 @@ from appliance.cli.progress import progress
 REGISTRY: dict[str, str] = {
     "gateway": "appliance.bench.gateway:run",
     "stream": "appliance.bench.stream:run",
+    "route": "appliance.bench.route:run",
     "fanout": "appliance.bench.fanout:run",
     "scan": "appliance.bench.scan:run",
     "store": "appliance.store.bench:run",
     "replay": "discovery.bench:run",
     "live": "discovery.bench_live:run",
     "catalogue": "appliance.bench.catalogue:run",
+    "decide": "appliance.bench.decide:run",
 }
 ALL = "all"
 _SECONDS = 30.0

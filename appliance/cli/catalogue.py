@@ -1,4 +1,4 @@
-"""`gnomon catalogue show | update`: which names are AI services, and what a file would change about that."""
+"""`gnomon catalogue show | update | check`: which names are AI services, and what files of a site's own say beside."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", action="store_true", help="write it into catalogue.override")
     json_option(parser)
     parser.set_defaults(run=update)
+    parser = actions.add_parser(
+        "check", parents=[common], help="whether files of the site's own for the sensor are sound"
+    )
+    parser.add_argument("--advisories", type=Path, metavar="FILE", help="instead of sensor.advisories")
+    parser.add_argument("--fingerprints", type=Path, metavar="FILE", help="instead of sensor.fingerprints")
+    json_option(parser)
+    parser.set_defaults(run=check)
 
 
 def show(options: argparse.Namespace) -> int:
@@ -50,6 +57,38 @@ def update(options: argparse.Namespace) -> int:
         hint("a running appliance takes it up with: gnomon reload")
     elif told.before != told.after:
         hint("nothing is written; --apply does that")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """0: both are sound. OperatorError lists every fault and contradiction of the first bad one."""
+    import msgspec
+
+    from appliance.config.catalogue import load_catalogue
+    from appliance.config.known_files import load_known
+    from appliance.config.load import load
+
+    sensor = load(options.config).sensor
+    named = {"advisories": options.advisories, "fingerprints": options.fingerprints}
+    sensor = msgspec.structs.replace(sensor, **{key: str(path) for key, path in named.items() if path})
+    found = load_known(sensor, load_catalogue(_override(options)))
+    bad, shown = found.advisories, found.fingerprints
+    counts = {
+        "advisories": len(bad.advisories),
+        "advisories_withdrawn": len(bad.withdraw),
+        "clients": len(shown.clients),
+        "servers": len(shown.servers),
+        "handshakes": len(shown.handshakes),
+        "clients_withdrawn": len(shown.withdraw),
+    }
+    if options.json:
+        say_json(counts)
+    elif not found.version:
+        say("Neither sensor.advisories nor sensor.fingerprints is given: only what comes with the program is known.")
+    else:
+        say("\n".join(f"{name.replace('_', ' '):<22}{count}" for name, count in counts.items()))
+    if options.advisories or options.fingerprints:
+        hint("a running appliance takes a file up when the configuration names it, with: gnomon reload")
     return 0
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.bus.control import SensorStatus, Status
     from appliance.config.schema import Config
 
+_NEWEST = 5  # seconds with losses that are named
 _STEP_S = 0.05
 _AWAY_S = 3.0
 _RELOAD_S = 60.0
@@ -88,8 +89,14 @@ def _captures(sensor: SensorStatus) -> str:
     means = f" by {sensor.means}" if sensor.means else ""
     if not sensor.lost_last_minute:
         return f"{means}, nothing lost in the last minute" if means else ""
-    worst = f"{sensor.worst_lost:,} at {datetime.fromtimestamp(sensor.worst_at, UTC):%H:%M:%S} UTC"
-    return f"{means}, {sensor.lost_last_minute:,} packets lost in the last minute (worst second: {worst})"
+    worst = f"{sensor.worst_lost:,} at {_clock(sensor.worst_at)} UTC"
+    newest = ", ".join(f"{lost:,} at {_clock(second)}" for second, lost in sensor.lost_seconds[-_NEWEST:])
+    seconds = f"; by seconds, the newest: {newest}" if newest else ""
+    return f"{means}, {sensor.lost_last_minute:,} packets lost in the last minute (worst second: {worst}{seconds})"
+
+
+def _clock(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%H:%M:%S}"
 
 
 def _share(fill: float | None) -> str | None:

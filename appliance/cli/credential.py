@@ -37,18 +37,20 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def put(options: argparse.Namespace) -> int:
     """0: it lies in its file."""
-    from appliance.config.credentials import places, write_key
+    from appliance.config.credentials import places
+    from appliance.config.rotation import Rotation
 
     config = _config(options)
-    path = write_key(config, options.name, _asked(options.name))
-    say(f"{path} written")
+    Rotation(config).put(options.name, asked_unseen(options.name), overlap_s=0.0)
+    say(f"{config.credentials_dir / options.name} written")
     if any((place.folder / options.name).exists() for place in places(config) if not place.ours):
         hint("systemd gives a credential of the same name, which goes first")
-    hint("a running appliance takes it up with: gnomon reload")
+    hint("a running appliance takes it up within a second")
     return 0
 
 
-def _asked(name: str) -> bytes:
+def asked_unseen(name: str) -> bytes:
+    """A key from stdin, or asked for with nothing shown."""
     from appliance.route.held import MAX_KEY_BYTES
 
     if not sys.stdin.isatty():
@@ -89,7 +91,7 @@ def remove(options: argparse.Namespace) -> int:
         hint(f"no credential {options.name} in the folder")
         return 1
     say(f"{options.name} removed")
-    hint("a running appliance forgets it with: gnomon reload")
+    hint("a running appliance forgets it within a second")
     return 0
 
 

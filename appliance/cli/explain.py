@@ -37,13 +37,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0: every one means an AI service; 1: one does not. OperatorError: no such observation, or no line of ours."""
     from appliance.config.catalogue import load_catalogue
+    from appliance.config.known_files import load_known
     from appliance.config.load import load
     from discovery.classify import Classifier
     from discovery.explain import explain
 
     config = load(options.config)
     catalogue = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None)
-    classifier, code = Classifier(catalogue), 0
+    classifier, code = Classifier(catalogue, site=load_known(config.sensor, catalogue)), 0
     for number, (seen, stored) in enumerate(_observations(options.observation, config)):
         told = explain(seen, catalogue, classifier)
         code = code if told.service or stored else 1

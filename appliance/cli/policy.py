@@ -1,11 +1,13 @@
-"""`gnomon policy check | explain`: the rules, before and after they act."""
+"""`gnomon policy check | explain`: the rules, before and after they act. The others stand in policy_versions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.cli import policy_suggest, policy_versions
 from appliance.cli.output import json_option, say, say_json
+from appliance.model.errors import OperatorError
 from appliance.model.names import Stage
 
 if TYPE_CHECKING:
@@ -21,12 +23,20 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     json_option(parser)
     parser.set_defaults(run=check)
     parser = actions.add_parser("explain", parents=[common], help="what would happen to a request, and why")
-    parser.add_argument("host", help="where the request goes, e.g. api.openai.com")
+    parser.add_argument("host", nargs="?", help="where the request goes, e.g. api.openai.com")
+    parser.add_argument("--exchange", metavar="ID", help="a recorded exchange instead of an imagined request")
     parser.add_argument("--file", type=Path, help="policy file (default: the policy in force, else the configured one)")
     parser.add_argument("--user", default="anonymous", metavar="NAME", help="who asks")
     parser.add_argument("--group", action="append", default=[], metavar="NAME", help="a group of that user")
     parser.add_argument("--department", metavar="NAME", help="the department of that user")
+    accounts = ("corporate", "personal", "anonymous", "unknown")
+    parser.add_argument("--account", choices=accounts, help="whose account with the provider it uses")
+    parser.add_argument("--key", metavar="ID", help="id of the virtual key that is shown")
+    parser.add_argument("--api", metavar="NAME", help="kind of call, e.g. openai.embeddings (default: the service's)")
     parser.add_argument("--model", metavar="NAME", help="the model that is asked for")
+    parser.add_argument("--tool", action="append", default=[], metavar="NAME", help="a tool that the request declares")
+    parser.add_argument("--bytes", type=int, default=0, metavar="N", help="size of the body (default: 0)")
+    parser.add_argument("--at", metavar="TIME", help="when, as ISO 8601 in the site's time zone (default: now)")
     parser.add_argument("--method", default="POST", help="method of the request")
     parser.add_argument("--path", default="/", help="path of the request, without query")
     parser.add_argument(
@@ -45,6 +55,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", type=Stage, choices=tuple(Stage), help="default: the stage in force, else enforce")
     json_option(parser)
     parser.set_defaults(run=explain)
+    policy_versions.add(actions, common)
+    policy_suggest.add(actions, common)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -60,6 +72,10 @@ def check(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Under the snapshot in force where there is one, else under the file."""
+    if (options.host is None) == (options.exchange is None):
+        raise OperatorError("policy explain: name either a host or --exchange ID")
+    if options.exchange is not None:
+        return _explain_recorded(options)
     import time
 
     import msgspec
@@ -79,20 +95,71 @@ def explain(options: argparse.Namespace) -> int:
         catalogue_override=_path(config.catalogue.override),
         snapshot=snapshot,
         now=time.time(),
+        timezone=config.site.timezone,
         **_site_key(config.state_dir),
     )
     say_json(told) if options.json else say(told.text)
     return 0
 
 
-def _imagined(options: argparse.Namespace) -> Any:
-    from appliance.config.policy_command import Imagined
+def _explain_recorded(options: argparse.Namespace) -> int:
+    """What the policy of a file, or the one in force, makes of a recorded exchange."""
+    import msgspec
 
+    from appliance.cli.analyst import client_of
+    from appliance.config import policy_command
+    from appliance.config.catalogue import load_catalogue
+    from appliance.config.load import load
+    from appliance.config.policy_file import load_policy
+    from appliance.model.event import ExchangeOpened
+    from appliance.store.pages import ExchangeRecord, ExchangeRequest, PageHead
+
+    config = load(options.config)
+    with client_of(config) as client:
+        _, body = client.call("exchange", ExchangeRequest(exchange=options.exchange), reply=PageHead)
+    records = msgspec.json.decode(body, type=list[ExchangeRecord])
+    found = next((one for one in records if one.kind == "open"), None)
+    if found is None:
+        raise OperatorError(f"{options.exchange}: no such exchange is recorded; `gnomon export` lists them")
+    opened = msgspec.json.decode(
+        msgspec.json.decode(found.body, type=dict[str, msgspec.Raw])["event"], type=ExchangeOpened
+    )
+    snapshot = policy_versions.in_force(config)
+    changes: dict[str, Any] = {"rules": load_policy(options.file)} if options.file else {}
+    changes |= {"stage": options.stage} if options.stage else {}
+    snapshot = msgspec.structs.replace(snapshot, **changes)
+    told = policy_command.explain_facts(
+        opened.facts,
+        opened.ts,
+        snapshot,
+        catalogue=load_catalogue(_path(config.catalogue.override)),
+        site_key=policy_versions.site_key(config),
+    )
+    say_json(told) if options.json else say(told.text)
+    return 0
+
+
+def _imagined(options: argparse.Namespace) -> Any:
+    from datetime import datetime
+
+    from appliance.model.names import AccountKind
+    from appliance.policy.cases import Imagined
+
+    try:
+        moment = datetime.fromisoformat(options.at) if options.at else None
+    except ValueError:
+        raise OperatorError(f"--at {options.at}: no time; write e.g. 2027-03-31T12:00") from None
     return Imagined(
+        virtual_key=options.key,
+        api=options.api,
+        tools=tuple(options.tool),
+        bytes=max(0, options.bytes),
+        at=moment,
         host=options.host,
         user=options.user,
         groups=tuple(options.group),
         department=options.department,
+        account=None if options.account is None else AccountKind(options.account),
         model=options.model,
         method=options.method,
         path=options.path,

@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
 
     if bool(options.files) == bool(options.watch) or (options.watch and options.stats):
         raise OperatorError("replay: give capture files (- for stdin), or --watch DIR without --stats")
-    override = load(options.config).catalogue.override
-    classifier = replay.classifier(Path(override) if override else None)
+    config = load(options.config)
+    override = config.catalogue.override
+    classifier = replay.classifier(Path(override) if override else None, config.sensor)
     encode, head = _shape(options)
     out = sys.stdout.buffer
     out.write(head)

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(lambda: _load(options), options.stage, announce)
     config = settings.load()
     harden()
-    log.configure()
+    log.configure(form=config.log.format)
 
     async def serve() -> None:
         try:

@@ -3,16 +3,19 @@
 Rules: reads only. The configuration holds names of keys and files, never a secret, so all of it may be shown.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from appliance.config import classifier
+from appliance.config.account_checks import faults as tenant_faults
 from appliance.config.catalogue import load_catalogue
 from appliance.config.conversion import nearest, refuse
+from appliance.config.known_files import load_known
 from appliance.config.load import load
 from appliance.config.policy_command import check as check_policy
-from appliance.config.schema import Config
+from appliance.config.schema import Config, RouteEntry
 from appliance.config.yaml_source import render
 from appliance.model.catalogue import Catalogue
 
@@ -20,7 +23,9 @@ from appliance.model.catalogue import Catalogue
 def check(path: Path | None) -> str:
     """Check a configuration and the policy and catalogue that it names; OperatorError lists every fault."""
     config = load(path)
-    check_routes(config, load_catalogue(_path(config.catalogue.override)))
+    catalogue = load_catalogue(_path(config.catalogue.override))
+    check_routes(config, catalogue)
+    load_known(config.sensor, catalogue)
     if config.inspect.recognisers:
         from appliance.config.recognisers_file import load_recognisers  # the detectors' weight only where it is needed
 
@@ -40,9 +45,31 @@ def check_routes(config: Config, catalogue: Catalogue) -> None:
     faults = [
         f"gateway.routes.{name}.service: no service {route.service!r} in the catalogue{nearest(route.service, known)}"
         for name, route in config.gateway.routes.items()
-        if route.service not in known
+        if not route.targets and route.service not in known
+    ]
+    faults += [
+        f"providers.{name}.service: no service {entry.service!r} in the catalogue{nearest(entry.service, known)}"
+        for name, entry in config.providers.items()
+        if entry.service not in known
     ]
     refuse(faults)
+    services = frozenset(known)
+    refuse(
+        [f"accounts.{'.'.join(map(str, place))}: {what}" for place, what in tenant_faults(config.accounts, services)]
+    )
+    refuse(
+        [fault for name, route in config.gateway.routes.items() for fault in _unlike(config, catalogue, name, route)]
+    )
+
+
+def _unlike(config: Config, catalogue: Catalogue, name: str, route: RouteEntry) -> Iterator[str]:
+    """Targets of a route whose dialect is not that of the first: what a client sends would not be understood."""
+    spoken = catalogue.services[route.service].dialect
+    for number, entry in enumerate(route.targets):
+        there = catalogue.services[config.providers[entry.provider].service]
+        if there.dialect != spoken:
+            place = f"gateway.routes.{name}.targets[{number}].provider"
+            yield f"{place}: {there.name} speaks {there.dialect or 'no dialect'}, the first target {spoken or 'none'}"
 
 
 def show(config: Config, *, as_json: bool = False) -> str:

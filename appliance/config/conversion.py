@@ -41,7 +41,15 @@ def convert[T](document: Document, kind: type[T]) -> T:
     try:
         return msgspec.convert(document.value, kind)
     except msgspec.ValidationError as error:
-        raise OperatorError(document.fault((), str(error))) from error
+        what, _, place = str(error).partition(" - at `$")
+        raise OperatorError(document.fault(_place(place.removesuffix("`")), what)) from error
+
+
+def _place(text: str) -> Path_:
+    """`.rules[0].id` as msgspec writes it, as the path of a value; `[...]`, some value of a mapping, ends it."""
+    found = re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", text)
+    parts = [name or (int(number) if number.isdecimal() else "...") for name, number in found]
+    return tuple(parts[: parts.index("...")] if "..." in parts else parts)
 
 
 def refuse(faults: Sequence[str]) -> None:

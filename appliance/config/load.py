@@ -12,15 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.config import classifier, yaml_source
+from appliance.config import (
+    account_checks,
+    budget_checks,
+    classifier,
+    identity_checks,
+    route_checks,
+    signals_checks,
+    yaml_source,
+)
 from appliance.config.conversion import convert, nearest, refuse
-from appliance.config.schema import RETENTION_DAYS, Config, RouteEntry
+from appliance.config.schema import RETENTION_DAYS, Config
 from appliance.config.yaml_source import Document, Path_
-from appliance.model.names import CredentialMode
 from appliance.net.hostname import address_literal
-from appliance.route.held import held_name
-from appliance.route.routes import RESERVED
-from appliance.route.targets import MAX_PORT, is_address, is_host, parse_host_port, parse_target
+from appliance.route.targets import MAX_PORT, is_host, parse_host_port, parse_target
 
 type Fault = tuple[Path_, str]
 
@@ -31,15 +36,20 @@ _PATHS: tuple[tuple[str, str, bool], ...] = (
     ("listen", "certificate", True),
     ("listen", "key", True),
     ("identity", "htpasswd", True),
+    ("identity", "members", True),
     ("egress", "ca_bundle", True),
     ("policy", "file", True),
     ("catalogue", "override", True),
     ("inspect", "recognisers", True),
     ("inspect", "packages", True),
+    ("prices", "file", True),
     ("ca", "dir", False),
     ("gateway", "credentials_dir", False),
+    ("sensor", "folder", False),
+    ("sensor", "advisories", True),
+    ("sensor", "fingerprints", True),
+    ("otel", "headers", True),
 )
-_ROUTE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB|MiB|GiB)\Z")
 _MAX_WORKERS = 256
 _MAX_SENSOR_PROCESSES = 16
@@ -75,6 +85,11 @@ def _absolute(config: Config, document: Document, folder: Path) -> Config:
         config = msgspec.structs.replace(config, sensor=msgspec.structs.replace(config.sensor, captures=tuple(found)))
     if config.inspect.classifier is not None:
         config = msgspec.structs.replace(config, inspect=classifier.absolute(config.inspect, folder))
+    config = msgspec.structs.replace(
+        config,
+        identity=identity_checks.absolute(config.identity, folder),
+        gateway=account_checks.absolute(config.gateway, folder),
+    )
     top = sections.pop("", {})
     changes: dict[str, object] = {
         name: msgspec.structs.replace(getattr(config, name), **keys) for name, keys in sections.items()
@@ -114,6 +129,7 @@ def _numbers(config: Config) -> Iterator[Fault]:
         (("inspect", "max_decoded_bytes"), config.inspect.max_decoded_bytes, 1024),
         (("inspect", "max_ratio"), config.inspect.max_ratio, 2),
         (("sensor", "suppression_s"), config.sensor.suppression_s, 0),
+        (("sensor", "folder_settled_s"), config.sensor.folder_settled_s, 0),
         (("portal", "acknowledged_s"), config.portal.acknowledged_s, 0),
     )
     for place, value, low in lowest:
@@ -157,10 +173,8 @@ def _identity(config: Config) -> Iterator[Fault]:
             yield (*place, "network"), what
         if not entry.user.strip():
             yield (*place, "user"), "must not be empty"
-    if identity.required and not (identity.htpasswd or identity.addresses):
-        yield ("identity", "required"), "nobody could be known: give identity.htpasswd or identity.addresses"
-    if not identity.realm.isascii() or not identity.realm.isprintable() or '"' in identity.realm:
-        yield ("identity", "realm"), "printable ASCII without quotes only; it stands in a header"
+    for inner, what in identity_checks.faults(identity, tls=config.listen.certificate is not None):
+        yield ("identity", *inner), what
 
 
 def _egress(config: Config) -> Iterator[Fault]:
@@ -184,57 +198,41 @@ def _egress(config: Config) -> Iterator[Fault]:
 
 
 def _gateway(config: Config) -> Iterator[Fault]:
-    routes = config.gateway.routes
-    if config.gateway.default_route not in routes:
-        known = tuple(routes)
-        yield ("gateway", "default_route"), f"no such route{nearest(config.gateway.default_route, known)}"
-    for name, route in routes.items():
-        place: Path_ = ("gateway", "routes", name)
-        if not _ROUTE_NAME.match(name) or name in RESERVED:
-            yield place, f"a route is lower-case letters, digits, - and _, and none of {', '.join(sorted(RESERVED))}"
-        for key, target in (("target", route.target), *(("fallbacks", text) for text in route.fallbacks)):
-            try:
-                parse_target(target)
-            except ValueError as error:
-                yield (*place, key), str(error)
-        if what := _credential_fault(route):
-            yield (*place, "credential"), what
-
-
-def _credential_fault(route: RouteEntry) -> str:
-    """What is wrong with whose key a route sends; empty when nothing is. The text itself is never shown."""
-    if route.credential in (CredentialMode.CLIENT.value, CredentialMode.NONE.value):
-        return ""
-    if held_name(route.credential) is None:
-        return "not one of client, none, held:NAME (NAME: a-z, 0-9, - and _, at most 64); never write a key here"
-    if any(_travels_open(target) for target in (route.target, *route.fallbacks)):
-        return "a held key must not travel in clear: use https:// targets (http:// only to this machine)"
-    return ""
-
-
-def _travels_open(text: str) -> bool:
-    try:
-        target = parse_target(text)
-    except ValueError:
-        return False  # told already
-    return target.scheme == "http" and not (is_address(target.host) and ipaddress.ip_address(target.host).is_loopback)
+    yield from route_checks.faults(config)
 
 
 def _portal(config: Config) -> Iterator[Fault]:
     portal = config.portal
     if len(portal.contact) > _MAX_CONTACT or not portal.contact.isprintable():
         yield ("portal", "contact"), f"one line of at most {_MAX_CONTACT} characters"
-    if portal.address is not None:
-        try:
-            parse_target(portal.address)
-        except ValueError as error:
-            yield ("portal", "address"), str(error)
+    for key in ("address", "approved"):
+        if getattr(portal, key) is not None:
+            try:
+                parse_target(getattr(portal, key))
+            except ValueError as error:
+                yield ("portal", key), str(error)
 
 
 def _classifier(config: Config) -> Iterator[Fault]:
     if config.inspect.classifier is not None:
         for key, what in classifier.faults(config.inspect.classifier):
             yield ("inspect", "classifier", key), what
+
+
+def _budgets(config: Config) -> Iterator[Fault]:
+    yield from budget_checks.faults(config.budgets, config.metering, config.site)
+
+
+def _signals(config: Config) -> Iterator[Fault]:
+    yield from signals_checks.faults(config)
+
+
+def _accounts(config: Config) -> Iterator[Fault]:
+    accounts, intercept = config.accounts, config.egress.intercept
+    for place, what in (*account_checks.faults(accounts), *account_checks.sealed_hosts(accounts, intercept)):
+        yield ("accounts", *place), what
+    if what := account_checks.sealing_fault(config.gateway.sealing):
+        yield ("gateway", "sealing"), what
 
 
 def _sensor(config: Config) -> Iterator[Fault]:
@@ -262,6 +260,9 @@ _CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _sensor,
     _store,
     _portal,
+    _budgets,
+    _accounts,
+    _signals,
     _classifier,
     _paths,
 )

@@ -9,17 +9,39 @@ from pathlib import Path
 from appliance.config import yaml_source
 from appliance.config.conversion import convert, refuse
 from appliance.config.yaml_source import Document
-from appliance.policy.rules import PolicyFile, Rule, problems
+from appliance.policy.cases import Case
+from appliance.policy.document import PolicyFile
+from appliance.policy.rules import Rule
+from appliance.policy.soundness import problems
 
 MAX_RULES = 10_000
+EMBEDDED = "appliance/policy/default.yaml"
 
 
 def load_policy(path: Path | None = None) -> tuple[Rule, ...]:
     """The rules of a file, or of the embedded default policy. OperatorError lists every fault at its line."""
+    return parse_policy(read_document(path))
+
+
+def load_cases(path: Path | None = None) -> tuple[Case, ...]:
+    """The table of cases of a file whose rules are sound."""
+    document = read_document(path)
+    parse_policy(document)
+    return convert(document, PolicyFile).tests
+
+
+def read_document(path: Path | None = None) -> Document:
+    """A policy file as values with lines; None: the embedded one."""
     if path is not None:
-        return parse_policy(yaml_source.read(path))
-    data = (resources.files("appliance.policy") / "default.yaml").read_bytes()
-    return parse_policy(yaml_source.parse(data, "appliance/policy/default.yaml"))
+        return yaml_source.read(path)
+    return yaml_source.parse(text_of(None).encode(), EMBEDDED)
+
+
+def text_of(path: Path | None = None) -> str:
+    """The text of a file that `read_document` has taken; None: the embedded one."""
+    if path is not None:
+        return path.read_text(encoding="utf-8-sig")
+    return (resources.files("appliance.policy") / "default.yaml").read_text(encoding="utf-8")
 
 
 def parse_policy(document: Document) -> tuple[Rule, ...]:

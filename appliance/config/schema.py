@@ -11,7 +11,24 @@ from typing import Literal
 
 import msgspec
 
-from appliance.model.names import CredentialMode, Stage
+from appliance.config.account_schema import Accounts, Sealing
+from appliance.config.budget_schema import BudgetEntry, BudgetMatch, Metering, PricesConfig, Site
+from appliance.config.identity_schema import AddressEntry, Identity
+from appliance.config.route_schema import Health, ProviderEntry, RouteEntry, TargetEntry, Tries, ViaEntry, filled
+from appliance.config.section import Section
+from appliance.config.signals_schema import BaselineEntry, LogConfig, MetricsConfig, OtelConfig, SignalsConfig
+from appliance.model.names import Stage
+
+__all__ = [
+    "AddressEntry",
+    "BudgetEntry",
+    "BudgetMatch",
+    "Identity",
+    "ProviderEntry",
+    "RouteEntry",
+    "Section",
+    "TargetEntry",
+]  # defined beside this file, and read from here
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -23,8 +40,10 @@ RETENTION_DAYS: dict[str, int] = {
     "notices": 90,
     "tunnels": 30,
     "detectors": 365,
+    "losses": 30,
     "observations": 30,
     "findings": 365,
+    "hosts": 90,
     "persons": 90,
 }
 
@@ -51,10 +70,6 @@ def default_run_dir(state_dir: str) -> str:
     return str(Path(base) / "gnomon") if base else str(Path(state_dir) / "run")
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of the configuration."""
-
-
 class Listen(Section, frozen=True):
     """Where clients reach the appliance."""
 
@@ -63,25 +78,6 @@ class Listen(Section, frozen=True):
     clients: tuple[str, ...] = ()  # networks that may connect; off loopback this or an identity method is needed
     certificate: str | None = None  # PEM chain for TLS towards clients; needed off loopback for gateway and passwords
     key: str | None = None  # PEM private key of that certificate
-
-
-class AddressEntry(Section, frozen=True):
-    """A network whose addresses stand for a person or a team (low assurance)."""
-
-    network: str  # e.g. 10.1.2.0/24 or 10.1.2.3
-    user: str  # the name that is recorded
-    groups: tuple[str, ...] = ()  # groups of that name, as policy rules see them
-    department: str | None = None  # department of that name, as policy rules see it
-
-
-class Identity(Section, frozen=True):
-    """How callers are known."""
-
-    required: bool = False  # refuse whoever is not known
-    htpasswd: str | None = None  # file of user:hash lines (bcrypt or argon2) for proxy Basic credentials
-    realm: str = "gnomon"  # realm named in the 407 answer
-    cache_s: float = 300  # how long a proven credential is remembered
-    addresses: tuple[AddressEntry, ...] = ()  # who stands behind which address; the narrowest network wins
 
 
 class PrivateException(Section, frozen=True):
@@ -100,19 +96,11 @@ class Egress(Section, frozen=True):
     allow_private: tuple[PrivateException, ...] = ()  # exceptions to the refusal of private and metadata addresses
     intercept: Literal["ai", "ai+unclassified", "all"] = "ai"  # which TLS is opened: AI names, also unknown names, all
     never: tuple[str, ...] = ()  # names never opened: exact, or .suffix for a whole domain; always wins
+    via: tuple[ViaEntry, ...] = ()  # parent proxies, the first that fits a destination
     connect_timeout_s: float = 10  # for one dial, name look-up included
     idle_timeout_s: float = 600  # a connection without a byte for so long is closed
     max_body_bytes: int = 32 * MIB  # larger request bodies are refused with 413
     max_head_bytes: int = 64 * 1024  # larger request heads are refused with 431
-
-
-class RouteEntry(Section, frozen=True):
-    """One gateway route: the client names it, never a host."""
-
-    service: str  # catalogue id, e.g. openai
-    target: str  # where it goes: scheme://host[:port]
-    credential: str = CredentialMode.CLIENT.value  # client, none, or held:NAME: whose key goes upstream
-    fallbacks: tuple[str, ...] = ()  # further targets of the same service, tried in order before the first byte
 
 
 def default_routes() -> dict[str, RouteEntry]:
@@ -125,7 +113,10 @@ class Gateway(Section, frozen=True):
 
     routes: dict[str, RouteEntry] = msgspec.field(default_factory=default_routes)  # route name to its target
     default_route: str = "openai"  # the route behind /v1/*, /chat/completions and /models
+    tries: Tries = Tries()  # how often and how long targets are tried
+    health: Health = Health()  # when a target comes last
     credentials_dir: str | None = None  # folder of held keys, one file NAME (0600) each; else state_dir/credentials
+    sealing: Sealing | None = None  # what held keys are sealed with; without it a key derived from the site key
 
 
 class JournalConfig(Section, frozen=True):
@@ -220,9 +211,14 @@ class SensorConfig(Section, frozen=True):
 
     interfaces: tuple[str, ...] = ()  # network interfaces to watch, e.g. a mirrored port; needs CAP_NET_RAW
     captures: tuple[str, ...] = ()  # capture files (pcap, pcapng) to read once at start
+    folder: str | None = None  # folder into which captures are rotated: each whole file is read once, over restarts too
+    folder_settled_s: float = 10  # a file there counts as whole when it has not changed for so long, or was renamed
+    advisories: str | None = None  # YAML file: what is bad at this site, and which known advisories do not hold here
+    fingerprints: str | None = None  # YAML file of the site's own: programs by user agent, path, port and TLS handshake
     user: str = "nobody"  # whom processes that parse packets, documents and large bodies become when started as root
     processes: int = 1  # that share the packets of each interface, a flow staying with one of them; 1 to 16
     suppression_s: float = 300  # repeated sightings of one client, service and kind become one record in this time
+    hosts: bool = True  # keep an inventory of private addresses: what hosts are called, and by which hardware address
     cadence: bool = False  # a weak hint where no name is told: encrypted answers that come word by word
 
 
@@ -237,6 +233,7 @@ class Portal(Section, frozen=True):
 
     contact: str = ""  # whom to ask, as it stands on the pages, e.g. a mail address or a channel
     address: str | None = None  # how clients reach the gateway, e.g. https://ai.example.com; without it as they came
+    approved: str | None = None  # the approved chat, e.g. https://chat.example.com: where redirects of web chats lead
     acknowledged_s: float = 28800  # how long an acknowledged notice lets its reader go on
 
 
@@ -251,6 +248,7 @@ class Config(Section, frozen=True):
     drain_s: float = 60  # how long a stopping worker lets exchanges finish
     identity: Identity = Identity()  # how callers are known
     egress: Egress = Egress()  # how upstreams are reached
+    providers: dict[str, ProviderEntry] = {}  # places that answer, by name; targets of routes name them
     gateway: Gateway = Gateway()  # routes of the gateway
     journal: JournalConfig = JournalConfig()  # the audit journal
     store: StoreConfig = StoreConfig()  # the evidence store
@@ -260,12 +258,26 @@ class Config(Section, frozen=True):
     inspect: InspectConfig = InspectConfig()  # reading bodies
     sensor: SensorConfig = SensorConfig()  # what is watched on the wire
     findings: FindingsConfig = FindingsConfig()  # what analysts decide about
+    site: Site = Site()  # where the appliance stands
+    metering: Metering = Metering()  # what is reserved of budgets
+    budgets: tuple[BudgetEntry, ...] = ()  # quotas and budgets
+    prices: PricesConfig = PricesConfig()  # what tokens cost
     portal: Portal = Portal()  # pages for people whose requests were stopped
+    signals: SignalsConfig = SignalsConfig()  # model extraction and overload
+    metrics: MetricsConfig = MetricsConfig()  # the endpoint for Prometheus
+    otel: OtelConfig = OtelConfig()  # OpenTelemetry
+    log: LogConfig = LogConfig()  # log lines
+    neutrality: dict[str, BaselineEntry] = {}  # catalogue id to how that service does without the appliance
+    accounts: Accounts = Accounts()  # accounts with providers
 
     def __post_init__(self) -> None:
-        """Fill the run folder, so that every holder of a Config sees the real one."""
+        """Fill the run folder and what routes take from their targets, so that every holder sees the real ones."""
         if not self.run_dir:
             msgspec.structs.force_setattr(self, "run_dir", default_run_dir(self.state_dir))
+        if any(route.targets for route in self.gateway.routes.values()):
+            routes = {name: filled(route, self.providers) for name, route in self.gateway.routes.items()}
+            gateway = msgspec.structs.replace(self.gateway, routes=routes)
+            msgspec.structs.force_setattr(self, "gateway", gateway)
 
     @property
     def ca_dir(self) -> Path:

@@ -56,6 +56,7 @@ def page(summary: ExportSummary, state: ApplianceState | None = None) -> str:
             _head(summary, state),
             _findings(summary),
             _decisions(summary),
+            _moved(summary),
             _usage(summary),
             _coverage(summary),
             _sight(summary, state),
@@ -152,6 +153,35 @@ def _decisions(summary: ExportSummary) -> str:
             ("No.", "When (UTC)", "Who", "Decision", "Service", "Surface", "For", "Route", "Why", "Holds"),
             rows,
             frozenset(),
+        ),
+    )
+
+
+def _moved(summary: ExportSummary) -> str:
+    rows = [
+        (
+            line.number, line.decision, line.service, line.route, when(line.ts), line.moved, line.stopped, line.still,
+            line.hosts,
+        )
+        for line in summary.moved
+    ]  # fmt: skip
+    return section(
+        "Migration",
+        table(
+            "People and hosts seen within the span and since each decision in force; somebody may count twice",
+            (
+                "No.",
+                "Decision",
+                "Service",
+                "Route",
+                "Since (UTC)",
+                "Sent on",
+                "Turned away",
+                "Let through",
+                "Past (hosts)",
+            ),
+            rows,
+            frozenset({5, 6, 7, 8}),
         ),
     )
 

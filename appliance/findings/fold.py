@@ -145,8 +145,8 @@ class Fold:
         _meet(delta.hosts, event.client, event.ts)
         if event.seen is ObservationKind.FLOW and not event.evidence:
             return  # how large a connection was that counts already
-        if event.seen not in _WAYS:
-            delta.hints += event.count
+        if event.seen not in _WAYS or (event.leg is Leg.PROXY and event.cause is not None):
+            delta.hints += event.count  # no way was seen, or nothing passed on it: the client rejected our certificate
         elif event.leg is Leg.PROXY:
             delta.via += event.count
         else:

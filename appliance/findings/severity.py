@@ -21,6 +21,8 @@ _UNDECIDED: Final[Mapping[Governance, Severity]] = {
 _GRAVE: Final[Mapping[FindingKind, Severity]] = {
     FindingKind.NAME_DISAGREEMENT: Severity.HIGH,
     FindingKind.OTHER_MODEL: Severity.HIGH,
+    FindingKind.EXTRACTION: Severity.HIGH,
+    FindingKind.FLOODING: Severity.MEDIUM,
     FindingKind.VULNERABLE: Severity.HIGH,
     FindingKind.COMPROMISED: Severity.CRITICAL,
 }

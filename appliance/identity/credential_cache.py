@@ -7,6 +7,19 @@ a memory dump yields nothing to try offline elsewhere; bounded; emptied when the
 import hashlib
 import secrets
 from collections import OrderedDict
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What is known of a user beside the name that was typed. `name`: as it is to be recorded; empty: as typed."""
+
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    department: str | None = None
+
+
+_NOBODY = Member()  # nothing more is known than the name that was typed
 
 
 class CredentialCache:
@@ -16,26 +29,31 @@ class CredentialCache:
         self._life = life
         self._limit = limit
         self._key = secrets.token_bytes(32)
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._until: OrderedDict[bytes, tuple[float, Member]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._until)
 
     def holds(self, user: str, password: str, now: float) -> bool:
         """Whether this credential was proven less than `life` seconds ago."""
+        return self.found(user, password, now) is not None
+
+    def found(self, user: str, password: str, now: float) -> Member | None:
+        """Whose credential this is, if it was proven less than `life` seconds ago."""
         digest = self._digest(user, password)
-        until = self._until.get(digest)
-        if until is None:
-            return False
+        entry = self._until.get(digest)
+        if entry is None:
+            return None
+        until, member = entry
         if now >= until or now < until - self._life:  # the second: the clock was set back
             del self._until[digest]
-            return False
-        return True
+            return None
+        return member
 
-    def add(self, user: str, password: str, now: float) -> None:
+    def add(self, user: str, password: str, now: float, member: Member = _NOBODY) -> None:
         """Note a proven credential."""
         digest = self._digest(user, password)
-        self._until[digest] = now + self._life
+        self._until[digest] = now + self._life, member
         self._until.move_to_end(digest)
         while len(self._until) > self._limit:
             self._until.popitem(last=False)

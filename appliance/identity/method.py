@@ -4,24 +4,34 @@ Owns: request and answers. Rules: a method answers None when it has nothing to g
 secret never shows in a repr.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from appliance.model.facts import Principal
-from appliance.model.names import RefusalReason
+from appliance.model.names import Assurance, RefusalReason
 
 ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityRequest:
-    """What a method may look at. `address`: the peer's; `listener`: proxy | gateway."""
+    """What a method may look at. `address`: the peer's; `listener`: proxy | gateway.
+
+    `token`: of `X-Gnomon-Token`, or a bearer token that is nobody's but ours; `key`: likewise a virtual key;
+    `certificate`: DER of the client's certificate, whose chain TLS has verified; `connection`: which connection it is,
+    for schemes that take several legs (Negotiate; none is built).
+    """
 
     address: str
     listener: str = "proxy"
     proxy_authorization: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    connection: str = ""
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -45,7 +55,7 @@ Answer = Principal | Challenge | Refusal
 
 
 class IdentityMethod(Protocol):
-    """One way to know who asks: Basic, address map; later keys, JWT, mTLS, LDAP."""
+    """One way to know who asks: tokens, virtual keys, Basic (file or directory), certificates, address map."""
 
     async def identify(self, request: IdentityRequest, now: float) -> Answer | None:
         """Who it is, what is missing, or None: nothing in the request is for this method."""
@@ -55,22 +65,38 @@ class Identification:
     """Asks methods in order; the first that answers decides.
 
     `required`: whoever no method knows is turned away: with `challenge` (a Proxy-Authenticate value) on the
-    proxy, where a credential could help, else with a refusal.
+    proxy, where a credential could help, else with a refusal. `enrich`: adds what a file tells of a known person.
     """
 
     def __init__(
-        self, methods: tuple[IdentityMethod, ...], *, required: bool = False, challenge: str | None = None
+        self,
+        methods: tuple[IdentityMethod, ...],
+        *,
+        required: bool = False,
+        challenge: str | None = None,
+        enrich: Callable[[Principal], Principal] = lambda principal: principal,
     ) -> None:
         self._methods = methods
+        self._enrich = enrich
         self._required = required
         self._challenge = challenge
+
+    def _known(self, principal: Principal) -> Answer:
+        if principal.name == ANONYMOUS and principal.assurance is Assurance.HIGH:
+            return Refusal(403, RefusalReason.IDENTITY_FAILED, f"nobody may be called {ANONYMOUS}")
+        return self._enrich(principal)
+
+    def problem(self) -> str:
+        """What keeps methods from doing their work, in words for the operator; empty: nothing does."""
+        told = (getattr(method, "problem", "") for method in self._methods)
+        return "; ".join(text for text in told if text)
 
     async def identify(self, request: IdentityRequest, now: float) -> Answer:
         """Who asks. Without `required` an unknown caller is the anonymous principal; a wrong credential never is."""
         for method in self._methods:
             answer = await method.identify(request, now)
             if answer is not None:
-                return answer
+                return self._known(answer) if isinstance(answer, Principal) else answer
         if not self._required:
             return Principal(name=ANONYMOUS, address=request.address)
         if self._challenge is not None and request.listener == "proxy":
@@ -78,3 +104,10 @@ class Identification:
         return Refusal(
             403, RefusalReason.IDENTITY_REQUIRED, "this address is not known to the appliance, and identity is required"
         )
+
+
+def wrong(request: IdentityRequest, detail: str, challenge: str) -> Answer:
+    """A credential that is not taken: 407 on the proxy, where another may be sent at once, else 401."""
+    if request.listener == "proxy":
+        return Challenge(challenge, RefusalReason.IDENTITY_FAILED, detail)
+    return Refusal(401, RefusalReason.IDENTITY_FAILED, detail)

@@ -14,6 +14,7 @@ from appliance.inspect.choosing import Chooser, chosen_by, picked
 from appliance.inspect.content import Decoded, decode_body, encode_body
 from appliance.inspect.coverage import all_opaque
 from appliance.inspect.dialects import Call, Dialect
+from appliance.inspect.dialects.capping import lowered
 from appliance.inspect.dialects.registry import by_api, choose
 from appliance.inspect.heads import Heads
 from appliance.inspect.jsonspans import MalformedBody
@@ -25,7 +26,8 @@ from appliance.inspect.pseudonyms import Renaming, Restoration, secrets_among
 from appliance.inspect.redact import Worded, redact, redact_text
 from appliance.inspect.scanning import Findings, Limits, Scanned, labels_of, merged, scan_view
 from appliance.inspect.target import Spot, inspect_target, target_without
-from appliance.inspect.topics.uses import use_of
+from appliance.inspect.tokens import SAMPLE
+from appliance.inspect.topics.uses import told_of
 from appliance.inspect.uploads import uploads_of
 from appliance.inspect.view import RequestView, ResponseView
 from appliance.inspect.walker import is_like_json, opaque_view, walk
@@ -36,7 +38,7 @@ from appliance.model.names import DetectionKind, Source
 
 __all__ = ["Edited", "Inspection", "Inspector", "Limits", "ResponseInspection", "chosen_by", "labels_of"]
 
-INCLUDE_USAGE, CANARY_ADDED = "include_usage", "canary_added"
+INCLUDE_USAGE, CANARY_ADDED, MAX_TOKENS = "include_usage", "canary_added", "max_tokens"
 _NULL = b"null"
 NAMES = "names"  # in `scanned_by`
 
@@ -86,6 +88,11 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         return self.view.model
 
     @property
+    def sample(self) -> str:
+        """Some of its texts, to tell what kind they are."""
+        return "".join(one.text[: SAMPLE // 8] for one in self.segments[:64])[:SAMPLE]
+
+    @property
     def stream(self) -> bool:
         """Whether a streamed answer was asked for."""
         return self.view.stream
@@ -107,11 +114,13 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         include_usage: bool = False,
         renaming: Renaming | None = None,
         canary: str = "",
+        shortened: tuple[str | None, int] | None = None,
     ) -> Edited:
         """The body with the chosen detections replaced and usage asked for, in its own content coding.
 
         `chosen` None: no redaction. `renaming`: gives some of them names of their own. `canary`: put behind the
-        application's instructions, where there are any. A body without edits comes back as it came, bit by bit.
+        application's instructions, where there are any. `shortened`: the service and the most tokens of an answer. A
+        body without edits comes back as it came, bit by bit.
         ValueError when a detection cannot be placed: the caller fails closed.
         """
         body, count = self._redact(chosen, renaming) if chosen else (self.body, 0)
@@ -126,6 +135,11 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
             asked = dialect.ask_usage(body)
             edits = (*edits, INCLUDE_USAGE) if asked != body else edits
             body = asked
+        if shortened is not None:
+            short = lowered(self.api, shortened[0], body, shortened[1])
+            if short is None:
+                raise ValueError("the length of the answer cannot be set in its place")
+            edits, body = (*edits, MAX_TOKENS), short
         target, spots = target_without(self.target, self.spots, chosen) if chosen else ("", 0)
         sent = encode_body(body, self.encodings) if count or edits else self.raw
         return Edited(sent, count + spots, edits, target if spots else None)
@@ -266,7 +280,7 @@ class Inspector:
             body=decoded.data,
             encodings=decoded.encodings,
             detections=detections,
-            labels=merged(labels_of(detections), use_of(view)),
+            labels=merged(labels_of(detections), told_of(view)),
             coverage=coverage,
             detector_version=self._detectors.version,
             problem=view.problem,

@@ -46,8 +46,9 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     `api` None: no dialect knew it. `tools_declared`: names of declared functions. `include_usage`: the client itself
     asked for the usage chunk of a stream. `conversation_seed`: hex digest of what opens the conversation (first system
     and first user text), None when there is neither. `conversation`: the protocol's own id of the conversation.
-    `hosted_mcp`: hosts of tool servers that the provider is asked to call. `parts`: the files of the body. `problem`:
-    something a strict reader would refuse although everything was read, e.g. `duplicate_key`.
+    `hosted_mcp`: hosts of tool servers that the provider is asked to call. `logprobs`: the probabilities of tokens are
+    asked for. `parts`: the files of the body. `problem`: something a strict reader would refuse although everything was
+    read, e.g. `duplicate_key`.
     """
 
     api: str | None = None
@@ -55,6 +56,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     stream: bool = False
     max_tokens: int | None = None
+    logprobs: bool = False
     segments: tuple[Segment, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     tools_declared: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from appliance.ledger.layout import (
     LOG_AT,
     LOG_SIZE,
     Header,
+    Outdated,
     Write,
     decode_header,
     decode_log,
@@ -34,6 +35,7 @@ from appliance.ledger.layout import (
 from appliance.model.errors import EvidenceError, OperatorError
 
 _WORKER_LOCK_AT = 64
+MAX_PLACES = 256  # worker places that any file has
 _PATIENCE_S = 1.0
 _SPINS = 2000
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -88,6 +90,33 @@ def read_header(path: Path, fd: int) -> Header:
             "store and journals"
         ) from None
     return header
+
+
+def outdated(path: Path) -> bool:
+    """Whether the file is of an earlier format; False for any other, sound or not."""
+    try:
+        with path.open("rb") as file:
+            decode_header(file.read(HEADER_SIZE), os.fstat(file.fileno()).st_size)
+    except Outdated:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def owners(path: Path) -> list[int]:
+    """Worker places in which somebody lives, of a file of any format."""
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        found = []
+        for place in range(MAX_PLACES):
+            try:
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _range(fcntl.F_WRLCK, _WORKER_LOCK_AT + place))
+            except BlockingIOError:
+                found.append(place)
+    finally:
+        os.close(fd)  # and with it every lock that was taken to look
+    return found
 
 
 class CounterFile:

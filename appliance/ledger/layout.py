@@ -1,59 +1,46 @@
 """The counter file's format. Pure: bytes in, records out, and back.
 
-Format 1, little-endian, one file of fixed size::
+Format 2, little-endian, one file of fixed size::
 
     0      header   magic "GNOMONLG", version u32, slots u32, workers u32, notes u32, hash key 16, boot id 16, crc32 u32
     128    busy     u8: 1 while the log below must be applied
     4096   log      count u32, then per write: offset u64, length u32, bytes
-    8192   slots    32 bytes each: tag 16 (15 bytes of keyed BLAKE2b, window code u8), window start i64, used i64
-    ...    notes    per worker: `notes` x 704 bytes: count u32, reserved u32, number u64, then 40 bytes per item:
-                    slot u32, reserved u32, tag 16, window start i64, amount i64
+    8192   slots    32 bytes each: tag 16 (15 bytes of keyed BLAKE2b, window code u8), start i64, used i64
+    ...    notes    per worker: `notes` x 1344 bytes: count u32, reserved u32, number u64, then 40 bytes per item:
+                    slot u32, reserved u32, tag 16, start i64, amount i64
 
-Rules: a slot with a zero tag is empty; a note with count 0 is free. Window starts are epoch seconds, multiples of the
-window's length, so days are UTC days.
+Rules: a slot with a zero tag is empty; a note with count 0 is free. Of a count over a window `start` is when it began,
+epoch seconds; of a rate `start` is the moment to which it is taken and an item's the one at which it was taken, and
+amounts are nanoseconds (see windows.py); of what runs it is 0. Format 1 had no rates, no months, and days of UTC.
 """
 
 import struct
 import zlib
 from collections.abc import Buffer
-from enum import StrEnum
 
 import msgspec
 
 MAGIC = b"GNOMONLG"
-VERSION = 1
+VERSION = 2
 BUSY_AT = 128
 LOG_AT = 4096
 LOG_SIZE = 4096
 SLOTS_AT = LOG_AT + LOG_SIZE
-MAX_KEYS = 16  # counters in one reservation
+MAX_KEYS = 32  # counters in one reservation
 
 _HEADER = struct.Struct("<8sIIII16s16s")
 _CRC = struct.Struct("<I")
 SLOT = struct.Struct("<16sqq")
 NOTE_HEAD = struct.Struct("<IIQ")
 ITEM = struct.Struct("<II16sqq")
-NOTE_SIZE = 704
+NOTE_SIZE = 1344
 LOG_COUNT = struct.Struct("<I")
 LOG_WRITE = struct.Struct("<QI")
 EMPTY = bytes(16)
 
 
-class Window(StrEnum):
-    """The span over which a counter counts; then it begins again at 0."""
-
-    MINUTE = "minute"
-    HOUR = "hour"
-    DAY = "day"
-
-
-LENGTH = {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}  # seconds
-CODE = {Window.MINUTE: 1, Window.HOUR: 2, Window.DAY: 3}
-LENGTH_OF_CODE = {CODE[window]: seconds for window, seconds in LENGTH.items()}
-
-
 class Item(msgspec.Struct, frozen=True):
-    """One counter of a reservation: where it is, whose it was then, and how much was added."""
+    """One counter of a reservation: where it is, whose it was then, and how much was added, as the slot counts."""
 
     slot: int
     tag: bytes
@@ -85,6 +72,10 @@ class Header(msgspec.Struct, frozen=True):
         return self.notes_at + (worker * self.notes + note) * NOTE_SIZE
 
 
+class Outdated(ValueError):  # noqa: N818 - a state, in the words of its readers
+    """A counter file of an earlier format: what it counted is told by the store."""
+
+
 def encode_header(header: Header) -> bytes:
     """The first bytes of a file."""
     fixed = _HEADER.pack(MAGIC, VERSION, header.slots, header.workers, header.notes, header.key, header.boot)
@@ -99,6 +90,8 @@ def decode_header(data: bytes, size: int) -> Header:
     if len(data) < HEADER_SIZE or not data.startswith(MAGIC):
         raise ValueError("not a counter file")
     _, version, slots, workers, notes, key, boot = _HEADER.unpack_from(data)
+    if version < VERSION:
+        raise Outdated(f"a counter file of version {version}; this program makes version {VERSION} from the store")
     if version != VERSION:
         raise ValueError(f"a counter file of version {version}; this program reads version {VERSION}")
     if _CRC.unpack_from(data, _HEADER.size)[0] != zlib.crc32(data[: _HEADER.size]):

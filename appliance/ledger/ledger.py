@@ -14,6 +14,7 @@ Rules: a denial changes nothing; a full file or table is an error, never a grant
 place belongs to one living process (a lock says so); its notes are touched by others only when it is dead.
 """
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +24,15 @@ import msgspec
 
 from appliance.ledger.file import CounterFile, create
 from appliance.ledger.layout import FREE_NOTE, MAX_KEYS, NOTE_HEAD, NOTE_SIZE, Item, decode_note, encode_note
-from appliance.ledger.levels import request_keys
 from appliance.ledger.table import CounterKey, Denied, LedgerFull, Table
+from appliance.ledger.windows import RATE_CODE, Calendar
 from appliance.model.errors import OperatorError
-from appliance.model.facts import Facts
 
-SLOTS = 65536
+SLOTS = 262144  # 10,000 identities with some twenty counters each; 8 MiB
 WORKERS = 16
 NOTES = 1024  # reservations that one worker may have out at once
 _LARGEST = 1 << 53
+_RATES = frozenset(RATE_CODE.values())
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -42,13 +43,16 @@ class Reservation(msgspec.Struct, frozen=True):
     keys: tuple[CounterKey, ...]
     amounts: tuple[int, ...]
     items: tuple[Item, ...]
+    used: tuple[int, ...] = ()  # what each counter stood at with this
 
 
 class Ledger:
     """One process's view of the counter file. `place`: its worker place, None for an onlooker (the supervisor)."""
 
-    def __init__(self, path: Path, *, claim: bool = True, make: bool = True) -> None:
+    def __init__(self, path: Path, *, claim: bool = True, make: bool = True, zone: dt.tzinfo = dt.UTC) -> None:
         """Open the file, made here if it is missing and `make`, and take a free worker place unless `claim` is False.
+
+        `zone`: whose days and months are counted; the same for all that have the file open.
 
         Raises OperatorError if the file is foreign, damaged or of another version, or if all places are taken. A worker
         makes none: beside others that count in the file of before, it would grant what they have granted already.
@@ -57,7 +61,7 @@ class Ledger:
             create(path, slots=SLOTS, workers=WORKERS, notes=NOTES)
         self._file = CounterFile(path)
         header = self._file.header
-        self._table = Table(self._file.map, header.slots, header.key)
+        self._table = Table(self._file.map, header.slots, header.key, Calendar(zone))
         self.place: int | None = None
         self._free: list[int] = []
         self._number = int.from_bytes(os.urandom(6))  # differs from what an earlier life left in its notes
@@ -94,19 +98,14 @@ class Ledger:
             granted = self._table.add(keys, amounts, now)
             if isinstance(granted, Denied):
                 return granted
-            items, writes = granted
+            items, writes, used = granted
             self._number += 1
             note = self._free[-1]
             self._file.commit([(self._note_at(note), encode_note(self._number, items)), *writes])
             self._free.pop()
-            return Reservation(note, self._number, tuple(keys), tuple(amounts), items)
+            return Reservation(note, self._number, tuple(keys), tuple(amounts), items, used)
         finally:
             self._file.release()
-
-    def reserve_request(self, facts: Facts, now: float) -> Reservation | Denied:
-        """Count one request at every level of its facts, without limits."""
-        keys = request_keys(facts)
-        return self.reserve(keys, (1,) * len(keys), now)
 
     def extend(self, reservation: Reservation, more: Sequence[int], now: float) -> Reservation | Denied:
         """Add `more` to the same counters, limits checked; returns the reservation to use from now on.
@@ -122,46 +121,66 @@ class Ledger:
             granted = self._table.add(reservation.keys, more, now)
             if isinstance(granted, Denied):
                 return granted
-            added, writes = granted
+            added, writes, used = granted
             items = tuple(_merged(old, new) for old, new in zip(reservation.items, added, strict=True))
             note = (self._note_at(reservation.note), encode_note(reservation.number, items))
             self._file.commit([note, *writes])
         amounts = tuple(old + new for old, new in zip(reservation.amounts, more, strict=True))
-        return msgspec.structs.replace(reservation, amounts=amounts, items=items)
+        return msgspec.structs.replace(reservation, amounts=amounts, items=items, used=used)
 
-    def settle(self, reservation: Reservation, actual: Sequence[int]) -> bool:
-        """Replace what was reserved by what was used (more is allowed: it is counted). False: it was settled before."""
+    def settle(self, reservation: Reservation, actual: Sequence[int], now: float | None = None) -> bool:
+        """Replace what was reserved by what was used (more is allowed: it is counted). False: it was settled before.
+
+        `now`: epoch seconds; without it nothing of a rate is given back.
+        """
         self._check(reservation.keys, actual)
         if not reservation.keys:
             return False
         with self._file.locked():
             if not self._is_out(reservation):
                 return False
-            amounts = zip(reservation.items, reservation.amounts, actual, strict=True)
-            deltas = [max(used - reserved, -item.amount) for item, reserved, used in amounts]
+            booked = zip(reservation.keys, reservation.items, reservation.amounts, actual, strict=True)
+            deltas = [max(key.native(used - held), -item.amount) for key, item, held, used in booked]
             freed = (self._note_at(reservation.note), FREE_NOTE)
-            self._file.commit([freed, *self._table.corrections(reservation.items, deltas)])
+            self._file.commit([freed, *self._table.corrections(reservation.items, deltas, now)])
         self._free.append(reservation.note)
         return True
 
-    def refund(self, reservation: Reservation) -> bool:
+    def refund(self, reservation: Reservation, now: float | None = None) -> bool:
         """Take all of it back: nothing was used. False: it was settled before."""
-        return self.settle(reservation, (0,) * len(reservation.keys))
+        return self.settle(reservation, (0,) * len(reservation.keys), now)
 
     def used(self, key: CounterKey, now: float) -> int:
         """What a counter stands at, reservations included."""
         with self._file.locked():
             return self._table.used(key, now)
 
+    def outstanding(self, keys: Sequence[CounterKey]) -> list[int]:
+        """What of each counter is reserved and not settled yet, of living and dead workers."""
+        header, found = self._file.header, dict[bytes, int]()
+        with self._file.locked():
+            area = self._file.map[header.notes_at : header.size]
+            tags = [self._table.tag(key) for key in keys]
+        for at in range(0, len(area), NOTE_SIZE):
+            for item in decode_note(area, at)[1]:
+                found[item.tag] = found.get(item.tag, 0) + item.amount
+        return [key.amount(found.get(tag, 0)) for key, tag in zip(keys, tags, strict=True)]
+
+    def ends(self, key: CounterKey, now: float) -> float | None:
+        """When a counter begins again; None: it flows back, or counts what runs."""
+        return self._table.ends(key, now)
+
     def add_settled(self, key: CounterKey, amount: int, now: float) -> None:
         """Count without reservation or limit: for rebuilding."""
         with self._file.locked():
-            granted = self._table.add([msgspec.structs.replace(key, limit=None)], [amount], now)
+            granted = self._table.add([key], [amount], now, force=True)
             if not isinstance(granted, Denied):
-                self._file.commit(granted[1])
+                self._file.commit(granted.writes)
 
-    def refund_dead(self, place: int | None = None) -> int:
+    def refund_dead(self, place: int | None = None, now: float | None = None) -> int:
         """Take back what dead workers had reserved, of one place or of all; how many reservations that were.
+
+        Without `now` nothing of a rate is given back: it has drained within its minute or hour.
 
         Raises OperatorError if the one place has a living owner; of all places those are passed over.
         """
@@ -172,12 +191,12 @@ class Ledger:
                     raise OperatorError(f"{self._file.path}: worker place {place} belongs to a living process")
                 continue
             try:
-                refunded += self._refund_place(candidate)
+                refunded += self._refund_place(candidate, now)
             finally:
                 self._file.leave(candidate)
         return refunded
 
-    def _refund_place(self, place: int) -> int:
+    def _refund_place(self, place: int, now: float | None = None) -> int:
         header = self._file.header
         with self._file.locked():  # finishes what the dead worker had begun, before its notes are looked at
             area = self._file.map[header.note_at(place, 0) : header.note_at(place, header.notes)]
@@ -187,7 +206,7 @@ class Ledger:
             at = header.note_at(place, note)
             with self._file.locked():
                 _, items = decode_note(self._file.map, at)
-                back = self._table.corrections(items, [-item.amount for item in items])
+                back = self._table.corrections(items, [-item.amount for item in items], now)
                 self._file.commit([(at, FREE_NOTE), *back])
         return len(out)
 
@@ -223,4 +242,6 @@ class Ledger:
 def _merged(old: Item, new: Item) -> Item:
     """The note of an extension; where the window has moved on, what the old one counted stays there."""
     same = (old.slot, old.tag, old.start) == (new.slot, new.tag, new.start)
+    if old.tag[15] in _RATES and old.tag == new.tag:
+        return msgspec.structs.replace(new, start=old.start, amount=old.amount + new.amount)  # as if taken at first
     return msgspec.structs.replace(new, amount=old.amount + new.amount) if same else new

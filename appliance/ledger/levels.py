@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from appliance.ledger.layout import Window
+from appliance.ledger.booking import Need
+from appliance.ledger.budgets import Budgets
 from appliance.ledger.table import CounterKey
+from appliance.ledger.windows import Window
 from appliance.model.facts import Facts
 from appliance.model.names import Outcome
 
@@ -17,12 +19,42 @@ UNUSED = frozenset({Outcome.BLOCKED, Outcome.FAILED_CLOSED, Outcome.LOST})
 
 
 class Used(msgspec.Struct, frozen=True):
-    """Requests that count, of one person, department and service, since the windows began."""
+    """Requests that count, of one kind, and what they took since a window began."""
 
     department: str | None
     principal: str
     service: str | None
     requests: int
+    model: str | None = None
+    key: str | None = None
+    groups: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    micros: int = 0
+
+    @property
+    def facts(self) -> Facts:
+        """As budgets see them."""
+        return Facts(
+            principal=self.principal,
+            client="",
+            department=self.department,
+            service=self.service,
+            model=self.model,
+            virtual_key=self.key,
+            groups=self.groups,
+            tools_declared=self.tools,
+            host="",
+            port=0,
+            method="",
+            path="",
+        )
+
+    @property
+    def need(self) -> Need:
+        """What they took; nothing of it runs any more."""
+        return Need(self.requests, self.input_tokens, self.output_tokens, self.micros)
 
 
 def request_keys(facts: Facts) -> tuple[CounterKey, ...]:
@@ -30,12 +62,16 @@ def request_keys(facts: Facts) -> tuple[CounterKey, ...]:
     return _keys(facts.department, facts.principal, facts.service)
 
 
-def tally(history: Iterable[Used]) -> dict[CounterKey, int]:
-    """Requests per counter, as `request_keys` would have counted them."""
+def tally(history: Iterable[Used], window: Window, budgets: Budgets | None = None) -> dict[CounterKey, int]:
+    """What the counters of one window stand at, as they would have been counted."""
     totals: dict[CounterKey, int] = {}
     for used in history:
-        for key in _keys(used.department, used.principal, used.service):
-            totals[key] = totals.get(key, 0) + used.requests
+        told = [(key, used.requests) for key in _keys(used.department, used.principal, used.service)]
+        claims = budgets.claims(used.facts) if budgets is not None else []
+        told += [(claim.key, used.need.of(claim.budget.what)) for claim in claims]
+        for key, amount in told:
+            if key.window is window and amount:
+                totals[key] = totals.get(key, 0) + amount
     return totals
 
 

@@ -8,7 +8,17 @@ import msgspec
 
 from appliance.model.detection import Coverage, DetectorCount, Label
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Cause, FindingKind, Leg, ObservationKind, Outcome, RefusalReason, Surface, Transport
+from appliance.model.names import (
+    AccountKind,
+    Cause,
+    FindingKind,
+    Leg,
+    ObservationKind,
+    Outcome,
+    RefusalReason,
+    Surface,
+    Transport,
+)
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,6 +30,18 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_write_1h_tokens: int = 0  # of cache_write_tokens, those that are kept for an hour and cost more
+    audio_input_tokens: int = 0  # of input_tokens
+    audio_output_tokens: int = 0  # of output_tokens
+
+
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one attempt cost, in millionths of a US dollar. `priced` False: no price is known, and 0 means nothing."""
+
+    micros: int = 0
+    priced: bool = True
+    prices: str = ""  # version of the price table
+    overrun_micros: int = 0  # of `micros`, what lies beyond what was granted
 
 
 class ExchangeOpened(msgspec.Struct, frozen=True, tag="open", tag_field="kind"):
@@ -43,6 +65,9 @@ class Attempt(msgspec.Struct, frozen=True):
     target: str
     status: int
     error: str | None = None
+    service: str | None = None  # who is there, where a route has targets of several services
+    model: str | None = None  # what was sent, where it is not what was asked for
+    ms: float | None = None  # until the head of the answer, or the failure
 
 
 class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind"):
@@ -68,6 +93,9 @@ class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind")
     gone_bytes: int | None = None  # bytes that had gone to the client when a late detector spoke
     late_labels: tuple[Label, ...] | None = None  # found in the request after it had gone; None: not read, or nothing
     sent: Coverage | None = None  # what the client sent after the opening, e.g. sound on a WebSocket
+    cost: Cost | None = None  # of all attempts; None: no tokens were used, or nobody counted
+    account: AccountKind | None = None  # whose account the provider's answer names; None: it names none
+    account_id: str | None = None  # keyed digest of that account
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refusal", tag_field="kind"):
@@ -113,6 +141,23 @@ class DetectorsCounted(msgspec.Struct, frozen=True, tag="detectors", tag_field="
     counts: tuple[DetectorCount, ...]  # at most 64
 
 
+class LostSecond(msgspec.Struct, frozen=True):
+    """One epoch second of a capture: packets that found no room, and packets that were read."""
+
+    second: int
+    dropped: int
+    passed: int
+
+
+class PacketsLost(msgspec.Struct, frozen=True, tag="packets_lost", tag_field="kind"):
+    """Seconds in which the kernel had to drop packets of a live capture; told at most every ten seconds."""
+
+    ts: float
+    sensor: str
+    source: str  # interface
+    seconds: tuple[LostSecond, ...]  # at most 60, each with a loss
+
+
 class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind", kw_only=True, omit_defaults=True):
     """A sensor saw a sign of an AI service; repeats within the suppression interval come as one more record.
 
@@ -152,4 +197,34 @@ class Observed(msgspec.Struct, frozen=True, tag="observation", tag_field="kind",
     at_least: bool = False  # not all ends were seen: the bytes are no more than a lower bound
 
 
-Event = ExchangeOpened | ExchangeClosed | Refused | Notice | Tunnelled | DetectorsCounted | Observed
+class HostSeen(msgspec.Struct, frozen=True, tag="host", tag_field="kind", kw_only=True, omit_defaults=True):
+    """A sensor met a host of the local network: everything that it knows of it, from `ts` to `until`.
+
+    `address`, `mac` and `names` are digests (`a_`, `d_`, `n_`). `vendor`: who made it, by the hardware address: a name
+    of the registry, `random`, or its first three bytes.
+    """
+
+    ts: float
+    until: float
+    sensor: str
+    source: str  # interface, or the file's own name
+    address: str
+    mac: str | None = None
+    vendor: str = ""
+    names: tuple[str, ...] = ()  # at most 8, the newest last
+    told_by: tuple[str, ...] = ()  # what told each name: dhcp, dhcp6, mdns, llmnr, netbios, tls
+    system: str = ""  # what software it says it has
+    router: bool = False  # what stands in its packets is a router's hardware address, so `mac` is not told
+
+
+Event = (
+    ExchangeOpened
+    | ExchangeClosed
+    | Refused
+    | Notice
+    | Tunnelled
+    | DetectorsCounted
+    | PacketsLost
+    | Observed
+    | HostSeen
+)

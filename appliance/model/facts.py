@@ -7,7 +7,7 @@ the record, never inside it.
 import msgspec
 
 from appliance.model.detection import Coverage, Label, Selector
-from appliance.model.names import Assurance, Disposition, Layer, Stage, Surface
+from appliance.model.names import AccountKind, Assurance, Disposition, Layer, Stage, Surface
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -15,10 +15,11 @@ class Principal(msgspec.Struct, frozen=True):
 
     name: str
     address: str
-    method: str = "none"  # none | basic | address | (later) key, jwt, mtls, ldap
+    method: str = "none"  # none | basic | address | key | jwt | mtls | ldap
     assurance: Assurance = Assurance.NONE
     groups: tuple[str, ...] = ()
     department: str | None = None
+    key: str | None = None  # id of the virtual key that was shown; never the key
 
 
 class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +62,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_name: str | None = None
     client_version: str | None = None
     key_fingerprint: str | None = None  # keyed digest of the credential seen
+    key_shape: str | None = None  # what form that credential has: appliance/route/accounts.py
+    account: AccountKind | None = None  # whose account with the provider it is, as far as it is known by then
+    account_id: str | None = None  # keyed digest of that account
+    virtual_key: str | None = None  # id of the virtual key that the caller showed
     conversation: str | None = None
     max_tokens: int | None = None
     tools_declared: tuple[str, ...] = ()  # names, at most 128
@@ -76,6 +81,17 @@ class RuleHit(msgspec.Struct, frozen=True):
     disposition: Disposition
     acts: bool
     note: str = ""
+
+
+class Obligations(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is done to a request beside hiding, in stage enforce. Names of headers and tools are in small letters."""
+
+    rules: tuple[str, ...] = ()  # who asks for it
+    strip_headers: tuple[str, ...] = ()
+    strip_tools: tuple[str, ...] = ()  # `*` for any run of characters
+    strip_logprobs: bool = False
+    inject: tuple[tuple[str, str], ...] = ()  # headers that are set; no secrets
+    max_tokens: int | None = None  # the most tokens of one answer
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -94,3 +110,4 @@ class Verdict(msgspec.Struct, frozen=True):
     answer_ends: tuple[Selector, ...] = ()  # what ends the answer before it leaves; likewise
     named: tuple[str, ...] = ()  # of what is hidden, entities that get a name which the answer puts back
     hides: tuple[Selector, ...] = ()  # the same with scores: what is hidden in the request
+    obliges: Obligations | None = None  # what else is done to the request

@@ -89,6 +89,7 @@ class Verity(StrEnum):
 
     RIGHT = "right"  # it is what it was taken for
     WRONG = "wrong"  # it is not
+    UNSURE = "unsure"  # it cannot be told; somebody else may look
 
 
 class Source(StrEnum):
@@ -132,6 +133,24 @@ class CredentialMode(StrEnum):
     NONE = "none"  # no key
 
 
+class KeyState(StrEnum):
+    """Where a key that the appliance holds is in its life."""
+
+    NEW = "new"  # laid down, and not sent yet
+    ACTIVE = "active"  # the one that is sent
+    OVERLAP = "overlap"  # replaced, and not revoked yet
+    RETIRED = "retired"  # gone from the appliance
+
+
+class AccountKind(StrEnum):
+    """Whose account with the provider a request uses."""
+
+    CORPORATE = "corporate"  # one that the configuration names, or the appliance's own key
+    PERSONAL = "personal"  # an account that the configuration does not name although it names others
+    ANONYMOUS = "anonymous"  # nobody has signed in
+    UNKNOWN = "unknown"  # there is an account, and nothing tells whose
+
+
 class RefusalReason(StrEnum):
     """Why a connection or request was refused before it became an exchange."""
 
@@ -143,7 +162,8 @@ class RefusalReason(StrEnum):
     NOT_TLS_IN_TUNNEL = "not_tls_in_tunnel"  # a tunnel to an AI service carries neither TLS nor HTTP: closed
     PRIVATE_ADDRESS = "private_address"  # the name leads to a private, local or metadata address: 403, not dialled
     IDENTITY_REQUIRED = "identity_required"  # nobody knows who asks, and `identity.required` is set: 407 or 403
-    IDENTITY_FAILED = "identity_failed"  # wrong credentials, or too many attempts: 407 or 429
+    IDENTITY_FAILED = "identity_failed"  # wrong credentials, or too many attempts: 407, 401, 403 or 429
+    IDENTITY_UNAVAILABLE = "identity_unavailable"  # who proves identities (issuer, directory) is not to be reached: 503
     CLIENT_NOT_ALLOWED = "client_not_allowed"  # the address is outside `listen.clients`: closed
     UNKNOWN_ROUTE = "unknown_route"  # no gateway route serves that path: 404, or 400
     CERTIFICATE_REJECTED = "certificate_rejected"  # the client rejects our certificate: closed, never passed
@@ -190,7 +210,7 @@ class Cause(StrEnum):
     """Why a connection to an AI service was not governed: how it came past the appliance."""
 
     DIRECT_ADDRESS = "direct_address"  # straight to the service's own address
-    PINNED = "pinned"  # the client had rejected the appliance's certificate before
+    PINNED = "pinned"  # the client rejects the appliance's certificate, or has before
     QUIC = "quic"  # over UDP, which no proxy setting reaches
     TUNNEL = "tunnel"  # through somebody else's proxy
     LAN_MODEL = "lan_model"  # to software that people run themselves in this network
@@ -206,6 +226,8 @@ class FindingKind(StrEnum):
     COMPROMISED = "compromised"  # an advisory says: made to steal, or receives what was stolen
     VULNERABLE = "vulnerable"  # an advisory says: the release that is used here has a grave hole
     OTHER_MODEL = "other_model"  # a router serves another model than is asked for
+    EXTRACTION = "extraction"  # somebody draws answers out of a model as one does to copy it
+    FLOODING = "flooding"  # somebody asks over and over, or fans out, far beyond what is usual here
 
 
 class FindingState(StrEnum):

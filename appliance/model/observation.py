@@ -40,6 +40,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     addresses: tuple[str, ...] = ()  # that a name has
     aliases: tuple[str, ...] = ()  # that a name stands for
     ttl: int | None = None  # seconds for which an answer holds
+    front: str | None = None  # the name in clear of hellos to a name that an answer has encrypted (ECH)
     status: int | None = None
     server: str | None = None  # as a head tells it
     content_type: str | None = None

@@ -25,6 +25,14 @@ class Pseudonyms:
         """`a_` + digest of a client address."""
         return self._digest("a_", address)
 
+    def device(self, mac: str) -> str:
+        """`d_` + digest of a hardware address."""
+        return self._digest("d_", mac)
+
+    def host(self, name: str) -> str:
+        """`n_` + digest of what a host calls itself."""
+        return self._digest("n_", name)
+
     def conversation(self, seed: str) -> str:
         """`c_` + digest of what identifies a conversation; never remembered, because it is content."""
         return "c_" + self._raw(seed)

@@ -50,6 +50,10 @@ class Decisions:
         for decision in in_force(decisions):
             self._by_service.setdefault(decision.service, []).append(decision)
 
+    def touch(self, service: str | None) -> bool:
+        """Some decision is about this service."""
+        return service is not None and service in self._by_service
+
     def binding(self, facts: Facts, now: float) -> tuple[Decision, ...]:
         """Those that hold for this caller, oldest first."""
         if facts.service is None:

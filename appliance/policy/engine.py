@@ -12,29 +12,31 @@ the answer and what ends it: an answer leaves while it is read, so nothing is as
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import msgspec
 
 from appliance.model.catalogue import Catalogue, Service
-from appliance.model.decision import Decision
-from appliance.model.detection import Coverage, Label, Selector
+from appliance.model.detection import Coverage, Selector
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts, RuleHit, Verdict
 from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
 from appliance.policy import decisions as decided
-from appliance.policy.answers import HIDING, ended_by, hidden_in_request, hidden_of
+from appliance.policy.answers import HIDING, ended_by, hidden_of
 from appliance.policy.matching import (
-    RANK,
     CompiledRule,
     Digest,
     Key,
+    Site,
     fact_keys,
-    matched_entities,
     no_digest,
     unscanned_for,
 )
-from appliance.policy.rules import Match, Rule, problems
+from appliance.policy.merging import Hit, hidden, named, obligations, route
+from appliance.policy.rollout import pieces
+from appliance.policy.rules import Match, Rule
 from appliance.policy.snapshot import PolicySnapshot
+from appliance.policy.soundness import problems
 
 ACKNOWLEDGED = "acknowledged"  # note of a lesson that its caller has read
 _WAIT = "wait"
@@ -43,28 +45,6 @@ DENYING = frozenset({Disposition.COACH, Disposition.REDIRECT, Disposition.HOLD, 
 TURNED_AWAY = frozenset({Disposition.BLOCK, Disposition.COACH, Disposition.HOLD})
 type _OfAnswer = tuple[tuple[Selector, ...], tuple[Selector, ...]]  # what is hidden in it, what ends it
 NEEDS_BODY = HIDING | {Disposition.HOLD}  # cannot be done before the request has been read
-
-
-class _Hit:
-    """A hit while the verdict is made: what is recorded, and where the rest comes from."""
-
-    __slots__ = ("decision", "hides", "hit", "rank", "rule", "strictness")
-
-    def __init__(self, hit: RuleHit, rule: CompiledRule | None = None, decision: Decision | None = None) -> None:
-        self.hit = hit
-        self.rank = RANK[hit.layer]
-        self.strictness = hit.disposition.strictness
-        self.hides = rule is not None and hit.acts and hit.disposition in HIDING
-        self.rule = rule
-        self.decision = decision
-
-    @property
-    def route(self) -> str | None:
-        return self.decision.route if self.decision else self.rule.rule.then.route if self.rule else None
-
-    @property
-    def reason(self) -> str:
-        return self.decision.reason if self.decision else self.rule.rule.reason if self.rule else ""
 
 
 class _Index:
@@ -83,11 +63,11 @@ class _Index:
         """Places of the rules that may match, highest layer first."""
         if not self._by_key:
             return self._always
-        places = set(self._always)
-        for key in fact_keys(facts):
-            if found := self._by_key.get(key):
-                places.update(found)
-        return sorted(places)
+        get = self._by_key.get
+        lists = [found for key in fact_keys(facts) if (found := get(key))]
+        if not lists:
+            return self._always
+        return sorted({*self._always, *chain.from_iterable(lists)})
 
 
 class Policy:
@@ -100,12 +80,17 @@ class Policy:
         self.stage = snapshot.stage
         self._rules = tuple(sorted(rules, key=lambda rule: rule.rank))
         # Most rules act whenever they match: their hit is made once.
-        self._ready = [_Hit(_acting_hit(rule), rule) if rule.always_acts else None for rule in self._rules]
+        self._ready = [Hit(_acting_hit(rule), rule) if rule.always_acts else None for rule in self._rules]
         self._decisions = decided.Decisions(snapshot.decisions)
         self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
         self._naming = tuple(rule for rule in self._rules if rule.names)
+        self._obliging = any(rule.rule.then.obliges for rule in self._rules)
+        self._minds_calls = any(rule.called for rule in self._rules)
         self._settling = tuple(rule for rule in self._rules if rule.settles)
         self._asking = _Index((place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks)
+        self._denying = _Index(
+            (place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks and _turns_away(rule)
+        )
         self._answering = _Index(
             (place, rule.keys(answer=True)) for place, rule in enumerate(self._rules) if rule.answers
         )
@@ -125,6 +110,8 @@ class Policy:
         return self._verdict(hits, facts, self._about_answer(facts, now))
 
     def _decide(self, facts: Facts, service: Service | None, now: float) -> Verdict:
+        if not self._may_turn_away(facts):
+            return self.judge(facts, now)
         verdict = self.destination(
             service,
             principal=facts.principal,
@@ -140,6 +127,12 @@ class Policy:
         )
         return verdict if verdict.effective in TURNED_AWAY else self.judge(facts, now)
 
+    def _may_turn_away(self, facts: Facts) -> bool:
+        """Whether the destination alone could be denied: most could not, and are judged once instead of twice."""
+        if self.stage is not Stage.ENFORCE:
+            return False
+        return self._decisions.touch(facts.service) or bool(self._denying.candidates(facts))
+
     def judge(self, facts: Facts, now: float) -> Verdict:
         """The verdict on an exchange whose request has been read. `now`: epoch seconds."""
         return self._verdict(self._hits(facts, now, whole=True), facts, self._about_answer(facts, now))
@@ -148,6 +141,12 @@ class Policy:
         """Rules for answers to which what was left unscanned in this one matters: to be recorded, it has gone."""
         found = self._watching(facts, now)
         return tuple(rule.rule.id for rule in found if _left(rule.rule.match, coverage))
+
+    def called(self, facts: Facts, tools: Iterable[str], now: float) -> tuple[str, ...]:
+        """Rules that want to be told of a tool which this answer has called: to be recorded, the call has gone."""
+        rules = [rule for rule in self._watching(facts, now) if rule.called] if self._minds_calls else []
+        names = tuple(name.lower() for name in tools) if rules else ()
+        return tuple(rule.rule.id for rule in rules if rule.called and any(map(rule.called.match, names)))
 
     def destination(
         self,
@@ -233,6 +232,8 @@ class Policy:
         return tuple(ended_by(rule.rule) for rule in found)
 
     def _acts(self, rule: CompiledRule, facts: Facts, now: float) -> bool:
+        if not rule.always_due and not rule.due(facts, now):
+            return False
         return rule.always_acts or _rule_hit(rule, facts, now, self._shared).acts
 
     def _watching(self, facts: Facts, now: float) -> list[CompiledRule]:
@@ -250,26 +251,28 @@ class Policy:
         ends = tuple(ended_by(rule) for rule in rules if rule.then.disposition is Disposition.BLOCK)
         return hides, ends
 
-    def _hits(self, facts: Facts, now: float, *, whole: bool) -> list[_Hit]:
+    def _hits(self, facts: Facts, now: float, *, whole: bool) -> list[Hit]:
         binding = self._decisions.binding(facts, now)
         unapproved = facts.service is not None and not decided.approves(binding)
-        hits = [_Hit(hit, decision=decision) for decision in binding if (hit := decided.hit(decision))]
+        hits = [Hit(hit, decision=decision) for decision in binding if (hit := decided.hit(decision))]
         for place in self._asking.candidates(facts):
             rule = self._rules[place]
+            if rule.wants_labels and not facts.labels:
+                continue  # most requests hold nothing: the commonest answer, before anything is called
             if not whole and (rule.needs_body or rule.rule.then.disposition in NEEDS_BODY):
                 continue
-            if rule.matches(facts, unapproved):
-                hits.append(self._ready[place] or _Hit(_rule_hit(rule, facts, now, self._shared), rule))
+            if rule.matches(facts, unapproved) and (rule.always_due or rule.due(facts, now)):
+                hits.append(self._ready[place] or Hit(_rule_hit(rule, facts, now, self._shared), rule))
         if binding:
             hits.sort(key=lambda hit: hit.rank)
         return hits
 
-    def _verdict(self, hits: list[_Hit], facts: Facts, answer: _OfAnswer) -> Verdict:
+    def _verdict(self, hits: list[Hit], facts: Facts, answer: _OfAnswer) -> Verdict:
         acting = [hit for hit in hits if hit.hit.acts]
         strictest = max((hit.strictness for hit in acting), default=0)
         deciding = next((hit for hit in acting if hit.strictness == strictest), None)
         disposition = deciding.hit.disposition if deciding else Disposition.ALLOW
-        entities, kinds = _hidden(acting, facts)
+        entities, kinds = hidden(acting, facts)
         return Verdict(
             disposition=disposition,
             effective=_effective(disposition, self.stage),
@@ -278,20 +281,25 @@ class Policy:
             reason=deciding.reason if deciding else "",
             entities=entities,
             kinds=kinds,
-            named=_named(acting, facts),
-            hides=tuple(hidden_in_request(hit.rule.rule) for hit in acting if hit.hides and hit.rule),
-            route=_route(acting, disposition),
+            named=named(acting, facts),
+            hides=tuple(hit.rule.hides_as for hit in acting if hit.hides and hit.rule),
+            route=route(acting, disposition),
             hits=_recorded(hits, deciding),
             answer_hides=answer[0],
             answer_ends=answer[1],
+            obliges=obligations(acting) if self._obliging else None,
         )
 
 
-def _taught(hit: _Hit) -> _Hit:
+def _taught(hit: Hit) -> Hit:
     """The same hit once its lesson has been read; what is no lesson stays as it is."""
     if not hit.hit.acts or hit.hit.disposition is not Disposition.COACH:
         return hit
-    return _Hit(msgspec.structs.replace(hit.hit, acts=False, note=ACKNOWLEDGED), hit.rule, hit.decision)
+    return Hit(msgspec.structs.replace(hit.hit, acts=False, note=ACKNOWLEDGED), hit.rule, hit.decision)
+
+
+def _turns_away(rule: CompiledRule) -> bool:
+    return not rule.needs_body and rule.rule.then.disposition in TURNED_AWAY - NEEDS_BODY
 
 
 def _acting_hit(rule: CompiledRule) -> RuleHit:
@@ -331,47 +339,7 @@ def _effective(disposition: Disposition, stage: Stage) -> Disposition:
     return disposition
 
 
-def _route(acting: Sequence[_Hit], disposition: Disposition) -> str | None:
-    """The first route of a redirect when that is the verdict, else the first route any rule asks for."""
-    for hit in acting:
-        if hit.route and (disposition is not Disposition.REDIRECT or hit.hit.disposition is disposition):
-            return hit.route
-    return None
-
-
-def _hidden(acting: Sequence[_Hit], facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Entities and kinds to hide, over all acting rules that hide; a redirect therefore hides as well."""
-    entities: dict[str, None] = {}
-    kinds: dict[str, None] = {}
-    for hit in acting:
-        if not hit.hides or hit.rule is None:
-            continue
-        asked, labels = hit.rule.rule.then.redact, hit.rule.rule.match.labels
-        if asked.entities or asked.kinds:
-            entities.update(dict.fromkeys(asked.entities))
-            kinds.update(dict.fromkeys(kind.value for kind in asked.kinds))
-        elif labels is not None:
-            entities.update(dict.fromkeys(matched_entities(labels, facts)))
-        else:
-            kinds.update(dict.fromkeys((DetectionKind.PII.value, DetectionKind.SECRET.value)))
-    return tuple(entities), tuple(kinds)
-
-
-def _named(acting: Sequence[_Hit], facts: Facts) -> tuple[str, ...]:
-    """Entities of the request that only rules of `pseudonymise` hide; what a rule of `redact` hides gets no name."""
-    named = [hit for hit in acting if hit.hides and hit.hit.disposition is Disposition.PSEUDONYMISE]
-    if not named:
-        return ()
-    asked = _hidden(named, facts)
-    plain = _hidden([hit for hit in acting if hit not in named], facts)
-    return tuple(dict.fromkeys(one.entity for one in facts.labels if _takes(asked, one) and not _takes(plain, one)))
-
-
-def _takes(hidden: tuple[tuple[str, ...], tuple[str, ...]], label: Label) -> bool:
-    return label.entity in hidden[0] or label.kind.value in hidden[1]
-
-
-def _recorded(hits: Sequence[_Hit], deciding: _Hit | None) -> tuple[RuleHit, ...]:
+def _recorded(hits: Sequence[Hit], deciding: Hit | None) -> tuple[RuleHit, ...]:
     kept = [hit.hit for hit in hits[:MAX_HITS]]
     if deciding is not None and deciding.hit not in kept:
         kept[-1] = deciding.hit
@@ -391,5 +359,7 @@ def compile_policy(
     faults += [f"policy rule {name}: the id is used twice" for name, count in counts.items() if count > 1]
     if faults:
         raise OperatorError("\n".join(faults))
-    digest = person or no_digest
-    return Policy(snapshot, catalogue, [CompiledRule(rule, percent_key, digest) for rule in snapshot.rules])
+    seats = {service.id: service.jurisdiction for service in catalogue.services.values()}
+    site = Site(percent_key, person or no_digest, snapshot.timezone, seats)
+    rules = [CompiledRule(piece, site) for rule in snapshot.rules for piece in pieces(rule)]
+    return Policy(snapshot, catalogue, rules)

@@ -5,7 +5,7 @@ safety belongs to appliance/sanitise).
 """
 
 from appliance.model.detection import Selector
-from appliance.model.facts import RuleHit, Verdict
+from appliance.model.facts import Obligations, RuleHit, Verdict
 from appliance.model.names import Disposition, Layer, Stage
 from appliance.policy.engine import Policy
 
@@ -27,6 +27,7 @@ def explain(verdict: Verdict, policy: Policy) -> str:
     if verdict.entities or verdict.kinds:
         lines.append(f"Hidden: {', '.join((*verdict.kinds, *verdict.entities))}.")
     lines += _of_the_answer(verdict)
+    lines += _of_the_request(verdict.obliges)
     if verdict.route:
         lines.append(f"Route: {verdict.route}.")
     others = [hit for hit in verdict.hits if hit.rule != verdict.rule]
@@ -46,6 +47,20 @@ def _because(verdict: Verdict, policy: Policy) -> str:
     reason = verdict.reason or policy.rule_reason(deciding.rule)
     because = f"Decided by the {_LAYER_WORDS[deciding.layer]} {deciding.rule} of policy {policy.version}"
     return f"{because}: {reason}" if reason else f"{because}."
+
+
+def _of_the_request(obliges: Obligations | None) -> list[str]:
+    if obliges is None:
+        return []
+    told = {
+        "headers taken out": ", ".join(obliges.strip_headers),
+        "tools taken out": ", ".join(obliges.strip_tools),
+        "headers set": ", ".join(f"{name}: {value}" for name, value in obliges.inject),
+        "log probabilities": "not asked for" if obliges.strip_logprobs else "",
+        "at most": f"{obliges.max_tokens} tokens of answer" if obliges.max_tokens else "",
+    }
+    by = f"(rule {', '.join(obliges.rules)})"
+    return [f"Of the request {what}: {value} {by}." for what, value in told.items() if value]
 
 
 def _of_the_answer(verdict: Verdict) -> list[str]:

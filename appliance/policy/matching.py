@@ -7,20 +7,37 @@ not backtrack, so hostile model names cost linear time.
 import fnmatch
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
 
 from appliance.model.detection import Coverage, Label
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts
 from appliance.model.names import Direction, Disposition, Layer, Stage
-from appliance.policy.rules import EVERYONE, Exemption, LabelMatch, Match, Rule
+from appliance.policy.answers import hidden_in_request
+from appliance.policy.moments import Clock
+from appliance.policy.rollout import Piece
+from appliance.policy.rules import EVERYONE, Exemption, LabelMatch, Match, Rule, Size
 
 type Check = Callable[[Facts, bool], bool]
 type Digest = Callable[[str], str]
 type Key = tuple[str, ...]
 
+_UNKNOWN = "unknown"  # the catalogue does not say where the owner has its seat
 RANK: dict[Layer, int] = {layer: rank for rank, layer in enumerate(Layer)}
+
+
+class Site(NamedTuple):
+    """What rules mean here. `percent_key`: secret key of the percentages; `timezone`: of days and hours.
+
+    `seats`: country of the owner's seat, by service. `person`: digest of a clear name.
+    """
+
+    percent_key: bytes
+    person: Digest
+    timezone: str = "UTC"
+    seats: Mapping[str, str | None] = {}
 
 
 class CompiledExemption:
@@ -29,34 +46,55 @@ class CompiledExemption:
     def __init__(self, exemption: Exemption, digest: Digest) -> None:
         self.principals = frozenset(exemption.principals) | frozenset(map(digest, exemption.users))
         self.groups = frozenset(exemption.groups)
+        self._keys = frozenset(exemption.virtual_keys)
+        self._everybody = not (self.principals or self.groups or self._keys)
+        self._services = frozenset(exemption.services)
+        self._apis = frozenset(exemption.apis)
         self.ends = datetime.combine(exemption.expires + timedelta(days=1), time.min, UTC).timestamp()
         self.note = f"excepted until {exemption.expires}: {exemption.reason}"
 
     def covers(self, facts: Facts, now: float) -> bool:
-        """It holds at `now` for whoever asks."""
-        return now < self.ends and (facts.principal in self.principals or not self.groups.isdisjoint(facts.groups))
+        """It holds at `now` for whoever asks, and for what is asked."""
+        if now >= self.ends or (self._services and facts.service not in self._services):
+            return False
+        if self._apis and facts.api not in self._apis:
+            return False
+        named = facts.principal in self.principals or facts.virtual_key in self._keys
+        return self._everybody or named or not self.groups.isdisjoint(facts.groups)
 
 
 class CompiledRule:
     """A rule, its checks and its index keys."""
 
-    def __init__(self, rule: Rule, percent_key: bytes, digest: Digest) -> None:
-        self.rule = rule
+    def __init__(self, piece: Piece, site: Site) -> None:
+        rule = self.rule = piece.rule
         self.rank = RANK[rule.layer]
-        self.needs_body = rule.match.needs_body
+        self.hides_as = hidden_in_request(rule)
+        self.wants_labels = rule.match.labels is not None
+        self.needs_body = rule.match.needs_body or any(one.apis or one.virtual_keys for one in rule.exceptions)
         conditional = rule.stage is Stage.OBSERVE or rule.percent < EVERYONE or rule.match.by_class_alone
         self.always_acts = not conditional and not rule.exceptions
-        self.exemptions = tuple(CompiledExemption(exemption, digest) for exemption in rule.exceptions)
-        self._principals = frozenset(rule.match.principals) | frozenset(map(digest, rule.match.users))
+        self.exemptions = tuple(CompiledExemption(exemption, site.person) for exemption in rule.exceptions)
+        self._principals = frozenset(rule.match.principals) | frozenset(map(site.person, rule.match.users))
         self.asks = Direction.REQUEST in rule.match.directions
         self.answers = Direction.RESPONSE in rule.match.directions
-        self._checks = tuple(_checks(rule.match, self._principals))
+        self._checks = tuple(_checks(rule.match, self._principals, site))
         self.names = rule.then.names if self.asks else None
         # What it looks for has the request blocked, whatever else is in it.
         self.settles = self.asks and _rests_on_labels(rule)
         of_caller = self.answers or self.names or self.settles
-        self._of_caller = tuple(_checks(rule.match.of_caller, self._principals)) if of_caller else ()
-        self._percent_key = percent_key[:64]
+        self._of_caller = tuple(_checks(rule.match.of_caller, self._principals, site)) if of_caller else ()
+        self._percent_key = site.percent_key[:64]
+        self._begins, self._later = piece.begins, piece.later
+        self._clock = Clock(rule.match.time, site.timezone) if rule.match.time else None
+        self.always_due = not piece.begins and not piece.later and self._clock is None
+        self.called = _glob(rule.match.tools_called) if rule.match.tools_called else None
+
+    def due(self, facts: Facts, now: float) -> bool:
+        """It is its time: of the day, and of its rollout for this principal."""
+        if now < self._begins or (self._clock is not None and not self._clock.holds(now)):
+            return False
+        return not any(now >= later.begins and self._reached(facts.principal, later.percent) for later in self._later)
 
     def matches(self, facts: Facts, unapproved: bool) -> bool:
         """All checks hold. `unapproved`: an AI service without an approve decision for this caller."""
@@ -75,11 +113,14 @@ class CompiledRule:
 
     def reaches(self, principal: str) -> bool:
         """The principal is within the rule's percentage. The same principal falls differently for each rule."""
-        if self.rule.percent >= EVERYONE:
+        return self._reached(principal, self.rule.percent)
+
+    def _reached(self, principal: str, percent: int) -> bool:
+        if percent >= EVERYONE:
             return True
         data = f"{self.rule.id}\0{principal}".encode()
         digest = hashlib.blake2b(data, key=self._percent_key, digest_size=8).digest()
-        return int.from_bytes(digest) % EVERYONE < self.rule.percent
+        return int.from_bytes(digest) % EVERYONE < percent
 
     def keys(self, *, answer: bool = False) -> tuple[Key, ...]:
         """Index keys, one of which every matching facts must have; empty: looked at always. `answer`: for `watches`."""
@@ -98,8 +139,10 @@ def _rests_on_labels(rule: Rule) -> bool:
     match, labels = rule.match, rule.match.labels
     if rule.then.disposition is not Disposition.BLOCK or labels is None or (labels.kinds and labels.entities):
         return False
-    other = (match.apis, match.models, match.hosted_mcp, match.unscanned_reasons)
-    return not any(other) and match.unscanned is None
+    calls = (match.apis, match.models, match.models_except, match.paths, match.tools)
+    other = (*calls, match.hosted_mcp, match.unscanned_reasons)
+    unknown = (match.request_bytes, match.virtual_keys, *(one.apis or one.virtual_keys for one in rule.exceptions))
+    return not any((*other, *unknown)) and match.unscanned is None
 
 
 def _service_keys(match: Match) -> tuple[Key, ...]:
@@ -126,25 +169,23 @@ def _host_keys(match: Match) -> tuple[Key, ...]:
     return tuple(("host", host.lower()) for host in match.hosts)
 
 
-def fact_keys(facts: Facts) -> Iterator[Key]:
+def fact_keys(facts: Facts) -> list[Key]:
     """Every index key that these facts have."""
-    yield ("principal", facts.principal)
-    yield ("host", host_of(facts))
-    for group in facts.groups:
-        yield ("group", group)
+    keys: list[Key] = [("principal", facts.principal), ("host", host_of(facts))]
+    keys += [("group", group) for group in facts.groups]
     if facts.department:
-        yield ("department", facts.department)
+        keys.append(("department", facts.department))
     if facts.service:
-        yield ("service", facts.service)
+        keys.append(("service", facts.service))
         if facts.api:
-            yield ("service", facts.service, facts.api)
+            keys.append(("service", facts.service, facts.api))
     if facts.category:
-        yield ("category", facts.category)
+        keys.append(("category", facts.category))
     if facts.api:
-        yield ("api", facts.api)
+        keys.append(("api", facts.api))
     for label in facts.labels:
-        yield ("entity", label.entity)
-        yield ("kind", label.kind)
+        keys += (("entity", label.entity), ("kind", label.kind))
+    return keys
 
 
 def host_of(facts: Facts) -> str:
@@ -152,7 +193,7 @@ def host_of(facts: Facts) -> str:
     return facts.host.lower().removesuffix(".")
 
 
-def _checks(match: Match, principals: frozenset[str]) -> Iterator[Check]:
+def _checks(match: Match, principals: frozenset[str], site: Site) -> Iterator[Check]:
     if principals:
         yield lambda facts, _: facts.principal in principals
     if groups := frozenset(match.groups):
@@ -161,6 +202,9 @@ def _checks(match: Match, principals: frozenset[str]) -> Iterator[Check]:
     yield from _globs(match)
     if (labels := match.labels) is not None:
         yield lambda facts, _: any(_fits(labels, label) for label in facts.labels)
+    if wanted := frozenset(match.countries):
+        there = frozenset(service for service, seat in site.seats.items() if (seat or _UNKNOWN) in wanted)
+        yield lambda facts, _: facts.service in there
     yield from _flags(match)
 
 
@@ -175,12 +219,27 @@ def _one_of(match: Match) -> Iterator[Check]:
         yield lambda facts, _: facts.surface in surfaces
     if apis := frozenset(match.apis):
         yield lambda facts, _: facts.api in apis
+    yield from _of_call(match)
+
+
+def _of_call(match: Match) -> Iterator[Check]:
     if methods := frozenset(method.upper() for method in match.methods):
         yield lambda facts, _: facts.method.upper() in methods
     if listeners := frozenset(match.listeners):
         yield lambda facts, _: facts.listener in listeners
+    if keys := frozenset(match.virtual_keys):
+        yield lambda facts, _: facts.virtual_key in keys
     if assurances := frozenset(match.assurances):
         yield lambda facts, _: facts.assurance in assurances
+    if accounts := frozenset(match.accounts):
+        yield lambda facts, _: facts.account in accounts
+
+
+def _is_other(facts: Facts, but: re.Pattern[str]) -> bool:
+    """Another model is asked for, or one that nobody could read; lists are read without one."""
+    if facts.model is None:
+        return facts.method.upper() not in ("GET", "HEAD")
+    return but.match(facts.model.lower()) is None
 
 
 def _globs(match: Match) -> Iterator[Check]:
@@ -190,12 +249,23 @@ def _globs(match: Match) -> Iterator[Check]:
     if match.models:
         models = _glob(match.models)
         yield lambda facts, _: facts.model is not None and models.match(facts.model.lower()) is not None
+    if match.models_except:
+        but = _glob(match.models_except)
+        yield lambda facts, _: _is_other(facts, but)
+    if match.paths:
+        paths = re.compile("|".join(map(fnmatch.translate, match.paths)))
+        yield lambda facts, _: paths.match(facts.path) is not None
+    if match.tools:
+        tools = _glob(match.tools)
+        yield lambda facts, _: any(tools.match(name.lower()) for name in facts.tools_declared)
     if match.hosted_mcp:
         servers = _glob(match.hosted_mcp)
         yield lambda facts, _: any(servers.match(host.lower()) for host in facts.hosted_mcp)
 
 
 def _flags(match: Match) -> Iterator[Check]:
+    if (size := match.request_bytes) is not None:
+        yield _sized(size)
     if (ai := match.ai) is not None:
         yield lambda facts, _: (facts.service is not None) == ai
     if (wanted := match.unapproved) is not None:
@@ -205,6 +275,11 @@ def _flags(match: Match) -> Iterator[Check]:
         yield lambda facts, _: (facts.coverage is None or not facts.coverage.complete) == unscanned
     if reasons := frozenset(match.unscanned_reasons):
         yield lambda facts, _: facts.coverage is not None and unscanned_for(facts.coverage, reasons)
+
+
+def _sized(size: Size) -> Check:
+    least, most = size.min, float("inf") if size.max is None else size.max
+    return lambda facts, _: least <= facts.request_bytes <= most
 
 
 def unscanned_for(coverage: Coverage, reasons: frozenset[str]) -> bool:

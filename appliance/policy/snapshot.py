@@ -24,6 +24,7 @@ class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rules: tuple[Rule, ...] = ()
     decisions: tuple[Decision, ...] = ()
     catalogue_version: str = ""
+    timezone: str = "UTC"  # of days and hours in rules
     format: int = FORMAT
 
 

@@ -7,7 +7,9 @@ OpenTelemetry and RFC 9110 lists of credential fields.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 type Headers = Sequence[tuple[bytes, bytes]]
@@ -82,12 +84,22 @@ _SECRET_PARTS = (b"api-key", b"apikey", b"secret", b"password", b"token", b"auth
 _SUBPROTOCOLS = b"sec-websocket-protocol"
 _SUBPROTOCOL_KEY = b"openai-insecure-api-key."
 _SUBPROTOCOL_ACCOUNT = (b"openai-organization.", b"openai-project.")
+_QUERY_KEYS = frozenset({"key", "api_key", "api-key", "apikey", "access_token", "subscription-key", "x-amz-credential"})
+_MAX_PAIRS = 1024
+_SIGNED = b"AWS4-"
+_SIGNED_BY = re.compile(rb"Credential=([A-Z0-9]{16,128})/")
+_REMEMBERED = 64  # bytes of a header's name that is worth remembering: most requests have the same
 _SHORTEST = 8  # bytes of a key that is looked for in other headers; less would be found by chance
 
 
 def is_credential_header(name: bytes) -> bool:
     """The header may hold a credential or name the caller's account."""
     lower = name.lower()
+    return _known(lower) if len(lower) <= _REMEMBERED else _known.__wrapped__(lower)
+
+
+@lru_cache(1024)
+def _known(lower: bytes) -> bool:
     return lower in KEY_HEADERS or lower in _OTHER or _speaks_of_secrets(lower)
 
 
@@ -143,6 +155,26 @@ def caller_key(headers: Headers) -> bytes | None:
     words = (word.strip() for word in found.get(_SUBPROTOCOLS, b"").split(b","))
     told = (word[len(_SUBPROTOCOL_KEY) :] for word in words if word.lower().startswith(_SUBPROTOCOL_KEY))
     return next((key for key in told if key), None)
+
+
+def shown_key(headers: Headers, target: str) -> bytes | None:
+    """What stays the same of the key that the caller shows, in a header or in the query; None: none is shown.
+
+    A signature of AWS is another in every request: of it, the id of the key that made it.
+    """
+    key = caller_key(headers) or _query_key(target)
+    if key is not None and key.startswith(_SIGNED):
+        found = _SIGNED_BY.search(key)
+        return found[1] if found else None
+    return key
+
+
+def _query_key(target: str) -> bytes | None:
+    for pair in target.partition("?")[2].split("&", _MAX_PAIRS)[:_MAX_PAIRS]:
+        name = _query_name(pair)
+        if name in _QUERY_KEYS and (value := unquote_plus(pair.partition("=")[2])):
+            return (value.partition("/")[0] if name == "x-amz-credential" else value).encode("utf-8", "replace")
+    return None
 
 
 def fingerprint(secret: bytes, key: bytes) -> str:

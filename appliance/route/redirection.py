@@ -14,6 +14,8 @@ from appliance.model.names import CredentialMode, Surface
 from appliance.route.held import held_name
 from appliance.route.native import reads, spoken
 
+PORTAL_ROUTE = "portal"  # where redirects of pages lead: the notice, and from there the site's own chat
+
 
 class Route(Protocol):
     """A gateway route, as far as a redirect asks (appliance.config.schema.RouteEntry)."""
@@ -41,21 +43,33 @@ def why_not(
     routes: Mapping[str, Route],
     catalogue: Catalogue,
     held: Collection[str],
+    *,
+    portal: bool = False,
 ) -> str | None:
     """Why calls of `service` cannot be redirected to `route`; None: they can.
 
-    `service` None: the catalogue does not know it. `held`: names of the held credentials that are there.
+    `service` None: the catalogue does not know it. `held`: names of the held credentials that are there. `portal`:
+    people are sent to an approved portal from pages.
     """
+    if route == PORTAL_ROUTE and service is not None:
+        return _portal_fault(service, portal=portal)
     entry = routes.get(route)
     if not route or entry is None:
         return f"route {route or '(none)'} is not configured; routes: {', '.join(sorted(routes)) or 'none'}"
     if service is None:
         return "the catalogue does not know this service: its calls are not governed and cannot be redirected"
     if service.surface not in (Surface.API, Surface.AGENT):
-        return f"{service.name} is used by way of {service.surface}: pages cannot be redirected; coach or block it"
+        way = f"{service.name} is used by way of {service.surface}"
+        return f"{way}: pages cannot be redirected to a route; redirect to portal, coach or block it"
     if service.dialect is None:
         return f"the calls of {service.name} are in no dialect that can be redirected; coach or block it"
     return _route_fault(service, route, entry, catalogue) or key_missing(route, entry, held)
+
+
+def _portal_fault(service: Service, *, portal: bool) -> str | None:
+    if service.surface in (Surface.API, Surface.AGENT):
+        return f"{service.name} is used by programs, which read no portal: name a route of the gateway"
+    return None if portal else "there is no approved portal; set portal.approved, or coach or block"
 
 
 def _route_fault(service: Service, route: str, entry: Route, catalogue: Catalogue) -> str | None:

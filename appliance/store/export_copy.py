@@ -29,9 +29,18 @@ _SPANS: Final = {
     "decisions": "ts < $until",
     "observations": "greatest(ts, until) >= $since AND ts < $until",
     "findings": "last_seen >= $since AND first_seen < $until",
+    "hosts": "last_seen >= $since AND first_seen < $until",
+    "host_records": "greatest(ts, until) >= $since AND ts < $until",
     "finding_parties": _FOUND,
     "finding_states": f"{_FOUND} AND ts < $until",
 }
+
+
+# Columns of digests that are called otherwise, and tables with lists of them.
+_NAMED: Final = frozenset({"hosts", "host_records"})
+_ALSO: Final = frozenset(
+    {("finding_parties", "digest"), *((table, column) for table in _NAMED for column in ("address", "mac"))}
+)
 
 
 class Stopped(Exception):  # noqa: N818 - not an error of ours: someone or some bound ended the making
@@ -175,8 +184,9 @@ def _copy_persons(connection: Connection, tables: tuple[str, ...], bounds: Bound
         f"SELECT {name(column)} FROM {_new(table)}"  # noqa: S608 - our names
         for table in tables
         for column, _ in columns(connection, literal(_ALIAS), table, bounds)
-        if column in {"principal", "client"} or (table, column) == ("finding_parties", "digest")
+        if column in {"principal", "client"} or (table, column) in _ALSO
     ]
+    seen += [f"SELECT unnest(names) FROM {_new(table)}" for table in tables if table in _NAMED]  # noqa: S608 - our names
     among = " UNION ".join(seen)
     bounds.ask(connection, f"CREATE TABLE {_new('persons')} AS SELECT * FROM persons WHERE digest IN ({among})")  # noqa: S608 - our names
 

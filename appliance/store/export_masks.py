@@ -65,6 +65,11 @@ def _digest(_where: Where, column: str) -> str:
     return f"left({column}, 2) || left(sha256($key || {column}), 16)"
 
 
+def _digests(_where: Where, column: str) -> str:
+    """The same of a list of them."""
+    return f"list_transform({column}, lambda x: left(x, 2) || left(sha256($key || x), 16))"
+
+
 def key_expression(prefix: str, value: str) -> str:
     """`value` (an expression) keyed: the same inside one export, different in the next; NULL stays NULL."""
     return f"'{prefix}' || left(sha256($key || {value}), 16)"
@@ -147,6 +152,7 @@ _ANYWHERE: Final[dict[str, Mask]] = {
     "author": _keyed("u_"),
     "exchange": _keyed("x_"),
     "conversation": _keyed("c_"),
+    "virtual_key": _keyed("k_"),
     "body_digest": _keyed(""),
     "sent_digest": _keyed(""),
     **dict.fromkeys(("ts", "until", "taken", "first_seen", "last_seen", "bypass_last", "touched", "expires"), _second),
@@ -168,14 +174,36 @@ _IN_TABLE: Final[dict[tuple[str, str], Mask]] = {
         (("detector_sums", name) for name in ("names", "texts", "found", "seconds", "failed", "late")), _kept
     ),
     ("detector_sums", "since"): _second,
+    **dict.fromkeys((("packet_losses", name) for name in ("seconds", "dropped", "passed")), _kept),
     **dict.fromkeys((("feedback", name) for name in ("entity", "verdict")), _kept),
+    **{
+        (table, column): mask
+        for table in ("hosts", "host_records")
+        for column, mask in (
+            ("address", _digest),
+            ("mac", _digest),
+            ("names", _digests),
+            ("told_by", _kept),
+            ("vendor", _kept),
+        )
+    },
     ("findings", "id"): _keyed("f_"),
     ("finding_parties", "digest"): _digest,
 }
 
 # Tables whose rows have a number of their own, which is given anew.
 _EVENTS: Final = frozenset(
-    {"exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "detector_sums"}
+    {
+        "exchange_open",
+        "exchange_close",
+        "refusals",
+        "notices",
+        "tunnels",
+        "observations",
+        "detector_sums",
+        "host_records",
+        "packet_losses",
+    }
 )
 
 # Tables that a pseudonymised export does without, beside the clear names.

@@ -15,6 +15,7 @@ from appliance.store.export_wire import (
     ExportInfo,
     ExportSummary,
     FindingLine,
+    MovedLine,
     ReasonLine,
     SensorLine,
     UsageLine,
@@ -30,6 +31,17 @@ _DECISIONS: Final = """
   SELECT number, ts, author, role, decision, service, surface, route, reason, expires, undoes, undone,
   coalesce(json_array_length(body, '$.scope.principals'), 0), coalesce(json_array_length(body, '$.scope.groups'), 0),
   coalesce(json_array_length(body, '$.scope.clients'), 0) FROM v_decisions ORDER BY number DESC"""
+_HOSTS: Final = """(SELECT count(DISTINCT w.client) FROM v_observations w WHERE w.service = d.service
+  AND (d.surface IS NULL OR w.surface = d.surface) AND w.leg = 'direct' AND w.seen IN ('tls', 'quic', 'http')
+  AND w.until >= d.ts)"""
+_MOVED: Final = """SELECT d.number, any_value(d.decision), any_value(d.service), any_value(d.route), any_value(d.ts),
+  count(DISTINCT principal) FILTER (WHERE effective = 'redirect'),
+  count(DISTINCT principal) FILTER (WHERE effective IN ('coach', 'hold', 'block')),
+  count(DISTINCT principal) FILTER (WHERE effective NOT IN ('redirect', 'coach', 'hold', 'block')), any_value({hosts})
+  FROM v_decisions d LEFT JOIN v_exchanges e
+    ON e.service = d.service AND (d.surface IS NULL OR e.surface = d.surface) AND e.ts >= d.ts
+  WHERE NOT d.undone AND d.decision IN ('coach', 'redirect', 'block') AND (d.expires IS NULL OR d.expires > {now})
+  GROUP BY d.number ORDER BY d.number DESC"""
 _USAGE: Final = """SELECT service, count(*), count(DISTINCT principal), CAST(sum(request_bytes) AS BIGINT),
   CAST(coalesce(sum(response_bytes), 0) AS BIGINT), CAST(coalesce(sum(input_tokens), 0) AS BIGINT),
   CAST(coalesce(sum(output_tokens), 0) AS BIGINT)
@@ -71,6 +83,7 @@ def summarise(ask: Ask, info: ExportInfo) -> ExportSummary:
         findings=lines(FindingLine, _FINDINGS) if has_findings else (),
         findings_by_state=lines(CountLine, _STATES) if has_findings else (),
         decisions=lines(DecisionLine, _DECISIONS),
+        moved=lines(MovedLine, _MOVED.format(hosts=_HOSTS if has_observations else 0, now=float(info.made))),
         outcomes=lines(CountLine, _OUTCOMES),
         usage=lines(UsageLine, _USAGE),
         coverage=lines(CoverageLine, _COVERAGE),

@@ -140,6 +140,20 @@ class DecisionLine(msgspec.Struct, frozen=True):
     hosts: int
 
 
+class MovedLine(msgspec.Struct, frozen=True):
+    """What became of a decision within the span: people sent on, turned away, let through; hosts that went past."""
+
+    number: int
+    decision: str
+    service: str
+    route: str | None
+    ts: float
+    moved: int
+    stopped: int
+    still: int
+    hosts: int
+
+
 class UsageLine(msgspec.Struct, frozen=True):
     """Use of one service: exchanges, people, bytes and tokens."""
 
@@ -202,6 +216,7 @@ class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[FindingLine, ...] = ()
     findings_by_state: tuple[CountLine, ...] = ()
     decisions: tuple[DecisionLine, ...] = ()
+    moved: tuple[MovedLine, ...] = ()  # of decisions in force that coach, redirect or block
     outcomes: tuple[CountLine, ...] = ()  # exchanges by effective disposition and outcome
     usage: tuple[UsageLine, ...] = ()
     coverage: tuple[CoverageLine, ...] = ()

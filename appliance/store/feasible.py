@@ -15,11 +15,17 @@ from appliance.store.connection import Connection
 
 
 class Feasible:
-    """Judges proposals. `held()`: names of the held keys that are there now."""
+    """Judges proposals. `held()`: names of the held keys that are there now; `portal`: there is an approved one."""
 
     def __init__(
-        self, catalogue: Catalogue, routes: Mapping[str, RouteEntry], held: Callable[[], Collection[str]]
+        self,
+        catalogue: Catalogue,
+        routes: Mapping[str, RouteEntry],
+        held: Callable[[], Collection[str]],
+        *,
+        portal: bool = False,
     ) -> None:
+        self._portal = portal
         self._catalogue = catalogue
         self._routes = routes
         self._held = held
@@ -33,7 +39,7 @@ class Feasible:
             return f"the catalogue knows no service {proposal.service[:80]!r}; write its id, e.g. openai"
         if proposal.decision is not DecisionKind.REDIRECT:
             return None
-        return why_not(service, proposal.route or "", self._routes, self._catalogue, self._held())
+        return why_not(service, proposal.route or "", self._routes, self._catalogue, self._held(), portal=self._portal)
 
 
 def _found(connection: Connection, proposal: Proposal) -> bool:

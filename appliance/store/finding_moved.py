@@ -20,7 +20,7 @@ _COUNTS: Final = """SELECT CAST(coalesce(sum(exchanges), 0) AS BIGINT), CAST(coa
 CAST(coalesce(sum(past), 0) AS BIGINT), CAST(coalesce(sum(before), 0) AS BIGINT), max(last_past) FROM (
 SELECT count(*) AS exchanges, 0 AS via, 0 AS past, 0 AS before, NULL::DOUBLE AS last_past FROM exchange_open
 WHERE service = $service AND surface = $surface AND ts >= $since
-UNION ALL SELECT 0, sum(count) FILTER (WHERE leg = 'proxy' AND until >= $since),
+UNION ALL SELECT 0, sum(count) FILTER (WHERE leg = 'proxy' AND cause IS NULL AND until >= $since),
 sum(count) FILTER (WHERE leg = 'direct' AND until >= $since),
 sum(count) FILTER (WHERE leg = 'direct' AND until < $since),
 max(until) FILTER (WHERE leg = 'direct' AND until >= $since) FROM observations

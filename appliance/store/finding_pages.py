@@ -211,11 +211,31 @@ class TopService(msgspec.Struct, frozen=True):
     people: int
 
 
+class PlausibilityRequest(Request, frozen=True):
+    """Verb `plausibility`. Hours are judged that lie with both neighbours between two moments (epoch seconds)."""
+
+    since: float = 0.0
+    until: float = 1e12
+    limit: Limit = 100
+
+
+class Implausible(msgspec.Struct, frozen=True):
+    """One hour (epoch seconds of its begin) of one client and service. `why`: more_bytes or more_tokens."""
+
+    hour: int
+    client: str
+    service: str
+    why: str
+    requests: int
+    input_tokens: int
+    bytes_up: int
+
+
 class Overview(msgspec.Struct, frozen=True):
     """Answer to `overview`: findings by state and severity now; exchanges and sightings since `since`.
 
     `governed`: the part of all use that passed the appliance, 0-1; None: there was none. `causes`: how the rest came
-    past it.
+    past it. `implausible`: hours of the day before in which tokens and bytes do not fit each other, newest first.
     """
 
     by_state: dict[str, int]
@@ -231,6 +251,7 @@ class Overview(msgspec.Struct, frozen=True):
     alarms: int  # notices of severity alarm
     governed: float | None = None
     causes: dict[str, int] = {}
+    implausible: tuple[Implausible, ...] = ()
 
 
 class WorkerState(msgspec.Struct, frozen=True):
@@ -245,7 +266,7 @@ class SensorState(msgspec.Struct, frozen=True):
     """A sensor. `state`: starting | capturing | finished | failed; `problem`: one line for people, with what to do.
 
     `means`: by what it captures, in how many processes, as it told last; `lost_last_minute`: packets; `worst_at`: the
-    epoch second of that minute that lost most, `worst_lost` of them.
+    epoch second of that minute that lost most, `worst_lost` of them; `lost_seconds`: (epoch second, packets lost).
     """
 
     name: str
@@ -256,6 +277,7 @@ class SensorState(msgspec.Struct, frozen=True):
     lost_last_minute: int = 0
     worst_at: int = 0
     worst_lost: int = 0
+    lost_seconds: tuple[tuple[int, int], ...] = ()
 
 
 class ApplianceRequest(Request, frozen=True):

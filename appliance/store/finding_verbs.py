@@ -1,4 +1,4 @@
-"""Verbs over findings, and of the appliance's state.
+"""Verbs over findings and hosts, and of the appliance's state.
 
 Owns: what analyst.sock answers about findings and what ingest.sock takes of the supervisor's word. Rules: reads run on
 the reader's connections, what changes something on the writer's thread; authors come from peer credentials.
@@ -16,6 +16,8 @@ from appliance.model.catalogue import Catalogue
 from appliance.policy.disk import read_current
 from appliance.store.connection import Connection
 from appliance.store.decisions import Decisions
+from appliance.store.exposure import exposure
+from appliance.store.exposure_pages import ExposureRequest
 from appliance.store.feedback import totals
 from appliance.store.feedback_pages import DetectorsRequest
 from appliance.store.finding_pages import (
@@ -32,6 +34,8 @@ from appliance.store.finding_pages import (
 )
 from appliance.store.finding_queries import finding, findings
 from appliance.store.findings import Findings
+from appliance.store.host_pages import HostRequest, HostsRequest
+from appliance.store.host_queries import host, hosts
 from appliance.store.overview import overview
 from appliance.store.preview import preview
 from appliance.store.reader import Reader
@@ -68,6 +72,9 @@ class FindingVerbs:
             "overview": Verb(OverviewRequest, self._overview),
             "appliance": Verb(ApplianceRequest, self._appliance),
             "detectors": Verb(DetectorsRequest, self._detectors),
+            "hosts": Verb(HostsRequest, self._hosts),
+            "host": Verb(HostRequest, self._host),
+            "exposure": Verb(ExposureRequest, self._exposure),
         }
 
     def for_ingest(self) -> dict[str, Verb]:
@@ -103,6 +110,17 @@ class FindingVerbs:
 
     async def _detectors(self, _request: DetectorsRequest, _body: bytes, _peer: Peer) -> Reply:
         return Reply(await self._reader.run(totals))
+
+    async def _hosts(self, request: HostsRequest, _body: bytes, _peer: Peer) -> Reply:
+        head, rows = await self._reader.run(lambda connection: hosts(connection, request))
+        return Reply(head, msgspec.json.encode(rows))
+
+    async def _host(self, request: HostRequest, _body: bytes, _peer: Peer) -> Reply:
+        return Reply(await self._reader.run(lambda connection: host(connection, request)))
+
+    async def _exposure(self, request: ExposureRequest, _body: bytes, _peer: Peer) -> Reply:
+        head, rows = await self._reader.run(lambda connection: exposure(connection, request))
+        return Reply(head, msgspec.json.encode(rows))
 
     async def _learn(self, state: ApplianceState, _body: bytes, _peer: Peer) -> Reply:
         if state != self._state:

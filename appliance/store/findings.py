@@ -7,7 +7,7 @@ folded is left out and told; when the tables themselves cannot be written, foldi
 it was after the next start. What decisions change is written in the decision's own transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ from appliance.store.finding_pages import TriageRequest
 from appliance.store.finding_rows import SHOWN, FindingRow, FindingTable
 from appliance.store.finding_standing import Standings
 from appliance.store.folding import Chunk, Folding, Numbered
+from appliance.store.signal_queries import untold
 
 SYSTEM: Final = "gnomon"  # author of what time does
 _STATES: Final = "INSERT INTO finding_states VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -127,6 +128,20 @@ class Findings:
         told = f"{len(left_out)} events are left out of findings, the first is row {min(left_out, default=0)}"
         self._on_fault("event_not_folded", f"{told}: {_short(error)}")
         return found
+
+    def tell(self, added: Mapping[Subject, Delta]) -> None:
+        """Add what signals over time say, as far as it is no evidence yet. Never raises: what goes wrong is told."""
+        try:
+            if not (fresh := untold(self._connection, added)):
+                return
+            with transaction(self._connection):
+                rows = self._merge.merge(fresh, self._standings, self._clock())
+        except Exception as error:  # noqa: BLE001 - evidence goes on without signals
+            self._on_fault("signals_not_told", _short(error))
+            self.reload()
+            return
+        self._table.keep(rows)
+        self._on_change()
 
     def decided(self, decision: Decision, everything: Sequence[Decision]) -> None:
         """Inside the decision's transaction: findings on its subject follow it. `everything`: with this one."""

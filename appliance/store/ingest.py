@@ -15,12 +15,14 @@ import msgspec
 from appliance.journal.record import Mark, genesis
 from appliance.model.errors import EvidenceError, PeerError
 from appliance.model.event import Event, Notice
+from appliance.store import hosts
 from appliance.store.chain import Entry, Gap, read_frame
 from appliance.store.connection import Connection, transaction
 from appliance.store.folding import CONCERNS, Numbered
 from appliance.store.owner import ROW_ERRORS
 from appliance.store.placing import Misfit, Origin, row_of
-from appliance.store.rows import TABLES, Row, insert_statement
+from appliance.store.rows import TABLES, HostRow, Row, insert_statement
+from appliance.store.tally import Tally
 from appliance.store.wire import Append, Appended
 
 type Life = tuple[str, int]  # producer and epoch
@@ -42,7 +44,8 @@ ON CONFLICT (digest) DO UPDATE SET value = excluded.value, last_seen = greatest(
 _HIGHEST_N: Final = """SELECT max(n) FROM (
 SELECT max(n) AS n FROM exchange_open UNION ALL SELECT max(n) FROM exchange_close UNION ALL SELECT max(n) FROM refusals
 UNION ALL SELECT max(n) FROM notices UNION ALL SELECT max(n) FROM tunnels UNION ALL SELECT max(n) FROM observations
-UNION ALL SELECT max(n) FROM detector_sums
+UNION ALL SELECT max(n) FROM packet_losses
+UNION ALL SELECT max(n) FROM detector_sums UNION ALL SELECT max(n) FROM host_records
 UNION ALL SELECT max(n) FROM unplaced UNION ALL SELECT max(n) FROM marks UNION ALL SELECT max(n) FROM folded)"""
 
 
@@ -119,6 +122,7 @@ class Ingest:
         self._clock = clock
         self._epoch = epoch
         self.counters = Counters()
+        self.tally = Tally(epoch)
         self._n = _highest(connection)
         self._marks = _marks(connection)
         self._seen: dict[str, float] = {}
@@ -233,6 +237,8 @@ class Ingest:
             for kind, rows in batch.rows.items():
                 values = [[_encode(row).decode() for row in rows], batch.bodies[kind]]
                 self._connection.execute(_INSERT[kind], values)
+            if met := [row for row in batch.rows.get(HostRow, ()) if isinstance(row, HostRow)]:
+                hosts.keep(self._connection, met)
             for row in batch.unplaced:
                 self._connection.execute(_UNPLACED, list(msgspec.structs.astuple(row)))
             if batch.persons:
@@ -245,6 +251,7 @@ class Ingest:
     def _stored(self, batch: Batch) -> None:
         self.counters.transactions += 1
         self._marks.update(batch.marks)
+        self.tally.take(row for rows in batch.rows.values() for row in rows)
         if self._listener is not None:
             self._listener.note(list(batch.events.items()), self._n)
         if len(self._seen) > MAX_KNOWN_PERSONS:

@@ -10,11 +10,14 @@ import msgspec
 
 from appliance.model.catalogue import Catalogue
 from appliance.store.connection import Connection
-from appliance.store.finding_pages import Overview, OverviewRequest, TopService
+from appliance.store.finding_pages import Implausible, Overview, OverviewRequest, PlausibilityRequest, TopService
 from appliance.store.pages import MAX_LIMIT
+from appliance.store.plausibility import plausibility
 from appliance.store.shares import SharesRequest, causes, shares
 
 TOP: Final = 10
+IMPLAUSIBLE: Final = 5
+DAY_S: Final = 86_400.0
 _FINDINGS: Final = "SELECT state, severity, count(*) FROM findings GROUP BY ALL"
 _OPEN: Final = ("new", "triaged")
 _EXCHANGES: Final = """SELECT count(*), count(*) FILTER (WHERE effective IN ('block', 'coach', 'hold')),
@@ -59,7 +62,14 @@ def overview(connection: Connection, request: OverviewRequest, catalogue: Catalo
         alarms=row(_ALARMS, since)[0],
         governed=_governed(connection, since),
         causes=causes(connection, since),
+        implausible=tuple(_implausible(connection, since)),
     )
+
+
+def _implausible(connection: Connection, since: float) -> list[Implausible]:
+    """Of the day before `since`: an hour is told once the next one is over."""
+    asked = PlausibilityRequest(since=max(0.0, since - DAY_S), until=since, limit=IMPLAUSIBLE)
+    return plausibility(connection, asked)
 
 
 def _governed(connection: Connection, since: float) -> float | None:

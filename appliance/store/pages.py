@@ -169,6 +169,25 @@ class TunnelSummary(msgspec.Struct, frozen=True):
     bytes_down: int
 
 
+class LossesRequest(PageRequest, frozen=True):
+    """Verb `losses`."""
+
+    sensor: Filter = None
+    source: Filter = None
+
+
+class LossesSummary(msgspec.Struct, frozen=True):
+    """Seconds in which a sensor lost packets; the lists run in step: epoch second, packets lost, packets read."""
+
+    n: int
+    ts: float
+    sensor: str
+    source: str
+    seconds: tuple[int, ...]
+    dropped: tuple[int, ...]
+    passed: tuple[int, ...]
+
+
 class DecisionsRequest(Request, frozen=True):
     """Verb `decisions`, newest first; `before` is a decision's number."""
 
@@ -219,13 +238,23 @@ class HistoryRequest(Request, frozen=True):
 
 
 class HistoryRow(msgspec.Struct, frozen=True):
-    """Verb `history`: requests of one person, department and service. `n`: the first of them."""
+    """Verb `history`: requests of one kind, and what they took. `n`: the first of them.
+
+    `groups`: one a line; `tools`: names as a JSON list. `micros`: millionths of a dollar.
+    """
 
     n: int
     department: str | None
     principal: str
     service: str | None
     requests: int
+    model: str | None = None
+    key: str | None = None
+    groups: str = ""
+    tools: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    micros: int = 0
 
 
 class CountRow(msgspec.Struct, frozen=True):

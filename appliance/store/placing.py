@@ -14,14 +14,18 @@ from appliance.model.event import (
     Event,
     ExchangeClosed,
     ExchangeOpened,
+    HostSeen,
     Notice,
     Observed,
+    PacketsLost,
     Refused,
     Tunnelled,
 )
 from appliance.store.rows import (
     CloseRow,
     DetectorsRow,
+    HostRow,
+    LossesRow,
     NoticeRow,
     ObservationRow,
     OpenRow,
@@ -34,6 +38,8 @@ _LARGEST: Final = 2**63 - 1
 _LARGEST_INT: Final = 2**31 - 1
 _YEAR_10000: Final = 253_402_300_800.0
 _MOST_DETECTORS: Final = 64
+_MOST_SECONDS: Final = 60
+_MOST_NAMES: Final = 16
 
 
 class Misfit(Exception):  # noqa: N818 - names the record, not a failure of the program
@@ -70,8 +76,12 @@ def row_of(origin: Origin, event: Event) -> Row:  # noqa: PLR0911 - one for each
             return _tunnels(origin, event)
         case DetectorsCounted():
             return _detectors(origin, event)
+        case PacketsLost():
+            return _losses(origin, event)
         case Observed():
             return _observed(origin, event)
+        case HostSeen():
+            return _host(origin, event)
 
 
 def _whole(value: int, largest: int = _LARGEST) -> int:
@@ -141,6 +151,7 @@ def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
         policy_version=_whole(facts.policy_version),
         conversation=facts.conversation,
         groups="\n".join(facts.groups),
+        virtual_key=facts.virtual_key,
     )
 
 
@@ -149,7 +160,7 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         raise Misfit("an answer with a body came without coverage")
     length, structure, scanned, unscanned, opaque = _sums(event.coverage) if event.coverage else (None,) * 5
     sent = _sums(event.sent) if event.sent else (0,) * 5
-    usage = event.usage
+    usage, cost = event.usage, event.cost
     return CloseRow(
         n=origin.n,
         producer=origin.producer,
@@ -178,6 +189,9 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         coverage_opaque=opaque,
         attempts=_whole(len(event.attempts), _LARGEST_INT),
         reason=event.reason,
+        cost_micros=_whole(cost.micros) if cost and cost.priced else None,
+        cost_priced=cost.priced if cost else None,
+        overrun_micros=_whole(cost.overrun_micros) if cost and cost.priced else None,
         late_entities=None
         if event.late_labels is None
         else tuple(sorted({label.entity for label in event.late_labels})),
@@ -268,6 +282,27 @@ def _detectors(origin: Origin, event: DetectorsCounted) -> DetectorsRow:
     )
 
 
+def _losses(origin: Origin, event: PacketsLost) -> LossesRow:
+    if not 0 < len(event.seconds) <= _MOST_SECONDS:
+        raise Misfit(f"losses of {len(event.seconds)} seconds")
+    if not all(one.second < _YEAR_10000 for one in event.seconds):
+        raise Misfit("a time is outside 1970..9999")
+    return LossesRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        sensor=event.sensor,
+        source=event.source,
+        seconds=tuple(_whole(one.second) for one in event.seconds),
+        dropped=tuple(_whole(one.dropped) for one in event.seconds),
+        passed=tuple(_whole(one.passed) for one in event.seconds),
+    )
+
+
 def _observed(origin: Origin, event: Observed) -> ObservationRow:
     if not event.count:
         raise Misfit("an observation stands for no sighting")
@@ -311,4 +346,31 @@ def _observed(origin: Origin, event: Observed) -> ObservationRow:
         bytes_up=None if event.bytes_up is None else _whole(event.bytes_up),
         bytes_down=None if event.bytes_down is None else _whole(event.bytes_down),
         at_least=event.at_least,
+    )
+
+
+def _host(origin: Origin, event: HostSeen) -> HostRow:
+    if not 0 <= event.ts <= max(event.ts, event.until) < _YEAR_10000:
+        raise Misfit("a time is outside 1970..9999")
+    if not event.address or len(event.names) != len(event.told_by) or len(event.names) > _MOST_NAMES:
+        raise Misfit("a host has no address, or names that nothing told")
+    return HostRow(
+        n=origin.n,
+        producer=origin.producer,
+        epoch=origin.epoch,
+        seq=origin.seq,
+        digest=origin.digest,
+        body=origin.body,
+        ts=event.ts,
+        until=max(event.ts, event.until),
+        taken=origin.taken,
+        sensor=event.sensor,
+        source=event.source,
+        address=event.address,
+        mac=event.mac,
+        vendor=event.vendor,
+        names=event.names,
+        told_by=event.told_by,
+        system=event.system,
+        router=event.router,
     )

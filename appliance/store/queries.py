@@ -12,7 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from appliance.store.connection import Connection
-from appliance.store.finding_pages import ObservationsRequest, ObservationSummary
+from appliance.store.finding_pages import ObservationsRequest, ObservationSummary, PlausibilityRequest
+from appliance.store.judged import judged, judged_count, said
+from appliance.store.judged_pages import JudgedCountRequest, JudgedRequest, SaidRequest
+from appliance.store.moving import MigrationRequest, migration
+from appliance.store.neutrality import neutrality
 from appliance.store.pages import (
     CountRow,
     CoverageRow,
@@ -24,6 +28,8 @@ from appliance.store.pages import (
     ExchangeSummary,
     HistoryRequest,
     HistoryRow,
+    LossesRequest,
+    LossesSummary,
     MarkState,
     NoticesRequest,
     NoticeSummary,
@@ -37,6 +43,7 @@ from appliance.store.pages import (
     TunnelSummary,
     UsageRow,
 )
+from appliance.store.plausibility import plausibility
 from appliance.store.shares import SharesRequest, shares
 
 RUNNING: Final = "running"
@@ -51,6 +58,7 @@ _CLOSE_COLUMNS: Final = (
 _OPEN_COLUMNS: Final = tuple(name for name in ExchangeSummary.__struct_fields__ if name not in _CLOSE_COLUMNS)
 COUNTED: Final = (
     "exchange_open", "exchange_close", "refusals", "notices", "tunnels", "detector_sums", "observations", "unplaced",
+    "packet_losses", "host_records", "hosts",
     "persons", "decisions", "snapshots", "findings", "feedback",
 )  # fmt: skip
 MAX_RECORDS: Final = 16  # of one exchange: an open and a close, or doubles of a journal taken in twice
@@ -96,6 +104,11 @@ def tunnels(connection: Connection, request: TunnelsRequest) -> list[TunnelSumma
     return simple_page(connection, "tunnels", TunnelSummary, request)
 
 
+def losses(connection: Connection, request: LossesRequest) -> list[LossesSummary]:
+    """A page of seconds with losses, newest record first."""
+    return simple_page(connection, "packet_losses", LossesSummary, request)
+
+
 def observations(connection: Connection, request: ObservationsRequest) -> list[ObservationSummary]:
     """A page of observations, newest first."""
     return simple_page(connection, "observations", ObservationSummary, request)
@@ -134,13 +147,24 @@ def counts(connection: Connection, request: SpanRequest) -> list[CountRow]:
 
 
 def history(connection: Connection, request: HistoryRequest) -> list[HistoryRow]:
-    """Requests by person, department and service, for rebuilding counters; the group that began last comes first."""
+    """Requests by all that budgets ask for, for rebuilding counters; the group that began last comes first.
+
+    What policy ended in mid-answer has been used: it had been sent.
+    """
     rows = connection.execute(
-        """SELECT min(n), department, principal, service, count(*) FROM exchange_open
-        WHERE ts >= ? AND exchange NOT IN (
-            SELECT exchange FROM exchange_close WHERE ts >= ? GROUP BY exchange
-            HAVING list_contains(?::VARCHAR[], arg_min(outcome, n)))
-        GROUP BY department, principal, service HAVING min(n) < coalesce(?, 9223372036854775807)
+        """SELECT min(o.n), department, principal, service, count(*), model, virtual_key, groups,
+               CAST(json_extract(o.body, '$.event.facts.tools_declared') AS VARCHAR) AS tools,
+               CAST(coalesce(sum(c.received), 0) AS BIGINT), CAST(coalesce(sum(c.made), 0) AS BIGINT),
+               CAST(coalesce(sum(c.micros), 0) AS BIGINT)
+        FROM exchange_open o
+        LEFT JOIN (SELECT exchange, arg_min(outcome, n) AS outcome, arg_min(attempts, n) AS attempts,
+                          arg_min(input_tokens, n) AS received, arg_min(output_tokens, n) AS made,
+                          arg_min(cost_micros, n) AS micros
+                   FROM exchange_close WHERE ts >= ? GROUP BY exchange) c ON c.exchange = o.exchange
+        WHERE o.ts >= ? AND NOT coalesce(list_contains(?::VARCHAR[], c.outcome)
+                                         AND NOT (c.outcome = 'blocked' AND c.attempts > 0), false)
+        GROUP BY department, principal, service, model, virtual_key, groups, tools
+        HAVING min(o.n) < coalesce(?, 9223372036854775807)
         ORDER BY 1 DESC LIMIT ?""",
         [request.since, request.since, list(request.unused), request.before, request.limit],
     ).fetchall()
@@ -258,6 +282,7 @@ QUERIES: Final[dict[str, Query]] = {
     "refusals": Query(RefusalsRequest, refusals, "n"),
     "notices": Query(NoticesRequest, notices, "n"),
     "tunnels": Query(TunnelsRequest, tunnels, "n"),
+    "losses": Query(LossesRequest, losses, "n"),
     "observations": Query(ObservationsRequest, observations, "n"),
     "decisions": Query(DecisionsRequest, decisions, "number"),
     "persons": Query(PersonsRequest, persons),
@@ -266,4 +291,10 @@ QUERIES: Final[dict[str, Query]] = {
     "usage": Query(SpanRequest, usage),
     "coverage": Query(SpanRequest, coverage),
     "shares": Query(SharesRequest, shares),
+    "judged": Query(JudgedRequest, judged, "n"),
+    "judged_count": Query(JudgedCountRequest, judged_count),
+    "said": Query(SaidRequest, said, "number"),
+    "plausibility": Query(PlausibilityRequest, plausibility),
+    "neutrality": Query(SpanRequest, neutrality),
+    "migration": Query(MigrationRequest, migration),
 }

@@ -24,8 +24,10 @@ GOVERNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "notices": (("notices", "ts"),),
     "tunnels": (("tunnels", "ts"),),
     "detectors": (("detector_sums", "ts"),),
+    "losses": (("packet_losses", "ts"),),
     "observations": (("observations", "taken"),),  # a capture may be older than its evidence
     "findings": (("findings", "touched"),),
+    "hosts": (("host_records", "taken"), ("hosts", "touched")),
     "persons": (("persons", "last_seen"),),
 }
 
@@ -35,6 +37,10 @@ _HANGING: Final = ("finding_parties", "finding_evidence", "finding_states")
 _TOO_MUCH: Final = """DELETE FROM finding_evidence WHERE rowid IN (SELECT rowid FROM (
 SELECT rowid, row_number() OVER (PARTITION BY finding ORDER BY n DESC) AS place FROM finding_evidence)
 WHERE place > ?)"""
+
+_CROWDED: Final = (
+    "DELETE FROM hosts WHERE rowid IN (SELECT rowid FROM hosts ORDER BY touched DESC, address OFFSET ?) RETURNING 1"
+)
 
 
 def ages(config: StoreConfig) -> dict[tuple[str, str], int]:
@@ -61,6 +67,12 @@ def trim_evidence(connection: Connection, keep: int) -> None:
     """Of each finding only the newest `keep` reasons stay."""
     with transaction(connection):
         connection.execute(_TOO_MUCH, [keep])
+
+
+def trim_hosts(connection: Connection, keep: int) -> int:
+    """Only the `keep` hosts that were heard of last stay; how many went. Whoever forges addresses makes hosts."""
+    with transaction(connection):
+        return len(connection.execute(_CROWDED, [keep]).fetchall())
 
 
 def erase(connection: Connection, digest: str, now: float, author: str) -> int:

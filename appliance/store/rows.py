@@ -61,6 +61,7 @@ class OpenRow(Row, frozen=True, kw_only=True):
     policy_version: int
     conversation: str | None
     groups: str
+    virtual_key: str | None
 
 
 class CloseRow(Row, frozen=True, kw_only=True):
@@ -94,6 +95,9 @@ class CloseRow(Row, frozen=True, kw_only=True):
     sent_bytes: int
     sent_unscanned: int
     late_entities: tuple[str, ...] | None
+    cost_micros: int | None
+    cost_priced: bool | None
+    overrun_micros: int | None
 
 
 class RefusalRow(Row, frozen=True, kw_only=True):
@@ -140,6 +144,16 @@ class DetectorsRow(Row, frozen=True, kw_only=True):
     late: tuple[int, ...]
 
 
+class LossesRow(Row, frozen=True, kw_only=True):
+    """Table packet_losses. The lists run in step."""
+
+    sensor: str
+    source: str
+    seconds: tuple[int, ...]
+    dropped: tuple[int, ...]
+    passed: tuple[int, ...]
+
+
 class ObservationRow(Row, frozen=True, kw_only=True):
     """Table observations. `taken`: when the store took it in, which is what its age is told from."""
 
@@ -173,6 +187,22 @@ class ObservationRow(Row, frozen=True, kw_only=True):
     at_least: bool | None
 
 
+class HostRow(Row, frozen=True, kw_only=True):
+    """Table host_records. `taken`: when the store took it in. `names` and `told_by` run in step."""
+
+    until: float
+    taken: float
+    sensor: str
+    source: str
+    address: str
+    mac: str | None
+    vendor: str
+    names: tuple[str, ...]
+    told_by: tuple[str, ...]
+    system: str
+    router: bool
+
+
 TABLES: Final[dict[type[Row], str]] = {
     OpenRow: "exchange_open",
     CloseRow: "exchange_close",
@@ -180,7 +210,9 @@ TABLES: Final[dict[type[Row], str]] = {
     NoticeRow: "notices",
     TunnelRow: "tunnels",
     DetectorsRow: "detector_sums",
+    LossesRow: "packet_losses",
     ObservationRow: "observations",
+    HostRow: "host_records",
 }
 
 _TYPES: Final[dict[object, str | list[str]]] = {  # as DuckDB's from_json takes them

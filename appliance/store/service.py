@@ -24,7 +24,7 @@ from appliance.config.credentials import usable
 from appliance.config.schema import Config
 from appliance.journal import aside
 from appliance.model.errors import PeerError
-from appliance.store import retention
+from appliance.store import hosts, retention
 from appliance.store.decisions import ADMIN, Decisions, role_of
 from appliance.store.export import Exporter, public_names
 from appliance.store.export import Limits as ExportLimits
@@ -41,6 +41,9 @@ from appliance.store.pages import Health, HealthRequest, PageHead
 from appliance.store.pushes import Coalescer
 from appliance.store.queries import QUERIES, Query, marks, table_sizes
 from appliance.store.reader import Reader
+from appliance.store.signals import EVERY_S as SIGNALS_EVERY_S
+from appliance.store.signals import Signals
+from appliance.store.tally_pages import TallyRequest
 from appliance.store.wire import Append, Appended, Decide, Erase, Erased, MarkRequest
 from appliance.store.writer import Writer
 
@@ -138,7 +141,8 @@ class Store:
 
     def _make_decisions(self) -> Decisions:
         config = self._config
-        feasible = Feasible(self._catalogue, config.gateway.routes, lambda: usable(config))
+        routes, portal = config.gateway.routes, bool(config.portal.approved)
+        feasible = Feasible(self._catalogue, routes, lambda: usable(config), portal=portal)
         return Decisions(
             self._connection,
             self._policy,
@@ -158,6 +162,7 @@ class Store:
         verbs = {name: Verb(query.request, self._answering(query)) for name, query in QUERIES.items()}
         verbs |= self._verbs.for_analysts()
         verbs["health"] = Verb(HealthRequest, self._health)
+        verbs["tally"] = Verb(TallyRequest, self._tally)
         verbs["decide"] = Verb(Decide, self._decide)
         verbs["feedback"] = Verb(FeedbackRequest, self._feedback)
         verbs["erase"] = Verb(Erase, self._erase)
@@ -173,6 +178,8 @@ class Store:
         await self._analyst_server.start()
         self._tasks.append(spawn(self._keep_retention(), "retention"))
         self._tasks.append(spawn(self._keep_time(), "expiry"))
+        if self._config.signals.enabled:
+            self._tasks.append(spawn(self._keep_signals(), "signals"))
 
     async def close(self) -> None:
         """Stop serving, write what was taken, close the file."""
@@ -198,6 +205,7 @@ class Store:
                     await self._writer.call(self._findings.reload)
                 await asyncio.sleep(RETENTION_PAUSE_S)
         await self._writer.call(partial(retention.trim_evidence, self._connection, MAX_EVIDENCE))
+        await self._writer.call(partial(retention.trim_hosts, self._connection, hosts.MAX_HOSTS))
         return deleted
 
     async def _keep_time(self) -> None:
@@ -212,6 +220,19 @@ class Store:
         while True:
             await self.retain()
             await asyncio.sleep(RETENTION_EVERY_S)
+
+    async def _keep_signals(self) -> None:
+        """Look for signals over time; one that takes too long is told once, and tried again."""
+        looker = Signals(self._config.signals, (self._reader, self._writer, self._findings), self._clock)
+        told = False
+        while True:
+            try:
+                await looker.look()
+            except PeerError as error:
+                if not told:
+                    await self._writer.call(partial(self._ingest.tell, "signals_late", str(error), "warning"))
+                told = True
+            await asyncio.sleep(SIGNALS_EVERY_S)
 
     def _tell_snapshot(self, version: int) -> None:
         self._loop.call_soon_threadsafe(self._analyst_server.publish, CHANGED, SnapshotPush(version))
@@ -260,6 +281,9 @@ class Store:
             )
         )
 
+    async def _tally(self, request: TallyRequest, _body: bytes, _peer: Peer) -> Reply:
+        return Reply(self._ingest.tally.told(request))
+
     async def _decide(self, request: Decide, _body: bytes, peer: Peer) -> Reply:
         role = self._role(peer)
         return Reply(await self._writer.call(lambda: self._decisions.decide(request, peer.user, role)))
@@ -274,8 +298,10 @@ class Store:
 
         def run() -> int:
             now = self._clock()
-            removed = retention.erase(self._connection, request.digest, now, peer.user)
-            self._ingest.forget(request.digest, now)
+            removed = 0
+            for digest in (request.digest, *hosts.linked(self._connection, request.digest)):
+                removed += retention.erase(self._connection, digest, now, peer.user)
+                self._ingest.forget(digest, now)
             return removed
 
         return Reply(Erased(await self._writer.call(run)))

@@ -65,12 +65,12 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class Erase(Request, frozen=True):
-    """Head of verb `erase`: forget the clear value behind one digest (`p_...` or `a_...`)."""
+    """Head of verb `erase`: forget the clear value behind one digest; of an address what its host is called, too."""
 
     digest: Name
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """How many clear values were removed: 0 or 1."""
+    """How many clear values were removed."""
 
     removed: int

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from appliance.config.effective import write_effective
 from appliance.model.errors import OperatorError
-from appliance.supervisor import listeners
+from appliance.supervisor import listeners, log
 from appliance.supervisor.handover import Handover, Heir, become
 from appliance.supervisor.policy import catalogue_version
+from appliance.supervisor.preflight import known_version
 
 if TYPE_CHECKING:
+    from appliance.config.schema import Config
     from appliance.supervisor.supervisor import Supervisor
 
 
@@ -35,6 +37,7 @@ async def reload(boss: Supervisor) -> str:
         await asyncio.to_thread(boss.settings.evidence.reprepare, fresh, asked)
         # An override's content may change while its path does not.
         renamed = await asyncio.to_thread(catalogue_version, fresh) != known
+        known = await asyncio.to_thread(known_version, fresh)
         write_effective(fresh, Path(fresh.run_dir))
     except BaseException:
         for sock in bound.values():
@@ -46,11 +49,21 @@ async def reload(boss: Supervisor) -> str:
     boss.config = fresh
     boss.workers.count, boss.workers.drain_s = fresh.worker_count, fresh.drain_s
     boss.workers.roll()
-    boss.sensors.follow(fresh, old, anew=renamed)
-    if renamed or (fresh.store, fresh.catalogue, fresh.gateway) != (old.store, old.catalogue, old.gateway):
+    boss.sensors.follow(fresh, old, anew=renamed or boss.known != known)
+    boss.known = known
+    if renamed or _of_store(fresh) != _of_store(old):
         boss.store.roll()
+    if fresh.log != old.log:
+        log.configure(form=fresh.log.format)
+    if (fresh.metrics, fresh.otel) != (old.metrics, old.otel):
+        await boss.observing.restart()
     boss.control.look_at_policy()
     return f"configuration read; {fresh.worker_count} worker(s) are being replaced one by one"
+
+
+def _of_store(config: Config) -> tuple[object, ...]:
+    """What the store goes by."""
+    return config.store, config.catalogue, config.gateway, config.signals
 
 
 async def upgrade(boss: Supervisor) -> None:
@@ -60,6 +73,7 @@ async def upgrade(boss: Supervisor) -> None:
     except OperatorError as error:
         boss.problem(f"upgrade refused, nothing has changed: {error}")
         return
+    await boss.observing.stop()
     await boss.control.close()
     for child in boss.children.values():
         child.abandon()
@@ -70,6 +84,7 @@ async def upgrade(boss: Supervisor) -> None:
         for child in boss.children.values():
             child.watch()
         await boss.control.start()
+        boss.observing.start()
 
 
 def _estate(boss: Supervisor) -> Handover:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class Evidence:
         if not path.exists():
             return 0
         with contextlib.closing(Ledger(path, claim=False)) as ledger:
-            return ledger.refund_dead()
+            return ledger.refund_dead(now=time.time())
 
     def counters_stand(self, config: Config) -> bool:
         """Whether the counter file can be used as it is. OperatorError: it is damaged."""
@@ -72,10 +73,17 @@ class Evidence:
 
     def rebuild_counters(self, config: Config) -> int:
         """Counters from what the store holds, before any worker starts; how many. Unreachable: the store is away."""
-        from appliance.ledger.rebuild import rebuild, windows_began
+        from zoneinfo import ZoneInfo
 
-        now = time.time()
-        return rebuild(counter_file(config), stored_history(Path(config.run_dir), windows_began(now)), now)
+        from appliance.config.site_key import load_site_key
+        from appliance.ledger.budgets import Budgets
+        from appliance.ledger.rebuild import rebuild
+        from appliance.model.pseudonym import Pseudonyms
+
+        person = Pseudonyms(load_site_key(Path(config.state_dir))).person
+        told = partial(stored_history, Path(config.run_dir))
+        zone = ZoneInfo(config.site.timezone)
+        return rebuild(counter_file(config), told, time.time(), Budgets(config.budgets, person), zone)
 
     def recover(self, config: Config) -> RecoveryReport:
         """Adopt the journals of the dead and ship them. EvidenceError: some are damaged, the others are done."""
@@ -106,7 +114,20 @@ def stored_history(run_dir: Path, since: float) -> Iterator[Used]:
             request = HistoryRequest(since=since, unused=unused, before=before)
             head, body = client.call("history", request, reply=PageHead)
             for row in msgspec.json.decode(body, type=list[HistoryRow]):
-                yield Used(row.department, row.principal, row.service, row.requests)
+                groups, tools = tuple(row.groups.split("\n")) if row.groups else (), row.tools or "[]"
+                yield Used(
+                    row.department,
+                    row.principal,
+                    row.service,
+                    row.requests,
+                    row.model,
+                    row.key,
+                    groups,
+                    msgspec.json.decode(tools, type=tuple[str, ...]),
+                    row.input_tokens,
+                    row.output_tokens,
+                    row.micros,
+                )
             if (before := head.next) is None:
                 return
 

@@ -120,7 +120,7 @@ def check_safe(config: Config) -> None:
             identity=identity.required,
             tls=listen.certificate is not None,
             listener=name,
-            passwords=identity.htpasswd is not None,
+            passwords=identity.takes_secrets,
         )
     check_files(config)
 

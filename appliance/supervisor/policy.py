@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from appliance.policy.rules import Rule
     from appliance.policy.snapshot import PolicySnapshot
 
-    type _Terms = tuple[Stage, tuple[Rule, ...], str]
+    type _Terms = tuple[Stage, tuple[Rule, ...], str, str]
     type _Wanted = Callable[[PolicySnapshot | None], _Terms]
 
 _TRIES: Final = 5
@@ -67,7 +67,7 @@ def ensure(config: Config, asked: Stage | None) -> PolicySnapshot:
     def wanted(now: PolicySnapshot | None) -> _Terms:
         held = now.stage if now else Stage.OBSERVE
         raised = Stage.ENFORCE if Stage.ENFORCE in (config.stage, held) else Stage.OBSERVE
-        return (asked or raised, rules, catalogue)
+        return (asked or raised, rules, catalogue, config.site.timezone)
 
     return _write_next(config, wanted)
 
@@ -78,7 +78,7 @@ def change_stage(config: Config, stage: Stage) -> PolicySnapshot:
     def wanted(now: PolicySnapshot | None) -> _Terms:
         if now is None:
             raise OperatorError(f"{folder_of(config)}: there is no policy snapshot yet; start the appliance first")
-        return (stage, now.rules, now.catalogue_version)
+        return (stage, now.rules, now.catalogue_version, now.timezone)
 
     return _write_next(config, wanted)
 
@@ -90,8 +90,8 @@ def _write_next(config: Config, wanted: _Wanted) -> PolicySnapshot:
     folder = folder_of(config)
     for _ in range(_TRIES):
         now = read_current(folder)
-        stage, rules, catalogue = wanted(now)
-        if now is not None and (now.stage, now.rules, now.catalogue_version) == (stage, rules, catalogue):
+        stage, rules, catalogue, timezone = terms = wanted(now)
+        if now is not None and (now.stage, now.rules, now.catalogue_version, now.timezone) == terms:
             return now
         fresh = PolicySnapshot(
             version=now.version + 1 if now else 1,
@@ -100,6 +100,7 @@ def _write_next(config: Config, wanted: _Wanted) -> PolicySnapshot:
             rules=rules,
             decisions=now.decisions if now else (),
             catalogue_version=catalogue,
+            timezone=timezone,
         )
         if snapshot_path(folder, fresh.version).exists() and current_version(config) != fresh.version - 1:
             continue  # the store was quicker

@@ -6,6 +6,8 @@ these files are secrets. The workers check again when they read the files: this 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +29,19 @@ def check_files(config: Config) -> None:
     faults.extend(f"gateway.routes: {what}" for what in credentials.check(config))
     faults.extend(classifier.check(config.inspect.classifier))
     faults.extend(_detection(config))
+    faults.extend(_identity(config))
+    faults.extend(_known(config))
+    faults.extend(_budgets(config))
     if faults:
         raise OperatorError("\n".join(faults))
+
+
+def _identity(config: Config) -> Iterator[str]:
+    settings = config.identity
+    if settings.tokens or settings.certificates or settings.ldap or settings.members:
+        from appliance.identity.preflight import check  # its libraries only where they are needed
+
+        yield from check(settings)
 
 
 def _detection(config: Config) -> Iterator[str]:
@@ -37,6 +50,45 @@ def _detection(config: Config) -> Iterator[str]:
     try:
         if has_more(config):
             detection_settings(config)
+    except OperatorError as error:
+        yield str(error)
+
+
+def _budgets(config: Config) -> Iterator[str]:
+    from appliance.config.budget_checks import services_unknown
+    from appliance.config.catalogue import load_catalogue
+    from appliance.config.prices_file import load_prices
+
+    try:
+        if config.prices.file and Path(config.prices.file).is_file():
+            load_prices(Path(config.prices.file))
+        if any(budget.match.service for budget in config.budgets):
+            override = config.catalogue.override
+            catalogue = load_catalogue(Path(override) if override else None)
+            yield from services_unknown(config.budgets, tuple(catalogue.services))
+    except OperatorError as error:
+        yield str(error)
+
+
+def known_version(config: Config) -> str:
+    """Of what the site itself knows of AI software, as its files hold it now; empty: it names none."""
+    found = hashlib.sha256()
+    files = [Path(name) for name in (config.sensor.advisories, config.sensor.fingerprints) if name]
+    for path in files:
+        with contextlib.suppress(OSError):  # what cannot be read is refused elsewhere
+            found.update(path.read_bytes() + b"\0")
+    return found.hexdigest() if files else ""
+
+
+def _known(config: Config) -> Iterator[str]:
+    if not (config.sensor.advisories or config.sensor.fingerprints):
+        return
+    from appliance.config.catalogue import load_catalogue
+    from appliance.config.known_files import load_known
+
+    try:
+        override = config.catalogue.override
+        load_known(config.sensor, load_catalogue(Path(override) if override else None))
     except OperatorError as error:
         yield str(error)
 

@@ -19,6 +19,7 @@ from appliance.bus.control import SNAPSHOT, Snapshot
 from appliance.bus.errors import RemoteError, Unreachable
 from appliance.bus.verbs import Done
 from appliance.model.errors import PeerError
+from appliance.route.redirection import PORTAL_ROUTE
 from appliance.store.finding_pages import ApplianceState, SensorState, WorkerState
 from appliance.supervisor.plan import State
 
@@ -115,5 +116,5 @@ def state_of(boss: Supervisor) -> ApplianceState:
         workers=tuple(workers),
         sensors=tuple(SensorState(**msgspec.structs.asdict(one)) for one in boss.sensors.states()),
         problems=tuple(boss.problems),
-        routes=tuple(boss.config.gateway.routes),
+        routes=(*boss.config.gateway.routes, *((PORTAL_ROUTE,) if boss.config.portal.approved else ())),
     )

@@ -1,4 +1,4 @@
-"""Which sensors should live: one for each interface and each capture file that the configuration names.
+"""Which sensors should live: one for each interface, capture file and folder that the configuration names.
 
 Owns: their names, their plans and what a person is told of them. Rules: pure, like plans; a sensor never keeps the
 appliance from starting and never stops it; one that says at its first start what the operator must do is left alone
@@ -29,7 +29,7 @@ _UNTOLD: Final = Sensing("")
 class Source:
     """What one sensor watches."""
 
-    kind: str  # interface | pcap
+    kind: str  # interface | pcap | folder
     name: str
 
 
@@ -217,6 +217,7 @@ def _status(name: str, sensor: _Sensor) -> SensorStatus:
         told.lost_last_minute,
         told.worst_at,
         told.worst_lost,
+        told.lost_seconds,
     )
 
 
@@ -227,10 +228,13 @@ def _shown(sensor: _Sensor) -> str:
 
 def _sources(config: Config) -> list[Source]:
     found = [Source("interface", name) for name in config.sensor.interfaces]
-    return list(dict.fromkeys([*found, *(Source("pcap", path) for path in config.sensor.captures)]))
+    found += [Source("pcap", path) for path in config.sensor.captures]
+    found += [Source("folder", path) for path in (config.sensor.folder,) if path]
+    return list(dict.fromkeys(found))
 
 
 def _eyes(config: Config) -> tuple[object, ...]:
     """What a sensor goes by."""
     sensor = config.sensor
-    return (sensor.user, sensor.processes, sensor.suppression_s, config.catalogue, config.listen, config.journal)
+    mine = (sensor.user, sensor.processes, sensor.suppression_s, sensor.folder_settled_s, sensor.cadence)
+    return (*mine, sensor.advisories, sensor.fingerprints, config.catalogue, config.listen, config.journal)

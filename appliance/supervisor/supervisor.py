@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, override
 
-from appliance.bus import ownflows
+from appliance.bus import ownflows, programs, rejected
 from appliance.bus.tasks import cancel, spawn
 from appliance.config.effective import write_effective
 from appliance.model.errors import OperatorError
@@ -30,7 +30,9 @@ from appliance.supervisor.change import reload, upgrade
 from appliance.supervisor.child import Child, Listener, describe
 from appliance.supervisor.instance import Instance, make_folders
 from appliance.supervisor.log import pass_on
+from appliance.supervisor.observing import Observing
 from appliance.supervisor.plan import Action, Drain, Kill, Plan, Start
+from appliance.supervisor.preflight import known_version
 from appliance.supervisor.recovery import Recovery
 from appliance.supervisor.relay import Teller, relay
 from appliance.supervisor.sensors import Sensors
@@ -69,7 +71,9 @@ class Supervisor(Listener):
         self.store = Plan("store", 1, overlap=False, drain_s=STORE_DRAIN_S)
         self.workers = Plan("w", config.worker_count, overlap=True, drain_s=config.drain_s)
         self.sensors = Sensors(config)
+        self.known = known_version(config)  # what the site knows of AI software, as its sensors have read it
         self._teller = Teller(self)
+        self.observing = Observing(self)
         self.control = Control(self)
         self._recovery = Recovery(self)
         self._plans: list[Plan] = []
@@ -100,6 +104,7 @@ class Supervisor(Listener):
                 self.phase = "up"
                 self.tell()
                 self.settings.announce(self)
+                self.observing.start()
             while not self._stopping:
                 await self._steer(lambda: self._stopping or self._upgrading)
                 if self._upgrading:
@@ -161,6 +166,7 @@ class Supervisor(Listener):
         self.tell()
         if self.children:
             _log.info("draining")
+        await self.observing.stop()
         for sock in (*self.listeners.values(), *self.retired):
             sock.close()
         self.workers.stop()
@@ -363,6 +369,8 @@ class Supervisor(Listener):
 def prepare_sensing(run_dir: Path, *, fresh: bool) -> None:
     """What workers and sensors share; `fresh`: capture files count as unread."""
     ownflows.create(run_dir)
+    programs.create(run_dir)
+    rejected.create(run_dir)
     folder = run_dir / CAPTURES
     if fresh and folder.is_dir():
         for note in folder.iterdir():

@@ -89,7 +89,7 @@ WAY_UP = (
     _judging("a detector", "Detectors.look", DETECTOR),
     _judging("the facts", "Worker.facts"),
     _judging("the policy", "Policy.judge"),
-    _judging("the ledger", "Ledger.reserve_request"),
+    _judging("the ledger", "Ledger.reserve"),
     Row("the edit", "hiding.edited", "any", ANY, _CLOSED, _WITNESSED),
     Row(
         "the open record",

@@ -65,7 +65,7 @@ def parts() -> dict[str, list[tuple[object, str]]]:
     places += [(StreamingAddon, name) for name in ("responseheaders", "response")]
     places += [(ExchangeAddon, "request"), (ExchangeAddon, "_forward"), (Worker, "facts"), (Policy, "judge")]
     places += [(Inspector, "request"), (Inspector, "response"), (ResponseInspection, "edited"), (Detectors, "look")]
-    places += [(Ledger, "reserve_request"), (Telemetry, "opened"), (Telemetry, "closed"), (Journal, "append")]
+    places += [(Ledger, "reserve"), (Telemetry, "opened"), (Telemetry, "closed"), (Journal, "append")]
     places += [(Dialler, "connect"), (Ways, "follow"), (Watching, "watch"), (StreamEditor, "feed")]
     places += [(Beside, "request"), (StreamEditor, "close"), (Socket, "_client"), (SocketAnswers, "take")]
     made: dict[str, list[tuple[object, str]]] = {f"{owner.__name__}.{name}": [(owner, name)] for owner, name in places}

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 from fixtures_world import Fixture
+from policies import HANDED_OVER, embedded_without
 from socket_world import SocketServer
 from worker_world import Running, worker_at
 
@@ -286,6 +287,7 @@ async def world_at(folder, stage: Stage, wrapped: dict[str, list[tuple[object, s
         async with SocketServer() as sockets:
             hosts = {f"{HOST}:80": place, f"{SOCKET_HOST}:80": sockets.place}
             more["egress"] = Egress(hosts=hosts)
+            more.setdefault("policy", embedded_without(folder, *HANDED_OVER))  # each dialect is to be answered
             async with worker_at(folder, nobody, stage, **more) as worker:
                 inside, follow = made[Worker], made[FollowAddon]
                 inside.analyse = None  # bodies are read here: what its process does is shown elsewhere

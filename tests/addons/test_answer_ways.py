@@ -39,6 +39,9 @@ class Late:
     def late(self, _facts, coverage, _now):
         return () if coverage.complete else ("unread",)
 
+    def called(self, _facts, _tools, _now):
+        return ()
+
 
 class Collaborators:
     """What the way down needs of a worker."""
@@ -50,6 +53,11 @@ class Collaborators:
         @staticmethod
         def clock():
             return 1.0
+
+    class meter:  # noqa: N801 - likewise
+        @staticmethod
+        def cost(_exchange, _usage, _model):
+            return None
 
     def __init__(self, detectors):
         self.inspector, self.watcher = Inspector(detectors), Watching(detectors)

@@ -54,7 +54,7 @@ BREAKABLE += [
     (Watching, "watch"),
     (Policy, "judge"),
     (Policy, "destination"),
-    (Ledger, "reserve_request"),
+    (Ledger, "reserve"),
     (Telemetry, "opened"),
     (Worker, "facts"),
     (Journal, "append"),

@@ -10,6 +10,7 @@ from addons.upstream import PLAN, Target
 from appliance.config.credentials import Keys
 from appliance.config.schema import RouteEntry
 from appliance.model.catalogue import Catalogue, Service
+from appliance.model.names import Surface
 from appliance.route.held import HeldKey
 
 CHAT = "openai.chat"
@@ -100,6 +101,15 @@ def test_applied_it_changes_the_destination_and_nothing_else():
     assert flow.request.headers["x-kept"] == "1"
     assert "authorization" not in flow.request.headers
     assert flow.request.content == b"{}"
+
+
+def test_pages_lead_to_the_approved_portal_and_nothing_else_does():
+    web = Service(id="web", name="Web", owner="Them", category="assistant", surface=Surface.WEB, domains=("web.test",))
+    there = Redirects(ROUTES, CATALOGUE, SENDER, portal="https://chat.test")
+    assert there.move("portal", asked(web, api=None)) == Stuck("", 403, "https://chat.test")
+    assert "no approved portal" in REDIRECTS.move("portal", asked(web, api=None)).reason
+    assert "programs" in there.move("portal", asked()).reason
+    assert "cannot be redirected" in there.move("local", asked(web, api=None)).reason
 
 
 def test_a_held_key_goes_instead_of_the_clients():

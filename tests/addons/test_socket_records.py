@@ -9,6 +9,7 @@ from seam_world import TestAuthority
 from test_websocket import KEY, MAIL, balanced, delta, ended, finished, item, opened_bytes, socket
 
 import addons.closing
+from addons.metering import Metering
 from addons.socket_answers import SocketAnswers
 from addons.worker import Worker
 from appliance.inspect.dialects.telling import MAX_TOLD
@@ -50,7 +51,7 @@ async def over(world) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(StreamEditor, "report"), (SocketAnswers, "account"), (addons.closing, "close_record"), (Worker, "settle")],
+    [(StreamEditor, "report"), (SocketAnswers, "account"), (addons.closing, "close_record"), (Metering, "settle")],
     ids=lambda part: getattr(part, "__name__", part),
 )
 async def test_a_fault_in_the_account_leaves_no_exchange_open(authority, tmp_path, monkeypatch, owner, name):
@@ -99,13 +100,13 @@ async def test_where_nobody_reads_any_more_nothing_passes_that_may_have_to_be_hi
 
 async def test_a_quota_is_given_back_where_a_message_fails(authority, tmp_path, monkeypatch):
     settled = []
-    settle = Worker.settle
+    settle = Metering.settle
 
-    def noted(worker, reservation, *, used):
+    def noted(meter, exchange, *, used):
         settled.append(used)
-        settle(worker, reservation, used=used)
+        settle(meter, exchange, used=used)
 
-    monkeypatch.setattr(Worker, "settle", noted)
+    monkeypatch.setattr(Metering, "settle", noted)
     async with socket(authority, tmp_path) as world:
         monkeypatch.setattr("addons.socket_calls.as_told", broken)
         await world.client.send(item("hello"))

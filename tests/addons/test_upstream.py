@@ -252,6 +252,69 @@ async def test_the_last_status_reaches_the_client(authority, confdir):
         assert (await http.post("https://api.test/v1", content=BODY)).status_code == 503
 
 
+async def never(_seen, _reply):
+    await asyncio.Event().wait()
+
+
+async def breaks_off(_seen, _reply):
+    raise ConnectionError
+
+
+@pytest.mark.parametrize(("http2", "upstream_alpn"), [(False, "http/1.1"), (True, "http/1.1"), (True, "h2")])
+async def test_a_target_that_says_nothing_is_given_up_for_the_next(authority, confdir, http2, upstream_alpn):
+    async with (
+        Upstream(authority, never, "a.test", alpn=upstream_alpn) as a,
+        Upstream(authority, ok, "b.test", alpn=upstream_alpn) as b,
+        running(authority, confdir, {"a.test:443": a.place, "b.test:443": b.place}) as world,
+        client(world, http2=http2) as http,
+        asyncio.timeout(10),
+    ):
+        world.chain.on_request = plan(("a.test", 443), ("b.test", 443), resends=True, head_s=0.05)
+        for _ in range(3):
+            assert (await http.post("https://api.test/v1", content=BODY)).content == b"answer to " + BODY
+        await a.seen[0].reset.wait()
+        attempts = attempts_of(world.chain.flows[0])
+        assert [(one.target, one.status) for one in attempts] == [("a.test:443", 0), ("b.test:443", 200)]
+        assert "did not begin to answer within 0.05 s" in attempts[0].error
+        assert attempts[0].ms >= 50
+        world.chain.on_request = plan(("a.test", 443), resends=True, head_s=0.05)
+        answer = await http.post("https://api.test/v1", content=BODY)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "connect_timeout")
+
+
+async def test_a_connection_that_breaks_off_is_tried_elsewhere_only_where_the_plan_says_so(authority, confdir):
+    async with (
+        Upstream(authority, breaks_off, "a.test") as a,
+        Upstream(authority, ok, "b.test") as b,
+        running(authority, confdir, {"a.test:443": a.place, "b.test:443": b.place}) as world,
+        client(world) as http,
+    ):
+        world.chain.on_request = plan(("a.test", 443), ("b.test", 443))
+        assert (await http.post("https://api.test/v1", content=BODY)).status_code == 502
+        assert b.seen == []
+        world.chain.on_request = plan(("a.test", 443), ("b.test", 443), resends=True)
+        assert (await http.post("https://api.test/v1", content=BODY)).content == b"answer to " + BODY
+        assert [kind for kind, _ in world.chain.ends] == ["error", "response"]
+
+
+async def test_the_plan_decides_whether_and_when_there_is_another_try(authority, confdir):
+    ended, waits = [], [0.02, None]
+
+    def told(target, attempt, headers):
+        ended.append((target.host, attempt.status, headers is not None))
+
+    async with (
+        Upstream(authority, status(503), "a.test") as a,
+        running(authority, confdir, {"a.test:443": a.place, "dead.test:443": "127.0.0.1:1"}) as world,
+        client(world) as http,
+    ):
+        order = (("dead.test", 443), ("a.test", 443), ("a.test", 443))
+        world.chain.on_request = plan(*order, ended=told, pause=lambda _target: waits.pop(0))
+        assert (await http.post("https://api.test/v1", content=BODY)).status_code == 503
+        assert ended == [("dead.test", 0, False), ("a.test", 503, True)]
+        assert waits == []
+
+
 async def test_a_failed_dial_is_told_and_not_remembered(authority, confdir):
     hosts = {"a.test:443": "127.0.0.1:1"}
     async with running(authority, confdir, hosts) as world, client(world) as http:

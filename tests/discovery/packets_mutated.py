@@ -47,7 +47,7 @@ def run(packets: int, seed: int) -> Counter[str]:
     known = captures()
     while done < packets:
         name, frames = turn.choice(known)
-        engine = Engine()
+        engine = Engine(hosts=True)
         for ts, linktype, data in mutated(frames, turn):
             begun = time.process_time()
             engine.feed(ts, linktype, data)

@@ -16,6 +16,7 @@ SERVICES = (
     Service(
         id="chatgpt", name="ChatGPT", owner="OpenAI", category="chat", surface=Surface.WEB, domains=(".chatgpt.com",)
     ),
+    Service(id="ollama", name="Ollama", owner="Ollama", category="local_model"),
 )
 PSEUDONYMS = Pseudonyms(b"k" * 32)
 BOX = Box({"proxy": ("10.0.0.5", 8080), "gateway": ("10.0.0.5", 4000)}, {"10.0.0.5"})

@@ -4,12 +4,17 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensing import BOX, PSEUDONYMS, seen
 
 from appliance.config.catalogue import load_catalogue
 from appliance.model.errors import OperatorError
+from appliance.model.known import AdvisoriesFile, Advisory, Range, SiteKnown
 from appliance.model.names import FindingKind
 from discovery import advisories
-from discovery.advisories import Range, within
+from discovery.advisories import within
+from discovery.aggregate import Aggregate
+from discovery.classify import Classifier
+from discovery.sensor import Sensor
 from discovery.signatures import SERVERS
 
 KNOWN = advisories.load()
@@ -120,3 +125,29 @@ def test_an_id_stands_once():
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_looked_up(software, name):
     KNOWN.of(software=software, name=name)
+
+
+OWN = Advisory(
+    id="ACME-1",
+    title="a mirror of ours was taken over",
+    kind="compromise",
+    severity="critical",
+    published="2026-05-01",
+    sources=("https://intranet.example/1",),
+    names=(".openai.com",),
+)
+
+
+def test_a_sites_own_raises_its_finding_and_what_it_withdraws_raises_none():
+    site = SiteKnown(advisories=AdvisoriesFile(advisories=(OWN,), withdraw=("litellm-2026-03",)))
+    sight = Classifier(CATALOGUE, site=site).sight
+    found = sight(seen("eu.api.openai.com"))
+    assert found.kinds == (FindingKind.COMPROMISED,)
+    assert OWN.text in found.evidence
+    assert sight(seen("models.litellm.cloud")).kinds == ()
+    assert Classifier(CATALOGUE).sight(seen("models.litellm.cloud")).kinds == (FindingKind.COMPROMISED,)
+    assert [event.event.kinds for event in sensor_of(sight).take(seen("eu.api.openai.com"))] == [found.kinds]
+
+
+def sensor_of(sight):
+    return Sensor("sensor0", "eth0", sight, PSEUDONYMS, BOX, Aggregate(300.0), None, 0.0)

@@ -26,10 +26,10 @@ class Site:
     def connect(self, host=AI, **more):
         self.say(kind=ObservationKind.HTTP, method="CONNECT", host=host, path=f"{host}:443", **more)
 
-    def answered(self, name, *addresses, client=CLIENT):
+    def answered(self, name, *addresses, client=CLIENT, **more):
         self.say(
             name=name, kind=ObservationKind.DNS_ANSWER, src="10.0.0.1", sport=53, dst=client, dport=5, ttl=60,
-            transport=Transport.UDP, addresses=addresses or (SERVER,),
+            transport=Transport.UDP, addresses=addresses or (SERVER,), **more,
         )  # fmt: skip
 
     def server(self, *, src=SERVER, sport=443, **more):
@@ -96,13 +96,47 @@ def test_a_connect_and_the_hello_inside_are_one_governed_connection(site):
 
 
 def test_an_encrypted_name_is_given_away_by_the_resolvers_answer(site):
-    site.answered(AI)
-    site.hello("cloudflare-ech.example", notes=("ech",))
+    site.answered(AI, front="cloudflare-ech.example", notes=("ech",))
+    site.hello("cloudflare-ech.example", notes=("ech_offered",))
     [event] = site.all()
     assert (event.service, event.name, event.cause) == ("openai", AI, Cause.ECH)
     assert event.contradicts is None
     assert 0.5 < event.confidence < 0.7
     assert b"cloudflare-ech" not in msgspec.json.encode(event)
+
+
+def test_random_bytes_in_place_of_an_encrypted_name_hide_nothing(site):
+    site.answered(AI)
+    site.hello("mail.bank.example", notes=("ech_offered",))
+    assert site.all() == [], "what the address is called besides says nothing of a client that names its host"
+    site.hello(AI, notes=("ech_offered",))
+    [event] = site.all()
+    assert (event.cause, event.contradicts) == (Cause.DIRECT_ADDRESS, None)
+    assert "grease_ech" in event.evidence
+    assert "ech" not in event.evidence
+
+
+def test_a_front_counts_for_the_client_that_was_told_of_it(site):
+    site.answered(AI)
+    site.answered("other.example", "198.51.100.7", client="10.0.0.10", front="front.example", notes=("ech",))
+    site.hello("front.example", notes=("ech_offered",))
+    assert site.all() == []
+
+
+def test_the_name_that_everybodys_fronts_have_hides_another(site):
+    site.answered(AI)
+    site.hello("cloudflare-ech.com", notes=("ech_offered",))
+    [event] = site.all()
+    assert (event.service, event.cause) == ("openai", Cause.ECH)
+
+
+@pytest.mark.parametrize("note", ["unasked", "mdns", "llmnr"])
+def test_an_answer_that_nobody_asked_for_says_nothing_of_an_address(site, note):
+    site.answered(AI, notes=(note,))
+    site.hello(None, notes=("no_sni",))
+    site.answered("other.example", front="front.example", notes=(note, "ech"))
+    site.hello("front.example", sport=7, notes=("ech_offered",))
+    assert site.all() == []
 
 
 def test_a_hello_without_a_name_is_told_by_its_certificate(site):
@@ -173,9 +207,63 @@ def test_a_rejected_certificate_explains_the_way_past(site):
     site.ts += 20
     site.hello(AI)
     through, past = site.all()
-    assert (through.leg, through.cause) == (Leg.PROXY, None)
+    assert (through.leg, through.cause) == (Leg.PROXY, Cause.PINNED)
     assert "alert unknown_ca: the client rejects the appliance's certificate" in through.evidence
     assert (past.leg, past.cause) == (Leg.DIRECT, Cause.PINNED)
+
+
+def _leaves(site, port, *, sealed=False, early=False, met=True):
+    """A connection through the proxy that the client ends, and how."""
+    there = {"dst": PROXY, "dport": 8080, "sport": port}
+    site.connect(**there)
+    site.hello(AI, **there)
+    if met:
+        site.say(
+            kind=ObservationKind.TLS_SERVER, src=PROXY, sport=8080, dst=CLIENT, dport=port, cipher="1301",
+            tls_version="TLS 1.3",
+        )  # fmt: skip
+    if sealed:
+        site.alert(None, **there, notes=("sealed_alert",))
+    site.ended(**there, notes=("left_early",) if early else ())
+
+
+SURE, PROBABLY = "the client rejected", "the client has left twice"
+
+
+@pytest.mark.parametrize(
+    ("ways", "cause", "said"),
+    [
+        ([{"sealed": True}] * 2, Cause.PINNED, PROBABLY),
+        ([{"early": True}] * 2, Cause.PINNED, PROBABLY),
+        ([{"sealed": True}, {"early": True}], Cause.PINNED, PROBABLY),
+        ([{"early": True}], Cause.DIRECT_ADDRESS, None),
+        ([{"early": True}, {}, {"early": True}], Cause.DIRECT_ADDRESS, None),
+        ([{"early": True, "met": False}] * 3, Cause.DIRECT_ADDRESS, None),
+        ([{}] * 3, Cause.DIRECT_ADDRESS, None),
+    ],
+)
+def test_a_client_that_leaves_twice_at_our_certificate_is_probably_pinned(site, ways, cause, said):
+    for number, way in enumerate(ways):
+        _leaves(site, 5000 + number, **way)
+    site.hello(AI)
+    events = site.all()
+    past = next(event for event in events if event.leg is Leg.DIRECT)
+    leaves = any("leaves when it sees" in text for event in events for text in event.evidence)
+    assert leaves is any(way and way.get("met", True) for way in ways[:1])
+    assert past.cause is cause
+    assert [text for text in past.evidence if text.startswith((SURE, PROBABLY))] == [
+        text for text in past.evidence if said and text.startswith(said)
+    ]
+    assert said is None or any(text.startswith(said) for text in past.evidence)
+
+
+def test_what_the_worker_at_the_other_end_read_makes_it_certain(site):
+    site.sensor.rejections.known = lambda client, service, _: (client, service) == (CLIENT, "openai")
+    site.hello(AI)
+    site.hello("chatgpt.com", sport=7)
+    events = {event.service: event for event in site.all()}
+    assert (events["openai"].cause, events["chatgpt"].cause) == (Cause.PINNED, Cause.DIRECT_ADDRESS)
+    assert any(text.startswith(SURE) for text in events["openai"].evidence)
 
 
 def test_another_proxy_is_a_tunnel_and_quic_is_itself(site):

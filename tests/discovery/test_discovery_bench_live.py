@@ -11,7 +11,7 @@ from discovery.engine import Engine
 def test_the_mix_has_fifty_packets_for_each_connection_and_its_end(tmp_path):
     path = tmp_path / "x.pcap"
     bench_capture.write_capture(path, bench_live.OFFICE)
-    frames = list(bench_live._bulky(frame for _, _, frame in files.read(path)))
+    frames = list(bench_live.bulky(frame for _, _, frame in files.read(path)))
     tcp = [frame for frame in frames if frame[23] == 6]
     opened = [frame for frame in tcp if frame[47] == 0x02]
     assert 45 < len(frames) / len(opened) < 60

@@ -3,12 +3,14 @@
 import struct
 
 import pytest
-from discovery_frames import CLIENT, SERVER, ip, tcp
+from discovery_frames import CLIENT, SERVER, SYN, SYN_ACK, hello, ip, tcp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from discovery.cadence import MAX_RECORDS, Answer, Cadence, records_of, rhythm
 from discovery.engine import Engine
+
+BACK = {"src": SERVER, "dst": CLIENT}
 
 
 def paced(count=80, gap=0.05, size=150, start=10.0):
@@ -98,3 +100,27 @@ def test_an_engine_looks_for_it_only_where_it_is_switched_on():
         rows = [row for ts, packet in packets for row in engine.feed(ts, 101, packet)]
         assert len(rows) == switched
         assert engine.counters.weird == {}
+
+
+def test_a_question_that_was_not_seen_counts_where_its_bytes_are_known():
+    for asked, expected in ((0, 0), (1024, 0), (1025, 1)):
+        table = Cadence()
+        found = [table.answers(2.0 + number * 0.05, bytes(12), [150], asked) for number in range(80)]
+        assert sum(one is not None for one in found) == expected
+
+
+def test_a_stream_is_known_from_the_second_ring_alone():
+    engine = Engine(cadence=True)
+    start = ip(tcp(b"", seq=99, flags=SYN), 6), ip(tcp(b"", seq=499, sport=443, dport=40_000, flags=SYN_ACK), 6, **BACK)
+    for packet in start:
+        engine.feed(1.0, 101, packet)
+    engine.feed(1.0, 101, ip(tcp(hello(None), seq=100), 6))
+    said = struct.pack(">HHIIBBHHH", 443, 40_000, 500, 100 + 4000, 0x50, 0x18, 0, 0, 0)
+    piece = struct.pack(">BHH", 0x17, 0x0303, 150) + bytes(150)
+    before = engine.counters.packets
+    rows = [row for n in range(100) for row in engine.follow(2.0 + n * 0.05, 101, ip(said + piece, 6, **BACK)[:96])]
+    assert [row.notes[0][:10] for row in rows] == ["cadence of"]
+    assert engine.counters.packets == before, "of the first ring"
+    assert engine.counters.weird == {}
+    (flow,) = engine.expire(50.0)
+    assert (flow.bytes_up, flow.bytes_down, flow.ended) == (4000, 155, "open")

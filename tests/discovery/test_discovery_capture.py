@@ -18,7 +18,7 @@ from filter_machine import instructions, passes
 
 from appliance.model.errors import OperatorError
 from appliance.model.names import ObservationKind
-from discovery import capture, files, kernel_filter
+from discovery import capture, files, follow_filter, kernel_filter
 from discovery.capture import Live, compiled, open_live
 from discovery.engine import Engine
 from discovery.kernel_filter import ETHERNET, RAW_IP, built_in
@@ -209,7 +209,7 @@ def test_live_packets_become_observations_once(talk, monkeypatch, with_libpcap, 
         _one_request_is_one_observation(opened, talk, with_libpcap)
 
 
-def no_ring(_):
+def no_ring(_, **_how):
     raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
@@ -262,8 +262,8 @@ def test_a_kernel_that_takes_no_long_filter_gets_a_short_one(monkeypatch):
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
         real(opened, program)
 
-    real = capture._attach
-    monkeypatch.setattr(capture, "_attach", attach)
+    real = capture.attach
+    monkeypatch.setattr(capture, "attach", attach)
     with closing(open_live("lo")) as opened:
         assert "optmem_max" in opened.instead
 
@@ -434,3 +434,71 @@ def test_the_names_of_interfaces():
 def test_a_program_survives_packing():
     assert kernel_filter.built_in(ETHERNET)
     assert kernel_filter.packed(built_in(ETHERNET)) == kernel_filter.PROGRAMS[ETHERNET, False]
+
+
+def pushed(sport, dport, data, src, dst, flags=0x18):
+    """A frame of the second ring's kind."""
+    frame = segment(sport, dport, data, flags)
+    return frame[:26] + socket.inet_aton(src) + socket.inet_aton(dst) + frame[34:]
+
+
+@own_network.needed
+def test_a_second_ring_has_what_is_asked_for_from_then_on_and_no_more_of_it_than_heads():
+    servers = ["203.0.113.9", "203.0.113.10"]
+    there = [pushed(40_000, 443, bytes(1400), "10.0.0.7", server) for server in servers]
+    back = [pushed(443, 40_000, bytes(1400), server, "10.0.0.7") for server in servers]
+    sent = [*there, *back, pushed(40_000, 443, b"", "10.0.0.7", servers[0], 0x02)]
+
+    def work():
+        rings = capture.open_followed(own_network.ENDS[1], 2)
+        parts = [Live.adopt(os.dup(one.fileno()), ETHERNET, blocks=capture.ring.FEW_BLOCKS) for one in rings]
+        found = []
+        with sends() as sender:
+            for asked in ([], servers[:1], servers[1:]):
+                for one in rings:
+                    capture.attach(one, follow_filter.program(ETHERNET, asked))
+                for frame in sent:
+                    sender.send(frame)
+                taken = []
+                while len(taken) < 2 * len(asked) and select.select(parts, [], [], 20)[0]:
+                    taken += [frame for part in parts for _, _, frame in part.frames()]
+                found.append(sorted(taken))
+        assert [part.drops() for part in parts] == [0, 0]
+        for each in (*rings, *parts):
+            each.close()
+        return found
+
+    cut = [sorted((one[:96], other[:96])) for one, other in zip(there, back, strict=True)]
+    assert own_network.inside(work) == [[], *cut]
+
+
+@own_network.needed
+def test_both_rings_divide_the_traffic_alike():
+    frames = [pushed(40_000 + number, 443, request("x"), "10.0.0.7", "203.0.113.9") for number in range(64)]
+
+    def work():
+        rings = capture.open_followed(own_network.ENDS[1], 2)
+        for one in rings:
+            capture.attach(one, follow_filter.program(ETHERNET, ["203.0.113.9"]))
+        followed = [Live.adopt(one.detach(), ETHERNET, blocks=capture.ring.FEW_BLOCKS) for one in rings]
+        parts = [*capture.open_parts(own_network.ENDS[1], (), 2), *followed]
+        found = [set() for _ in parts]
+        with sends() as sender:
+            for frame in frames:
+                sender.send(frame)
+            while sum(map(len, found)) < 128 and select.select(parts, [], [], 20)[0]:
+                for part, taken in zip(parts, found, strict=True):
+                    taken |= {frame[34:36] for _, _, frame in part.frames()}
+        for part in parts:
+            part.close()
+        return found
+
+    found = own_network.inside(work)
+    assert (found[0], found[1]) == (found[2], found[3])
+    assert all(found)
+
+
+@live
+def test_without_a_ring_nothing_is_followed(monkeypatch):
+    monkeypatch.setattr(capture.ring, "prepare", no_ring)
+    assert capture.open_followed("lo", 2) == ()

@@ -63,7 +63,7 @@ def test_names_are_shown_with_escapes(name: bytes, shown: str) -> None:
 def test_what_cannot_be_read_is_counted(message: bytes) -> None:
     assert questions(message) is None
     engine = Engine()
-    assert not engine.feed(0.0, 1, datagram(message))
+    assert not engine.feed(0.0, 1, datagram(message, dport=5353))
     assert engine.counters.weird == {"bad_dns": 1}
 
 
@@ -146,3 +146,13 @@ def test_a_question_over_http_in_clear_stands_in_the_path() -> None:
 )
 def test_what_is_no_question_in_a_path_is_none(path: str) -> None:
     assert in_path(path) == []
+
+
+@pytest.mark.parametrize(("port", "told"), [(53, 16), (5353, 128), (5355, 16)])
+def test_of_many_names_the_first_are_told_and_the_rest_is_counted(port: int, told: int) -> None:
+    first = b"\x03abc\x05local\0" + TYPE + b"\x01a\xc0\x0c" + TYPE
+    message = raw(first + (b"\xc0\x0c" + TYPE) * 498, count=500)
+    engine = Engine()
+    rows = engine.feed(0.0, 1, datagram(message, sport=port, dport=port))
+    assert [row.server_name for row in rows] == ["abc.local", "a.abc.local", *["abc.local"] * (told - 2)]
+    assert engine.counters.weird == {"names_unread": 1}

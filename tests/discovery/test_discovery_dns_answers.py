@@ -60,7 +60,7 @@ def test_addresses_and_aliases_of_a_name() -> None:
         ("203.0.113.7", "2001:db8::7"),
         ("edge.example.net",),
     )
-    assert (row.ttl, row.notes) == (30, ())
+    assert (row.ttl, row.notes) == (30, ("unasked",))
 
 
 def test_a_service_record_tells_hints_and_a_sealed_hello() -> None:
@@ -74,6 +74,29 @@ def test_a_service_record_tells_hints_and_a_sealed_hello() -> None:
     assert answer(reply(record(65, data))) == Answer("api.example.com", ("0.1.2.3", "4.5.6.7", "::"), (), 300, ("ech",))
     alias = b"\0\0" + wire(b"other.example")
     assert answer(reply(record(64, alias))) == Answer("api.example.com", (), ("other.example",), 300)
+
+
+def _configs(name: bytes, *, version: int = 0xFE0D) -> bytes:
+    """An ECHConfigList of one configuration (RFC 9849 section 4)."""
+    contents = b"\x07\0\x20" + listed(bytes(32)) + listed(b"\0\1\0\1") + b"\x20" + listed(name, 1) + b"\0\0"
+    return listed(version.to_bytes(2) + listed(contents))
+
+
+@pytest.mark.parametrize(
+    ("configs", "name"),
+    [
+        (_configs(b"Front.example"), "front.example"),
+        (listed(b"\xfe\x0a\0\3abc" + _configs(b"front.example")[2:]), "front.example"),
+        (_configs(b"front.example", version=0xFE0A), None),
+        (_configs(b""), None),
+        *((_configs(b"front.example")[:cut], None) for cut in range(58)),
+        (b"key", None),
+    ],
+)
+def test_the_front_of_a_sealed_hello_is_told(configs: bytes, name: str | None) -> None:
+    found = answer(reply(record(65, b"\0\1\0" + parameter(5, configs))))
+    assert isinstance(found, Answer)
+    assert (found.front, found.notes) == (name, ("ech",))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from discovery_frames import datagram, hello, query, segment
+from discovery_frames import SYN, datagram, hello, query, segment
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,7 +127,24 @@ def test_a_datagram_of_nobody_is_one_that_the_slow_way_leaves_aside(
     first: bytes, rest: bytes, sport: int, dport: int
 ) -> None:
     fast, slow = Engine(), Engine()
-    slow._is_of_nobody = lambda _: False  # type: ignore[method-assign]
+    slow._plain = lambda _: None  # type: ignore[method-assign]
     frame = datagram(first + rest, sport=sport, dport=dport)
     assert fast.feed(0.0, 1, frame) == slow.feed(0.0, 1, frame)
     assert fast.counters == slow.counters
+
+
+@pytest.mark.parametrize(
+    ("rest", "notes"),
+    [(30, ("left_early",)), (80, ("left_early",)), (200, ())],
+    ids=["an alert", "a handshake", "a request"],
+)
+def test_a_client_that_leaves_after_a_hello_in_a_tunnel_is_noted(rest: int, notes: tuple[str, ...]) -> None:
+    """The hello that counts is the last: what stands before it is the CONNECT."""
+    engine, seq = Engine(), 1_001
+    frames = [segment(b"", seq=1_000, flags=SYN)]
+    for payload in (b"CONNECT api.example.com:443 HTTP/1.1\r\nhost: api.example.com:443\r\n\r\n", hello()):
+        frames.append(segment(payload, seq=seq))
+        seq += len(payload)
+    frames += [segment(bytes(rest), seq=seq), segment(b"", seq=seq + rest, flags=0x14)]
+    rows = [row for frame in frames for row in engine.feed(0.0, 1, frame)]
+    assert [(row.kind.value, row.notes) for row in rows] == [("http", ()), ("tls", ()), ("flow", notes)]

@@ -80,7 +80,11 @@ def test_what_nobody_knows_is_told_to_be_unknown():
     ("fields", "missing"),
     [
         ({}, "a server name"),
-        ({"server_name": "a.example", "notes": ("ech",)}, "the inner hello"),
+        (
+            {"server_name": "a.example", "notes": ("ech",)},
+            "the inner hello: it is encrypted (ECH); the name is a front",
+        ),
+        ({"server_name": "a.example", "notes": ("ech_offered",)}, "the inner hello: it is encrypted (ECH), or only"),
         ({"server_name": "a.example"}, "a protocol (ALPN)"),
         ({"kind": Kind.HTTP, "path": "/"}, "a host: the request names none"),
         ({"kind": Kind.HTTP, "host": "a.example"}, "a user agent"),

@@ -1,6 +1,7 @@
 """Sizes of connections from SYN, FIN and RST: whatever the numbers, orders and repetitions."""
 
 import struct
+from ipaddress import ip_address
 
 import pytest
 from discovery_frames import CLIENT, SERVER, ip
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from appliance.model.names import ObservationKind
 from discovery import flows as sizes
-from discovery.flows import ACK, FIN, RST, SYN, Flows
+from discovery.flows import ACK, FIN, MAX_BYTES, RST, SYN, Flows
+from discovery.report import check
 
 TOP = 1 << 32
 
@@ -105,6 +107,17 @@ def test_a_reset_ends_it_and_says_what_it_can():
     assert told(wire.send(0, RST, ack=False)) == (10, 20, "rst", False), "the other way had ended"
 
 
+def test_forged_numbers_tell_no_more_bytes_than_a_report_may_hold():
+    wire = Wire().open()
+    assert wire.send(0, FIN) is None
+    far = TOP - (1 << 22)
+    for _ in range(MAX_BYTES // far + 2):  # each acknowledges gigabytes that nobody sent
+        wire.moved(0, far).send(0, FIN, seq=wire.numbers[0] - 1)
+    (found,) = wire.table.drain()
+    assert found.bytes_down == MAX_BYTES
+    check(found)
+
+
 def test_a_fin_is_no_byte_in_whatever_order_it_comes():
     wire = Wire().open().moved(10, 20)
     wire.send(0, FIN)
@@ -185,3 +198,98 @@ def test_no_segment_harms_it(segments):
         wire.numbers[1 - side] = ack
         found = wire.send(side, flags & ~ACK, b"x", seq=seq, ack=bool(flags & ACK))
         assert found is None or (found.bytes_up >= 0 and (found.bytes_down or 0) >= 0)
+
+
+class TestFollowed:
+    """Segments in between, as a second ring has them."""
+
+    def follow(self, wire, side, payload=b""):
+        """A segment of `side` with data, which the first ring does not have."""
+        ports = struct.pack(">HH", *((wire.sport, 443) if side == 0 else (443, wire.sport)))
+        packed = [ip_address(end).packed for end in (wire.ends if side == 0 else wire.ends[::-1])]
+        back = packed[1] + packed[0] + ports[2:] + ports[:2]
+        ways = packed[0] + packed[1] + ports, back
+        wire.table.follow(wire.now, ways, wire.numbers[side], wire.numbers[1 - side], len(payload))
+        wire.numbers[side] = (wire.numbers[side] + len(payload)) % TOP
+
+    def test_a_connection_that_goes_on_is_told_now_and_then_with_all_of_its_bytes(self):
+        wire = Wire(up=TOP - 100).open()
+        self.follow(wire, 0, bytes(2000))
+        self.follow(wire, 1, bytes(300))
+        assert list(wire.table.expire(wire.now + sizes.FIRST_S - 1)) == []
+        (found,) = wire.table.expire(wire.now + sizes.FIRST_S)
+        assert (*told(found), found.notes) == (2000, 300, "open", True, ("goes_on",))
+        assert list(wire.table.expire(wire.now + 1000)) == [], "nothing has been added"
+        wire.now += 1000
+        self.follow(wire, 1, bytes(50))
+        assert list(wire.table.expire(wire.now + sizes.FIRST_S)) == []
+        (found,) = wire.table.expire(wire.now + sizes.AGAIN_S)
+        assert told(found)[:2] == (2000, 350)
+
+    def test_what_both_rings_have_counts_once(self):
+        wire = Wire().open()
+        for _ in range(3):
+            self.follow(wire, 0, b"x" * 10)
+            wire.numbers[0] -= 10
+        self.follow(wire, 0, b"x" * 10)
+        wire.send(0, FIN)
+        found = wire.send(1, FIN)
+        assert (*told(found), found.notes) == (10, 0, "fin", False, ())
+        assert list(wire.table.expire(wire.now + 1000)) == [], "what has ended does not go on"
+
+    def test_what_is_not_known_stays_unknown(self):
+        wire = Wire()
+        self.follow(wire, 0, b"x" * 10)
+        assert len(wire.table) == 0
+        assert list(wire.table.expire(wire.now + 1000)) == []
+
+    def test_the_bytes_behind_a_hello_are_a_question(self):
+        wire = Wire(up=TOP - 3).open()
+        key = ip_address(CLIENT).packed + ip_address(SERVER).packed + struct.pack(">HH", wire.sport, 443)
+        assert wire.table.asked(key) == 0
+        wire.table.spoke(key, wire.numbers[0] + 517)
+        wire.moved(517, 0)
+        self.follow(wire, 1, b"x")
+        assert wire.table.asked(key) == 0
+        self.follow(wire, 0, bytes(1500))
+        assert wire.table.asked(key) == 1500
+        wire.table.spoke(key, wire.numbers[0])
+        assert wire.table.asked(key) == 1500, "the first hello"
+
+
+def _greeted(*sent, ended):
+    """A connection with a hello, what the client says then, and its end as noted."""
+    wire = Wire().open().moved(500, 3_000)
+    key = ip_address(CLIENT).packed + ip_address(SERVER).packed + struct.pack(">HH", 40_000, 443)
+    wire.table.greeted(key, wire.numbers[0])
+    for size in sent:
+        wire.moved(size, 0)
+    found = wire.send(0, ended)
+    if ended == FIN:
+        found = wire.send(1, FIN)
+    return found.notes
+
+
+@pytest.mark.parametrize(
+    ("sent", "noted"),
+    [
+        ((), ("left_early",)),
+        ((7,), ("left_early",)),  # an alert in clear
+        ((30,), ("left_early",)),  # a change of cipher spec and a sealed alert
+        ((58,), ("left_early",)),  # the end of a handshake, by SHA-256
+        ((126, 31), ("left_early",)),  # that of TLS 1.2, and a sealed alert
+        ((64, 300), ()),
+    ],
+)
+@pytest.mark.parametrize("ended", [FIN, RST])
+def test_a_client_that_asks_for_nothing_after_its_hello_has_left_early(sent, noted, ended):
+    assert _greeted(*sent, ended=ended) == noted
+
+
+def test_without_a_hello_and_without_an_end_nobody_has_left_early():
+    wire = Wire().open()
+    wire.send(0, FIN)
+    assert wire.send(1, FIN).notes == ()
+    wire = Wire().open()
+    wire.table.greeted(ip_address(CLIENT).packed + ip_address(SERVER).packed + struct.pack(">HH", 40_000, 443), 1_001)
+    assert [one.notes for one in wire.table.drain()] == [()]

@@ -5,6 +5,7 @@ import gzip
 import os
 from itertools import count
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,17 @@ def test_over_a_restart_each_is_read_once(tmp_path):
     packed.unlink()
     assert following(tmp_path, 1) == []
     assert len((tmp_path / folder.MEMORY).read_bytes().splitlines()) == 1  # what is gone is forgotten
+
+
+def test_a_name_that_is_no_text_is_remembered_too(tmp_path):
+    odd = os.fsdecode(b"a\xff.pcap")
+    (tmp_path / odd).write_bytes(b"x")
+    memory = Memory(tmp_path / "memory")
+    (here,) = [each for each in listing(tmp_path) if each.name == odd]
+    memory.add(here)
+    assert Waiting(memory.load([here]), settled_s=0).ready([here], 0) == []
+    packed = msgspec.structs.replace(here, name=odd + ".gz", inode=here.inode + 1, size=9)
+    assert Waiting(memory.load([packed]), settled_s=0).ready([packed], 0) == []
 
 
 def test_what_a_death_cut_short_is_read_again(tmp_path):

@@ -12,7 +12,7 @@ from appliance.model.observation import Observation
 from discovery import gquic
 from discovery.engine import Engine
 from discovery.limits import Weird
-from discovery.quic import VERSIONS
+from discovery.quic_packets import VERSIONS
 
 
 def chlo(name: bytes = b"docs.google.com", agent: bytes = b"Chrome/57.0 Linux") -> bytes:

@@ -169,7 +169,7 @@ def rows_of(frame: bytes) -> Observation:
 
 def test_signs_are_noted() -> None:
     assert rows_of(segment(record(message(hello_body(None))))).notes == ("no_sni",)
-    assert rows_of(segment(record(message(hello_body(extensions=extension(0xFE0D, b"x")))))).notes == ("ech",)
+    assert rows_of(segment(record(message(hello_body(extensions=extension(0xFE0D, b"x")))))).notes == ("ech_offered",)
 
 
 def test_a_real_hello_of_openssl() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from appliance.model.observation import Observation
 from discovery.engine import Engine
-from discovery.http2 import MAX_HEADS, PREFACE, WEIGHT, Heads, answers, begins
+from discovery.hpack_fields import EACH_BYTE, MAX_TABLE
+from discovery.http2 import HEADS_S, MAX_BLOCKS, MAX_HEADS, PREFACE, WEIGHT, Budget, Heads, answers, begins
 from discovery.limits import Limits, Weird
 
 SETTINGS = b"\0\0\6\4\0\0\0\0\0\0\3\0\0\0d"
@@ -90,18 +91,75 @@ def test_blocks_and_heads_are_bounded() -> None:
     assert Heads(sent=True)(PREFACE + frame(1, bomb))[0] == [Weird.BAD_HTTP]
     encoder = hpack.Encoder()
     many = PREFACE + b"".join(frame(1, request(encoder), stream=2 * n + 1) for n in range(MAX_HEADS + 9))
-    items, _, need = Heads(sent=True)(many)
-    assert (len(items), need) == (MAX_HEADS, 0)
+    heads = Heads(sent=True)
+    items, _, need = heads(many)
+    assert [type(item).__name__ for item in items] == ["Request"] * MAX_HEADS + ["Weird"] * 9
+    assert set(items[MAX_HEADS:]) == {Weird.HEADS_UNREAD}
+    assert need
+    heads.now = 2 / HEADS_S
+    items, _, _ = heads(frame(1, request(encoder)) * 3)
+    assert [getattr(item, "path", item) for item in items] == ["/v1/models"] * 2 + [Weird.HEADS_UNREAD]
 
 
-def test_tables_count_as_what_they_may_hold() -> None:
-    engine = Engine(Limits(held_bytes=3 * WEIGHT + 9_000))
-    for port in range(9):
-        data = PREFACE + SETTINGS + frame(1, request(hpack.Encoder()))
-        head = struct.pack(">HHIIBBHHH", 40_000 + port, 8001, 1, 1, 0x50, 0x18, 0, 0, 0)
-        assert rows_of(engine, ether(ip(head + data, 6)))
-    assert len(engine._streams.open) == 3
+def test_what_costs_too_much_ends_the_reading_and_is_counted() -> None:
+    encoder, heads, large = hpack.Encoder(), Heads(sent=True), "y" * 4_000
+    first = PREFACE + frame(1, request(encoder))
+    heads(first)
+    found = [heads(frame(1, request(encoder, x=f"{number}{large}"))) for number in range(30)]
+    ends = [number for number, (_, _, need) in enumerate(found) if not need]
+    assert ends[0] == pytest.approx(MAX_BLOCKS / len(request(hpack.Encoder(), x=f"1{large}")), abs=2)
+    assert found[ends[0]][0] == [Weird.HEADS_UNREAD]
+
+
+def test_a_connection_is_read_for_hours() -> None:
+    encoder, engine, seq, ts, rows = hpack.Encoder(), Engine(), 1, 0.0, []
+    data = PREFACE + SETTINGS
+    for number in range(300):
+        data += frame(1, request(encoder, f"/{number}"), stream=2 * number + 1) + frame(0, b"z" * 3_000)
+        for at in range(0, len(data), 1_400):
+            rows += engine.feed(ts, 1, up(data[at : at + 1_400], seq=seq + at))
+        seq, data, ts = seq + len(data), b"", ts + 20
+        engine.expire(ts)
+    assert [row.path for row in rows] == [f"/{number}" for number in range(300)]
     assert not engine.counters.weird
+
+
+def test_data_that_was_not_seen_hides_no_head() -> None:
+    """A live capture leaves out what is no beginning: where a frame ends, its head has told."""
+    encoder, engine = hpack.Encoder(), Engine()
+    first = PREFACE + SETTINGS + frame(1, request(encoder)) + frame(0, b"z" * 9_000)
+    second = frame(1, request(encoder, "/second"), stream=3)
+    late = up(second[20:], seq=1 + len(first) + 20)
+    rows = rows_of(engine, up(first[:200]), late, up(first[-50:] + second[:20], seq=1 + len(first) - 50))
+    assert [row.path for row in rows] == ["/v1/models", "/second"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [([0, 0, 0], [True, True, False]), ([0, 1, 1.5, 9], [True, True, False, True]), ([5, 4], [True] * 2)],
+)
+def test_a_budget_is_so_much_at_once_and_so_much_a_second(asked, there) -> None:
+    budget = Budget(2, 0.5)
+    assert [budget.take(now) for now in asked] == there
+
+
+def many(fields: int, ports: int, total: int) -> Engine:
+    """As many connections, each with as many fields in its table, of 56 bytes each."""
+    engine = Engine(Limits(held_bytes=total))
+    for port in range(ports):
+        encoder = hpack.Encoder()
+        encoder.header_table_size = MAX_TABLE
+        data = PREFACE + SETTINGS + frame(1, encoder.encode([(f"{name:04}", "x" * 20) for name in range(fields)]))
+        head = struct.pack(">HHIIBBHHH", 40_000 + port, 8001, 1, 1, 0x50, 0x18, 0, 0, 0)
+        rows_of(engine, ether(ip(head + data, 6)))
+    return engine
+
+
+def test_tables_count_as_what_they_hold() -> None:
+    full = WEIGHT + EACH_BYTE * 250 * 56
+    engine = many(250, 9, 3 * full)
+    assert [stream.size for stream in engine._streams.open.values()] == [full] * 3
+    assert len(many(1, 400, Limits().held_bytes)._streams.open) == 400, "small ones leave room for each other"
 
 
 @pytest.mark.parametrize(

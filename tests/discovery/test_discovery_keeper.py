@@ -284,3 +284,54 @@ async def test_a_clock_that_fails_ends_the_recording_aloud(monkeypatch):
         async with asyncio.timeout(20):
             await world.task
     world.theirs.close()
+
+
+async def test_seconds_with_losses_are_journalled_every_ten_seconds_and_at_the_end(monkeypatch):
+    monkeypatch.setattr(keeping, "TICK_S", 0.001)
+    now = [1000.0]
+    world = World(clock=lambda: now[0])
+    await world.say(BEGUN, report.frame(Report(tally=Tally(100, missed=7))))
+    await until(lambda: world.keeper.tally.missed)
+    now[0] = 1004.0
+    await world.say(report.frame(Report(tally=Tally(150, missed=9))))
+    await until(lambda: world.keeper.tally.missed == 9)
+    now[0] = 1011.0
+    await until(lambda: world.journal.of("PacketsLost"))
+    [told] = world.journal.of("PacketsLost")
+    assert (told.sensor, told.source) == ("sensor0", "eth0")
+    now[0] = 1013.0
+    assert await world.end(report.frame(Report(ended=True, tally=Tally(151, missed=12))))
+    seconds = [each for one in world.journal.of("PacketsLost") for each in one.seconds]
+    assert [(one.second, one.dropped, one.passed) for one in seconds] == [(1000, 7, 100), (1004, 2, 50), (1013, 3, 1)]
+    assert sum(one.dropped for one in seconds) == 12
+
+
+class Following:
+    """Takes what is of interest; `fault`: what the kernel says."""
+
+    def __init__(self, fault=None):
+        self.noted, self.fault = [], fault
+
+    def note(self, wanted):
+        self.noted += wanted
+
+    def renew(self, _now):
+        if self.fault:
+            raise self.fault
+
+
+async def test_what_is_of_interest_is_followed():
+    following = Following()
+    world = World(following=following)
+    assert await world.end(BEGUN, *report.frames([seen(), seen(None, dst="192.0.2.7")]), ENDED)
+    assert following.noted == [("192.0.2.1", False), ("192.0.2.7", True)]
+
+
+async def test_a_second_ring_that_takes_no_filter_is_given_up_with_words():
+    world = World(following=Following(PermissionError(1, "Operation not permitted")))
+    assert await world.end(BEGUN, *report.frames([seen(), seen(sport=7)]), ENDED)
+    told = [one for one in world.journal.of("Notice") if one.note == "not_followed"]
+    assert [(one.severity, one.detail) for one in told] == [
+        ("warning", "eth0: connections that go on: Operation not permitted")
+    ]
+    assert observed(world)

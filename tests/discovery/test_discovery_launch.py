@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.bus import ownflows
+from appliance.bus import ownflows, programs
 from appliance.config.effective import write_effective
 from appliance.config.schema import Config, SensorConfig
 from appliance.config.site_key import load_site_key
@@ -28,6 +28,7 @@ def config(tmp_path):
     load_site_key(Path(config.state_dir))
     write_effective(config, Path(config.run_dir))
     ownflows.create(Path(config.run_dir))
+    programs.create(Path(config.run_dir))
     return config
 
 

@@ -1,5 +1,6 @@
 """Losses by the second, and the sums of the parts of a capture."""
 
+from appliance.model.event import LostSecond
 from discovery.losses import SECONDS, WORST, Losses, total
 from discovery.report import Tally
 
@@ -52,3 +53,18 @@ def test_a_count_that_begins_again_is_no_loss():
 def test_parts_add_up():
     parts = (Tally(1, 2, 3, 4, {"a": 1, "b": 2}), Tally(10, 20, 30, 40, {"b": 5}), Tally())
     assert total(parts) == Tally(11, 22, 33, 44, {"a": 1, "b": 7})
+
+
+def test_seconds_with_losses_are_recorded_once_with_what_was_read_in_them():
+    lost = Losses()
+    for now, missed, read in ((0.0, 0, 10), (1.1, 4, 30), (1.6, 4, 35), (1.9, 5, 40), (2.5, 5, 70), (3.2, 9, 71)):
+        lost.note(NINE + now, missed, read)
+    assert lost.record(NINE + 3.9) == (LostSecond(NINE + 1, 5, 30),)
+    assert lost.record(NINE + 3.9) == (), "the last of them is not over"
+    lost.note(NINE + 3.9, 10, 80)
+    assert lost.record(NINE + 4.0) == (LostSecond(NINE + 3, 5, 10),)
+    lost.note(NINE + 4.0, 11, 80)
+    assert lost.record(float("inf")) == (LostSecond(NINE + 4, 1, 0),)
+    for second in range(3 * SECONDS):
+        lost.note(NINE + 10 + second, 12 + second)
+    assert len(lost.record(float("inf"))) == SECONDS

@@ -1,6 +1,7 @@
 """How far a capture file was recorded: for one file, read with the same eyes, held by one at a time."""
 
 import fcntl
+import importlib.metadata
 import os
 
 import pytest
@@ -83,3 +84,25 @@ def test_identity_follows_the_content(tmp_path):
 def test_a_run_folder_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(OperatorError, match="check run_dir"):
         Progress(tmp_path / "nowhere" / "at", "a.pcap", "1", "eyes")
+
+
+@pytest.mark.parametrize(("done", "records"), [(False, 0), (True, 1)], ids=["in the middle", "to its end"])
+def test_a_newer_program_begins_a_file_anew_unless_it_was_read_to_its_end(tmp_path, monkeypatch, done, records):
+    first = Progress(tmp_path, "a.pcap", "1", "eyes")
+    first.recorded()
+    if done:
+        first.finish()
+    first.close()
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "99.0")
+    other = Progress(tmp_path, "a.pcap", "1", "eyes")
+    assert (other.records, other.done) == (records, done)
+    other.close()
+
+
+def test_eyes_of_any_length_are_known_again(tmp_path):
+    for _ in range(2):
+        one = Progress(tmp_path, "a.pcap", "1", "e" * 2_000)
+        one.recorded()
+        records = one.records
+        one.close()
+    assert records == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.model.observation import Observation
 from discovery.engine import Engine
 from discovery.limits import Limits
-from discovery.quic import VERSIONS
+from discovery.quic_packets import VERSIONS
 
 DCID = bytes.fromhex("8394c8f03e515708")
 V1 = (  # RFC 9001 appendix A.1

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.model.names import Cause, Governance, Leg, ObservationKind
-from discovery.reconcile import PINNED_S, Rejections, Way, cause, governance, plausible, private
+from discovery.reconcile import PINNED_S, Pinned, Rejections, Way, cause, governance, private
 
 TLS = ObservationKind.TLS
 
@@ -56,21 +56,47 @@ def test_rejections_are_bounded():
     seen = Rejections(limit=2)
     for client in "abc":
         seen.note(1, client, "s")
-    assert [seen.pinned(1, client, "s") for client in "abc"] == [False, True, True]
+    assert [bool(seen.pinned(1, client, "s")) for client in "abc"] == [False, True, True]
+    for client in "abc" * 2:
+        seen.left(1, client, "t")
+    assert not any(seen.pinned(1, client, "t") for client in "abc"), "a third drives out the first each time"
 
 
 @pytest.mark.parametrize(
-    ("up", "tokens", "requests", "at_least", "word"),
+    ("happened", "why"),
     [
-        (5_000, 500, 1, False, "plausible"),
-        (4_000_000, 1_000_000, 1, False, "plausible"),
-        (100, 1_000, 1, False, "more_tokens"),
-        (100, 1_000, 1, True, "plausible"),
-        (5_000_000, 100, 1, False, "more_bytes"),
-        (5_000_000, 100, 1, True, "more_bytes"),
-        (160_000, 0, 10, False, "plausible"),
-        (0, 0, 0, False, "plausible"),
+        ("L", None),
+        ("LL", Pinned.LEFT),
+        ("LAL", None),
+        ("LALL", Pinned.LEFT),
+        ("LLA", None),
+        ("LLN", Pinned.SAID),
+        ("NA", Pinned.SAID),
     ],
 )
-def test_tokens_and_bytes_are_held_against_each_other(up, tokens, requests, at_least, word):
-    assert plausible(up, tokens, requests, at_least=at_least) == word
+def test_leaving_twice_is_a_rejection_unless_the_client_finishes_a_handshake(happened, why):
+    seen = Rejections()
+    for now, what in enumerate(happened):
+        if what == "A":
+            seen.accepted("c", "s")
+        else:
+            (seen.left if what == "L" else seen.note)(now, "c", "s")
+    assert seen.pinned(len(happened), "c", "s") is why
+    assert seen.pinned(len(happened), "d", "s") is None
+
+
+def test_leaving_is_forgotten_and_once_in_a_while_is_nothing():
+    seen = Rejections()
+    for now in (0, PINNED_S + 1):
+        seen.left(now, "c", "s")
+    assert seen.pinned(PINNED_S + 1, "c", "s") is None
+    seen.left(PINNED_S + 2, "c", "s")
+    assert seen.pinned(PINNED_S + 2, "c", "s") is Pinned.LEFT
+    assert seen.pinned(3 * PINNED_S, "c", "s") is None
+
+
+def test_what_a_worker_knows_is_certain():
+    seen = Rejections()
+    seen.known = lambda client, service, now: (client, service, now) == ("c", "s", 7)
+    assert seen.pinned(7, "c", "s") is Pinned.SAID
+    assert seen.pinned(7, "d", "s") is None

@@ -135,8 +135,8 @@ def test_odd_packets_are_told(tmp_path):
     (tmp_path / "odd.pcap").write_bytes(data)
     told, sink = [], io.BytesIO()
     totals = replay.replay([str(tmp_path / "odd.pcap")], CLASSIFIER, sink, encode=jsonl, tell=told.append)
-    assert totals.weird == {"bad_dns": 1}
-    assert told == ["odd.pcap: odd packets: bad_dns 1"]
+    assert totals.weird == {"bad_dns": 1, "unasked_answer": 1}, "what cannot be read was not asked"
+    assert told == ["odd.pcap: odd packets: bad_dns 1, unasked_answer 1"]
     assert sink.getvalue().count(b"\n") == 9
 
 

@@ -75,6 +75,20 @@ def test_a_time_that_a_file_may_claim_is_no_junk(claimed, told):
     assert (came.ts, came.notes) == (told, ("ech", "odd_time"))
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"path": "x" * (MAX_TEXT + 1)}, {"path": "x" * MAX_TEXT}),
+        ({"path": "x" * MAX_TEXT}, {"path": "x" * MAX_TEXT}),
+        ({"names": ("y", "x" * 257)}, {"names": ("y", "x" * 256)}),
+        ({"names": ("x",) * 65, "alpn": ("h2",)}, {"names": ("x",) * 64, "alpn": ("h2",)}),
+        ({"path": "\ud800" * (MAX_TEXT + 1)}, {"path": ("\\ud800" * MAX_TEXT)[:MAX_TEXT]}),
+    ],
+)
+def test_what_is_longer_than_allowed_is_cut_there_and_nothing_else_changes(said, told):
+    assert through([seen(**said)]) == [seen(**told)]
+
+
 def test_the_largest_observations_still_fit_into_frames():
     largest = seen(**dict.fromkeys(report._TEXTS, "\U0001f600" * 9999), alpn=("\U0001f600" * 999,) * 99)
     frames = list(report.frames([largest] * 200))

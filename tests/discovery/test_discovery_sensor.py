@@ -124,3 +124,58 @@ def test_an_answer_of_a_model_is_not_counted_to_another_host_on_the_same_way_to_
     answer = {"kind": ObservationKind.HTTP_RESPONSE, "src": "10.0.0.5", "sport": 8080, "dst": "10.0.0.9", "dport": 1000}
     list(one.take(seen(None, status=200, marks=("chat_answer",), **answer)))
     assert [(record.event.name, record.event.service) for record in one.flush()] == [("llm.lan", "openai_compatible")]
+
+
+class TestGoingOn:
+    """Connections that are followed while they last."""
+
+    @staticmethod
+    def sizes(ts, up, down, **more):
+        said = {"kind": ObservationKind.FLOW, "bytes_up": up, "bytes_down": down, "ended": "open", "at_least": True}
+        return seen(None, ts=ts, seconds=ts - 1000, **(said | more))
+
+    def test_each_byte_is_told_once_before_the_end_and_at_it(self):
+        one = sensor(interval_s=0)
+        [first] = one.take(seen())
+        rows = [
+            record.event
+            for flow in (
+                self.sizes(1010.0, 500, 9_000, notes=("goes_on",)),
+                self.sizes(1070.0, 700, 9_000, notes=("goes_on",)),
+                self.sizes(1080.0, 800, 12_345, ended="fin", at_least=False),
+                self.sizes(1090.0, 800, 12_345, notes=("goes_on",)),
+            )
+            for record in one.take(flow)
+        ]
+        assert first.event.bytes_up is None
+        assert [(row.bytes_up, row.bytes_down, row.at_least) for row in rows] == [
+            (500, 9_000, True),
+            (200, 0, True),
+            (100, 3_345, False),
+        ]
+        assert {(row.seen, row.service, row.count) for row in rows} == {(ObservationKind.FLOW, "openai", 1)}
+
+    def test_of_others_nothing_is_told(self):
+        one = sensor(interval_s=0)
+        assert list(one.take(seen("example.org"))) == []
+        assert list(one.take(self.sizes(1010.0, 500, 9_000, notes=("goes_on",)))) == []
+
+    @pytest.mark.parametrize(
+        ("said", "wanted"),
+        [
+            ({}, [("192.0.2.1", False)]),
+            ({"name": "example.org"}, []),
+            ({"name": None}, [("192.0.2.1", True)]),
+            ({"name": "cover.example", "notes": ("ech",)}, [("192.0.2.1", True)]),
+            ({"dst": "10.0.0.5", "dport": 8080}, []),
+            ({"name": None, "dst": "10.0.0.5", "dport": 8080}, []),
+            ({"name": None, "transport": Transport.UDP, "kind": ObservationKind.QUIC}, []),
+            ({"transport": Transport.UDP, "kind": ObservationKind.QUIC}, []),
+        ],
+        ids=["service", "other", "nameless", "ech", "to us", "nameless to us", "nameless quic", "quic"],
+    )
+    def test_servers_past_the_appliance_are_of_interest(self, said, wanted):
+        one = sensor()
+        list(one.take(seen(**said)))
+        assert list(one.interest()) == wanted
+        assert list(one.interest()) == []

@@ -30,7 +30,9 @@ def test_what_is_told():
     assert standing.sensing("s", "ring in 1 process", lost, NINE) == Sensing("s", "ring in 1 process")
     lost.note(NINE, 7)
     lost.note(NINE + 1, 9)
-    assert standing.sensing("s", "x" * 999, lost, NINE + 5.0) == Sensing("s", "x" * control.MAX_MEANS, 9, NINE, 7)
+    assert standing.sensing("s", "x" * 999, lost, NINE + 5.0) == Sensing(
+        "s", "x" * control.MAX_MEANS, 9, NINE, 7, ((NINE, 7), (NINE + 1, 2))
+    )
 
 
 class Standing:

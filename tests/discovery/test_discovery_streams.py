@@ -280,3 +280,31 @@ def test_readers_are_chosen_by_the_first_bytes() -> None:
     assert reader_of(hello(), 53) is read_tls
     assert reader_of(b"\x16\x02", 443) is None
     assert read_tls(b"\x16\x03\x01\0\0") == ([Weird.BAD_HELLO], 0, 0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [b"EHLO client.example\r\n", b"STARTTLS\r\n"],
+        [b"a1 CAPABILITY\r\n", b"a2 STARTTLS\r\n"],
+        [b"<?xml version='1.0'?><stream:stream>", b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"],
+        [b"\0\0\0\x08\x04\xd2\x16\x2f"],
+        [b"\x20\0\0\1\x85\xae\xff\0" + bytes(28)],
+        [b"\x03\0\0\x13\x0e\xe0" + bytes(13)],
+        [b"0\x1d\x02\x01\x01w\x18\x80\x161.3.6.1.4.1.1466.20037"],
+    ],
+    ids=["smtp", "imap", "xmpp", "postgresql", "mysql", "rdp", "ldap"],
+)
+@pytest.mark.parametrize("size", [40, 200, 10_000])
+@pytest.mark.parametrize("begun", [True, False], ids=["from its SYN on", "from the middle on"])
+def test_a_hello_in_the_middle_of_a_connection_is_read(said: list[bytes], size: int, *, begun: bool) -> None:
+    """STARTTLS and its like: what goes before it is no beginning."""
+    engine, seq = Engine(), 1_000
+    frames = [segment(b"", seq=seq - 1, dport=587, flags=SYN)] if begun else []
+    data = hello(b"mail.example.com")
+    for piece in [*said, *(data[at : at + size] for at in range(0, len(data), size))]:
+        frames.append(segment(piece, seq=seq, dport=587))
+        seq += len(piece)
+    rows = [row for frame in frames for row in engine.feed(0.0, 1, frame)]
+    assert [(row.kind.value, row.server_name) for row in rows] == [("tls", "mail.example.com")]
+    assert not engine.counters.weird

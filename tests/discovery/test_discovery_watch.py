@@ -42,7 +42,7 @@ def pair():
 class Engine:
     """Sees an observation in every frame that is not empty."""
 
-    def __init__(self):
+    def __init__(self, **_how):
         self.expired = 0
         self.counters = type("Counters", (), {"packets": 0, "weird": {"odd": 0}})()
 
@@ -243,7 +243,7 @@ def test_the_process_reads_a_capture_with_filtered_system_calls():
 @pytest.mark.parametrize("path", sorted(PCAPS.glob("*.pcap")), ids=lambda path: path.stem)
 def test_what_it_gave_up_costs_no_observation(path):
     """A library that opens or asks for something only when it is first used would fail where nobody sees it."""
-    engine = watch.Engine()
+    engine = watch.Engine(hosts=True)
     expected = [one for frame in files.read(path) for one in engine.feed(*frame)]
     expected += engine.expire(math.inf)
     process, sock = start(path)
@@ -272,6 +272,7 @@ def test_a_parser_that_never_returns_is_ended_by_its_alarm(tmp_path):
         "from discovery import watch\n"
         "watch.TURN_S = 0.05\n"
         "class Engine:\n"
+        "    def __init__(self, **_): pass\n"
         "    def feed(self, *_):\n"
         "        while True: pass\n"
         "watch.Engine = Engine\n"
@@ -301,3 +302,32 @@ def test_a_flood_of_sizes_crowds_out_no_hello():
         before = outlet.held_back
         outlet.observations([seen(), size])
         assert outlet.held_back == before + 1
+
+
+def test_the_second_ring_is_read_while_the_first_has_little(pair, engine, no_alarm, monkeypatch):
+    monkeypatch.setattr(watch, "TALLY_S", 0)
+    monkeypatch.setattr(watch, "BATCH", 2)
+    order, followed = [], threading.Event()
+
+    def follow(_, ts, *_rest):
+        order.append(ts)
+        followed.set()
+        return ()
+
+    monkeypatch.setattr(Engine, "follow", follow, raising=False)
+    monkeypatch.setattr(Engine, "feed", lambda _, ts, *_rest: order.append(ts) or ())
+    first = Frames([[(1.0, 1, b"x")] * 2, [(1.0, 1, b"x")] * 2, [(1.0, 1, b"x")]])
+    second = Frames([[(2.0, 1, b"x")]])
+    second.fileno = lambda: second.readable
+    second.lost = 3
+    one = Watch(Outlet(pair[0], live=True), pair[0], second=second)
+    thread = threading.Thread(target=lambda: one.live(first, first.readable))
+    thread.start()
+    tally = next(each.tally for each in received(pair[1]) if each.tally and each.tally.weird)
+    assert followed.wait(20)
+    pair[1].shutdown(socket.SHUT_WR)
+    thread.join(20)
+    assert tally.weird == {"followed_lost": 3}
+    assert (order, tally.missed) == ([1.0] * 5 + [2.0], 0)
+    first.close()
+    second.close()

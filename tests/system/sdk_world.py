@@ -32,6 +32,7 @@ APIS = (
     ("/converse", "bedrock.converse"),
     ("/invoke", "bedrock.invoke"),
 )
+LOOPBACK = ("127.0.0.1", 0)
 CASES = {"chat": "plain", "secret": "plain", "async": "stream"}
 _CASE = re.compile(rb"case:([a-z]+)")
 _USAGE_ALONE = re.compile(rb'data: \{[^\n]*"choices":\[\],"usage"[^\n]*\n\n')
@@ -51,15 +52,15 @@ class Arrival(NamedTuple):
 
 
 class Provider:
-    """Listens on loopback with one certificate for all names. `tunnel`: the port of a proxy that leads here alone."""
+    """Listens with one certificate for all names. `tunnel`: the port of a proxy on loopback that leads here alone."""
 
-    def __init__(self, folder: Path, hosts: tuple[str, ...] = HOSTS) -> None:
+    def __init__(self, folder: Path, hosts: tuple[str, ...] = HOSTS, place: tuple[str, int] = LOOPBACK) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, certificate, key = write_certificates(folder, hosts)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
         self.arrived: list[Arrival] = []
-        self._listener = listening(self._serve)
+        self._listener = listening(self._serve, place)
         self.port = self._listener.getsockname()[1]
         self._tunnel = tunnel_to(self.port)
         self.tunnel = self._tunnel.getsockname()[1]
@@ -83,9 +84,9 @@ class Provider:
         return _answer(sock, path, body)
 
 
-def listening(serve) -> socket.socket:
-    """A listener on loopback; `serve(socket)` runs on a thread for each connection until the listener is closed."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+def listening(serve, place: tuple[str, int] = LOOPBACK) -> socket.socket:
+    """A listener; `serve(socket)` runs on a thread for each connection until the listener is closed."""
+    listener = socket.create_server(place, backlog=64)
     threading.Thread(target=_accept, args=(listener, serve), daemon=True).start()
     return listener
 
@@ -101,12 +102,17 @@ def tunnel_to(port: int) -> socket.socket:
             head += more
         with client, socket.create_connection(("127.0.0.1", port)) as upstream:
             client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
-            back.start()
-            _pump(client, upstream)
-            back.join(10)
+            both_ways(client, upstream)
 
     return listening(carry)
+
+
+def both_ways(client: socket.socket, upstream: socket.socket) -> None:
+    """Carry bytes until both sides have ended."""
+    back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
+    back.start()
+    _pump(client, upstream)
+    back.join(10)
 
 
 def _accept(listener: socket.socket, serve) -> None:

@@ -53,6 +53,11 @@ def now(site):
     return time.time()
 
 
+def tried(close):
+    """Where, and with which result."""
+    return [{name: attempt[name] for name in ("target", "status", "error")} for attempt in close["attempts"]]
+
+
 @pytest.mark.parametrize("route", ["dead", "busy"])
 def test_a_plain_request_goes_to_the_next_target(site, provider, route, now):
     before = len(provider.arrivals())
@@ -64,7 +69,7 @@ def test_a_plain_request_goes_to_the_next_target(site, provider, route, now):
     assert (arrival["host"], arrival["sni"]) == (f"{HOST}:8443", HOST)
     assert arrival["authorization"] == "Bearer sk-mine"
     opened, close = recorded(site, 1, now)
-    assert close["attempts"] == [FIRST[route], SECOND]
+    assert tried(close) == [FIRST[route], SECOND]
     assert (close["outcome"], close["status"]) == ("completed", 200)
     assert (opened["facts"]["service"], opened["facts"]["route"]) == ("local" if route == "busy" else "openai", route)
 
@@ -81,7 +86,7 @@ def test_a_stream_goes_to_the_next_target(site, route, now):
     deltas = (json.loads(event.removeprefix("data: "))["choices"][0]["delta"] for event in events)
     assert "".join(delta.get("content", "") for delta in deltas) == GREETING
     _, close = recorded(site, 1, now)
-    assert close["attempts"] == [FIRST[route], SECOND]
+    assert tried(close) == [FIRST[route], SECOND]
     assert close["outcome"] == "completed"
 
 
@@ -93,7 +98,7 @@ def test_after_the_first_byte_nothing_is_tried_again(site, provider, now):
             list(answer.iter_lines())
     assert len(provider.arrivals()) == before + 1
     _, close = recorded(site, 1, now)
-    assert close["attempts"] == [FIRST["dead"], SECOND]
+    assert tried(close) == [FIRST["dead"], SECOND]
     assert close["outcome"] == "upstream_abort"
 
 

@@ -120,6 +120,16 @@ class TestOnTheWire:
         assert (shares["perplexity"]["through"], shares["perplexity"]["governed"]) == (0, 0.0)
         assert (shares["deepseek"]["past"], shares["deepseek"]["governed"]) == (0, 1.0)
 
+    def test_the_client_stands_among_the_hosts_with_what_it_used(self, site):
+        hello(site, "api.anthropic.com", UNAPPROVED)
+        [one] = eventually(
+            lambda: json.loads(site.appliance.run("hosts", "--text", CLIENT, "--json").stdout)["hosts"],
+            lambda found: found and found[0]["mac"] and "anthropic" in found[0]["services"],
+        )
+        assert one["address"] == digest(site.appliance, CLIENT)
+        assert one["past"] >= 1
+        assert one["vendor"] == "random", "interfaces of namespaces make their addresses up"
+
     def test_what_is_no_ai_service_is_not_kept(self, site):
         hello(site, "bank.example", UNAPPROVED)
         hello(site, "api.mistral.ai", UNAPPROVED)
@@ -141,7 +151,7 @@ class TestOnTheWire:
             assert watcher["Groups"] == []
             assert watcher["Seccomp"] == (["2"] if os.uname().machine in ("x86_64", "aarch64") else ["0"])
             held = [str(fd.readlink()) for fd in Path(f"/proc/{reading}/fd").iterdir()]
-            assert sum(one.startswith("socket:") for one in held) == 2, held
+            assert sum(one.startswith("socket:") for one in held) == 3, held  # the reader, and two rings
             assert all(one == "/dev/null" or one.startswith("socket:") for one in held), held
 
     @pytest.mark.parametrize("whom", [0, 1], ids=["recording", "reading"])
@@ -229,6 +239,16 @@ def test_a_capture_file_becomes_observations_once(appliance):
     keys = [(row["client"], row["service"], row["seen"], row["name"], row["ts"]) for row in rows]
     assert len(keys) == len(set(keys))
     before = len(rows)
+    told = eventually(
+        lambda: json.loads(appliance.run("hosts", "--text", "intranet", "--json").stdout), lambda told: told["hosts"]
+    )
+    [one] = told["hosts"]
+    assert (told["persons"][one["address"]], told["persons"][one["names"][-1]]) == ("10.20.0.3", "intranet.example")
+    assert (one["vendor"], one["told_by"]) == ("random", ["tls"])
+    assert one["address"] == digest(appliance, "10.20.0.3")
+    users = json.loads(appliance.run("hosts", "--ai", "--json").stdout)
+    assert {each["address"] for each in users["hosts"]} == {row["client"] for row in rows}
+    assert b"service_in_use" in appliance.run("host", users["hosts"][0]["address"]).stdout
     assert appliance.run("reload").returncode == 0
     eventually(lambda: {child.state for child in status(appliance).children}, lambda told: told == {"ready"})
     appliance.run("reload", "--upgrade")

@@ -61,7 +61,9 @@ def _ip(*words: str) -> None:
 
 
 class Wire:
-    """The namespaces and their cables."""
+    """The namespaces and their cables. `boxes`: the addresses of each."""
+
+    boxes: dict[str, tuple[str, ...]] = ADDRESSES
 
     def __init__(self, mirrored: tuple[str, ...] = ("client",)) -> None:
         self._sweep()
@@ -91,7 +93,7 @@ class Wire:
 
     def close(self) -> None:
         """Remove everything that was made."""
-        for box in (*ADDRESSES, SWITCH):
+        for box in (*self.boxes, SWITCH):
             _remove(self.name(box))
 
     def __enter__(self) -> Self:
@@ -101,7 +103,7 @@ class Wire:
         self.close()
 
     def _build(self, mirrored: tuple[str, ...]) -> None:
-        for box in (*ADDRESSES, SWITCH):
+        for box in (*self.boxes, SWITCH):
             self._furnish(box)
             _ip("netns", "add", self.name(box))
             self._quiet(box)
@@ -109,7 +111,7 @@ class Wire:
         switch = self.name(SWITCH)
         _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
         _ip("-n", switch, "link", "set", "bridge", "up")
-        for box, addresses in ADDRESSES.items():
+        for box, addresses in self.boxes.items():
             self._cable(box, "eth0", box)
             _ip("-n", switch, "link", "set", box, "master", "bridge")
             for address in addresses:

@@ -34,6 +34,8 @@ _KINDS: Final = {
     FindingKind.COMPROMISED: "steals, or receives what was stolen (advisory)",
     FindingKind.VULNERABLE: "has a grave hole (advisory)",
     FindingKind.OTHER_MODEL: "serves another model than was asked for",
+    FindingKind.EXTRACTION: "is asked as one does to copy a model",
+    FindingKind.FLOODING: "is asked far beyond what is usual here",
 }
 _STATES: Final = {FindingState.NEW: "new", FindingState.BLOCKED: "bad", FindingState.APPROVED: "good"}
 _SERIES_WIDTH: Final = 48

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from appliance.model.names import FindingState, Severity
-from tui.client_state.moments import clock, count, plural
+from tui.client_state.moments import clock, count, plural, stamp
 from tui.client_state.spans import LONG, Line, Span, foreign, line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from appliance.store.finding_pages import ApplianceState, Overview, SensorState
     from tui.client_state.standing import Standing
 
 _BAR: Final = 30  # cells of the longest bar
+_SPARK: Final = 60  # seconds
+_BARS: Final = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
 def lines(overview: Overview | None, standing: Standing) -> list[Line]:
@@ -47,7 +51,22 @@ def _traffic(overview: Overview) -> list[Line]:
         ),
         line(f"  {plural(overview.observations, 'sighting')} on the wire", past, alarms),
         *_ways(overview),
+        *_implausible(overview),
     ]
+
+
+_WHY: Final = {"more_bytes": "more than such prompts take", "more_tokens": "fewer than that takes"}
+
+
+def _implausible(overview: Overview) -> list[Line]:
+    """Where tokens and bytes do not fit each other: a hint, so nothing is red."""
+    told = []
+    for each in overview.implausible:
+        name = Span(f"  {foreign(each.service, 28)} ", "name")
+        sums = f"{count(each.input_tokens)} tokens asked, {count(each.bytes_up)} bytes up"
+        why = Span(f", {_WHY.get(each.why, foreign(each.why, 20))}", "warning")
+        told.append(line(name, f"{stamp(each.hour)}  {sums}", why, Span(f"  by {foreign(each.client, 20)}", "dim")))
+    return told
 
 
 def _ways(overview: Overview) -> list[Line]:
@@ -86,6 +105,8 @@ def _appliance(standing: Standing) -> list[Line]:
         problem = f"  {foreign(sensor.problem, LONG)}" if sensor.problem else ""
         name = f"  sensor {foreign(sensor.name, 20)} on {foreign(sensor.source, 40)}  "
         told.append(line(name, Span(foreign(sensor.state, 20), tone), *_captures(sensor), problem))
+        if sensor.lost_seconds:
+            told.append(line(Span("    lost by the second  ", "dim"), Span(spark(sensor.lost_seconds), "bad")))
     return told
 
 
@@ -95,7 +116,19 @@ def _captures(sensor: SensorState) -> tuple[Span, ...]:
     if not sensor.lost_last_minute:
         return (means, Span(", nothing lost", "dim")) if sensor.means else ()
     worst = f"{count(sensor.worst_lost)} at {clock(sensor.worst_at)}"
-    return means, Span(f"  {plural(sensor.lost_last_minute, 'packet')} lost in a minute, worst {worst}", "bad")
+    told = f"  {plural(sensor.lost_last_minute, 'packet')} lost in a minute, worst {worst}"
+    return means, Span(told, "bad")
+
+
+def spark(seconds: Sequence[tuple[int, int]]) -> str:
+    """Packets lost in each second, to the newest with a loss, as bars of one cell; a second without one is a dot."""
+    if not seconds:
+        return ""
+    lost = dict(seconds)
+    last, most = max(lost), max(lost.values())
+    first = max(min(lost), last - _SPARK + 1)
+    heights = (lost.get(second, 0) * len(_BARS) for second in range(first, last + 1))
+    return "".join(_BARS[min(len(_BARS), -(-each // most)) - 1] if each else "\u00b7" for each in heights)
 
 
 def _problems(state: ApplianceState) -> list[Line]:

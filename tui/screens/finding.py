@@ -80,6 +80,7 @@ class FindingScreen(DecidingPage):
             return
         question = [line("Is ", Span(foreign(entity, 40), "name"), " in these exchanges what it was taken for?")]
         choices = [("leave", "Leave"), (Verity.RIGHT.value, "Right"), (Verity.WRONG.value, "Wrong")]
+        choices.append((Verity.UNSURE.value, "Unsure"))
         self.app.push_screen(AskScreen(question, choices), lambda said: self._said(entity, said))
 
     def _said(self, entity: str, said: str | None) -> None:

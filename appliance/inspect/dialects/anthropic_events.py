@@ -51,13 +51,14 @@ _USAGE: Final = Names(
     made=("output_tokens",),
     cached=("cache_read_input_tokens",),
     written=("cache_creation_input_tokens",),
+    written_1h=("cache_creation/ephemeral_1h_input_tokens",),
     reasoning=("output_tokens_details/thinking_tokens",),
     cache_beside=True,
 )
 
 _KEPT: Final = (
     *("input_tokens", "output_tokens", "output_tokens_details"),
-    *("cache_read_input_tokens", "cache_creation_input_tokens"),
+    *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"),
 )
 """What one event tells of them holds until another tells it anew."""
 

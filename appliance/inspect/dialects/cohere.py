@@ -75,6 +75,7 @@ class Cohere:
             model=fields.text(asked.get("model")),
             stream=asked.get("stream") is True,
             max_tokens=fields.count(asked.get("max_tokens")),
+            logprobs=fields.asks_logprobs(asked),
             segments=segments,
             opaque=opaque,
             tools_declared=_declared(asked),

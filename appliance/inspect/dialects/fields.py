@@ -21,6 +21,7 @@ UNREADABLE_HOST: Final = "unknown"
 SEALED: Final = frozenset({"signature", "encrypted"})
 """Reasons for which a string is opaque although it is no file."""
 _MAX_HOST = 253
+_LOGPROBS = ("logprobs", "top_logprobs", "responseLogprobs", "response_logprobs")
 _OPENING_ROLES = frozenset({"system", "developer", "user"})
 
 
@@ -63,6 +64,19 @@ def at(value: object, path: Iterable[str]) -> object:
         else:
             return None
     return value
+
+
+def asks_logprobs(asked: dict[str, object]) -> bool:
+    """Whether the probabilities of tokens are asked for, in the words of any dialect's request (or its configuration).
+
+    Sources: the API references of OpenAI (logprobs, top_logprobs, include), Gemini (responseLogprobs, logprobs), Ollama
+    and Cohere (logprobs).
+    """
+    named = (asked.get(name) for name in _LOGPROBS)
+    if any(told is True or (type(told) is int and told > 0) for told in named):
+        return True
+    included = asked.get("include")
+    return isinstance(included, list) and "message.output_text.logprobs" in included
 
 
 def text(value: object) -> str | None:

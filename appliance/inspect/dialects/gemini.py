@@ -12,7 +12,19 @@ from urllib.parse import unquote
 
 from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call
-from appliance.inspect.dialects.fields import count, files, hosts, objects, seed, table, text, texts, top, within
+from appliance.inspect.dialects.fields import (
+    asks_logprobs,
+    count,
+    files,
+    hosts,
+    objects,
+    seed,
+    table,
+    text,
+    texts,
+    top,
+    within,
+)
 from appliance.inspect.dialects.gemini_events import GeminiEvents, error_body, is_repeat, tell
 from appliance.inspect.dialects.gemini_places import Carried, carried, member, place, roots
 from appliance.inspect.dialects.gemini_words import NAMES
@@ -61,6 +73,7 @@ class Gemini:
             model=model_of(call, asked),
             stream=":streamGenerateContent" in call.bare,
             max_tokens=most_tokens(asked),
+            logprobs=any(asks_logprobs(table(member(root, "generationConfig"))) for _, root in roots(asked)),
             segments=segments,
             opaque=opaque,
             tools_declared=declared(tools),

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from appliance.inspect.dialects.endings import ended, framed
-from appliance.inspect.dialects.fields import objects, table, within
+from appliance.inspect.dialects.fields import count, objects, table, within
 from appliance.inspect.dialects.gemini_places import Carried, Roots, carried, member, place, roots
 from appliance.inspect.dialects.gemini_words import NAMES, SNAKE
 from appliance.inspect.dialects.json_events import JsonEvents, Spot, spread
@@ -31,6 +32,10 @@ _MAX_SPOTS = 256
 _CODE: Final = (["executableCode", "code"], ["codeExecutionResult", "output"])
 _BY_PLACE: Final = frozenset({"text", "modelVersion", "responseId", "traceId"})
 """Keys of strings of which the place alone tells what they are, whatever they say."""
+_DETAILS: Final = (
+    ("promptTokensDetails", "prompt_tokens_details"),
+    ("candidatesTokensDetails", "candidates_tokens_details"),
+)
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -65,7 +70,18 @@ def error_body(status: int, code: str, message: str) -> bytes:
 
 def read_usage(value: object) -> Usage | None:
     """`usageMetadata`; None when there is none. Thoughts come beside what candidates hold, not inside."""
-    return read(value, _USAGE)
+    told = read(value, _USAGE)
+    if told is None:
+        return None
+    sound = [_sound(table(value), *names) for names in _DETAILS]
+    return replace(told, audio_input_tokens=sound[0], audio_output_tokens=sound[1]) if any(sound) else told
+
+
+def _sound(told: dict[str, object], name: str, snake: str) -> int:
+    """The tokens of sound in a list by modality."""
+    details = objects(told.get(name) or told.get(snake))
+    tokens = (one.get("tokenCount", one.get("token_count")) for one in details if one.get("modality") == "AUDIO")
+    return sum(count(one) or 0 for one in tokens)
 
 
 def tell(telling: Telling, found: Roots) -> list[int]:

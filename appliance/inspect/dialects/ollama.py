@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call
-from appliance.inspect.dialects.fields import count, objects, seed, table, text, texts, top, within
+from appliance.inspect.dialects.fields import asks_logprobs, count, objects, seed, table, text, texts, top, within
 from appliance.inspect.dialects.ollama_events import OllamaEvents, is_repeat, read_usage
 from appliance.inspect.dialects.ollama_words import NAMES, ROLES, VALUES
 from appliance.inspect.dialects.repeats import blanked, without_repeats
@@ -75,6 +75,7 @@ class Ollama:
             model=text(asked.get("model")),
             stream=self._streams and asked.get("stream") is not False,
             max_tokens=count(within(asked, "options", "num_predict")),
+            logprobs=asks_logprobs(asked),
             segments=segments,
             opaque=vectors.among(opaque, "token_ids"),
             tools_declared=texts(within(tool, "function", "name") for tool in objects(asked.get("tools"))),

@@ -12,7 +12,7 @@ the format's own words are structure; base64 media is opaque by kind; all else i
 from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call
 from appliance.inspect.dialects.asking_usage import with_usage
-from appliance.inspect.dialects.fields import count, files, objects, seed, table, text, texts, top
+from appliance.inspect.dialects.fields import asks_logprobs, count, files, objects, seed, table, text, texts, top
 from appliance.inspect.dialects.openai_errors import refused
 from appliance.inspect.dialects.openai_request import deployment, hosted_mcp, role_of, token_ids, tool_names
 from appliance.inspect.dialects.openai_stream import ChatEvents, blind_in
@@ -49,6 +49,7 @@ class OpenAIChat:
             model=text(asked.get("model")) or deployment(call.bare),
             stream=asked.get("stream") is True,
             max_tokens=count(asked.get("max_tokens")) if most is None else most,
+            logprobs=asks_logprobs(asked),
             segments=segments,
             opaque=opaque,
             tools_declared=tool_names(asked.get("functions"), asked.get("tools")),

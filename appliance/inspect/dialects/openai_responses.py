@@ -13,7 +13,7 @@ import re
 
 from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call
-from appliance.inspect.dialects.fields import count, files, objects, seed, table, text, top
+from appliance.inspect.dialects.fields import asks_logprobs, count, files, objects, seed, table, text, top
 from appliance.inspect.dialects.openai_errors import refused
 from appliance.inspect.dialects.openai_items import (
     NAMES,
@@ -65,6 +65,7 @@ class OpenAIResponses:
             model=text(asked.get("model")) or deployment(call.bare),
             stream=asked.get("stream") is True or asked.get("type") == "response.create",
             max_tokens=count(asked.get("max_output_tokens")),
+            logprobs=asks_logprobs(asked),
             segments=segments,
             opaque=opaque,
             tools_declared=tool_names(*tools),

@@ -23,6 +23,8 @@ _USAGE: Final = usage.Names(
     cached=(*(f"{details}/cached_tokens" for details in _INPUT), "prompt_cache_hit_tokens", "cached_tokens"),
     written=tuple(f"{details}/cache_write_tokens" for details in _INPUT),
     reasoning=tuple(f"{details}/reasoning_tokens" for details in _OUTPUT),
+    sound_received=tuple(f"{details}/audio_tokens" for details in _INPUT),
+    sound_made=tuple(f"{details}/audio_tokens" for details in _OUTPUT),
 )
 _TIMINGS: Final = usage.Names(("prompt_n",), ("predicted_n",), cached=("cache_n",), cache_beside=True)
 """llama.cpp: `prompt_n` are the tokens that were read anew, `cache_n` those that were not."""

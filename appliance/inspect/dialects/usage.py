@@ -13,6 +13,7 @@ from appliance.model.event import Usage
 class Names(NamedTuple):
     """Where a format tells tokens: of each kind the first name that holds a number; `a/b` is a member of a member.
 
+    `written_1h`: of what was written to a cache, what stays an hour. `sound_received`, `sound_made`: of each.
     `cache_beside`, `reasoning_beside`: these are told beside input and output, not inside. `also`: further input.
     """
 
@@ -22,6 +23,9 @@ class Names(NamedTuple):
     written: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    written_1h: tuple[str, ...] = ()
+    sound_received: tuple[str, ...] = ()
+    sound_made: tuple[str, ...] = ()
     cache_beside: bool = False
     reasoning_beside: bool = False
 
@@ -42,6 +46,9 @@ def read(told: object, names: Names) -> Usage | None:
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
+        cache_write_1h_tokens=_first(told, names.written_1h) or 0,
+        audio_input_tokens=_first(told, names.sound_received) or 0,
+        audio_output_tokens=_first(told, names.sound_made) or 0,
     )
 
 
@@ -49,8 +56,10 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
     """The tokens of two answers, of one connection or batch; bounded."""
     if one is None or other is None:
         return one or other
-    names = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
-    return Usage(**{name: min(getattr(one, name) + getattr(other, name), MAX_COUNT) for name in names})
+    return Usage(**{name: min(getattr(one, name) + getattr(other, name), MAX_COUNT) for name in _COUNTS})
+
+
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 
 
 def _first(told: dict[str, object], names: tuple[str, ...]) -> int | None:

@@ -315,7 +315,7 @@ class StreamEditor:
         elif channel.resting:
             channel.wake(self._watch(channel.kind))
         size = len(text.text)
-        self._tally.text_chars += size
+        self._tally.grown(text.text)
         self._grown.add(name)
         decided = channel.watch.feed(text.text)
         if isinstance(channel.watch, Resumed) and channel.watch.spans:

@@ -12,11 +12,10 @@ import msgspec
 
 from appliance.inspect.output.confidence import Confidence
 from appliance.inspect.stream.events import EventView, Told
+from appliance.inspect.tokens import SAMPLE, by_sample
 from appliance.model.detection import Coverage, Label
 from appliance.model.event import Usage
 
-CHARS_PER_TOKEN = 4
-"""Of English text, by OpenAI's own rule of thumb; other scripts have fewer."""
 NOT_READ = "not_read"
 REPEATS = "repeats"
 USAGE_DROPPED = "usage_dropped"
@@ -48,6 +47,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     redactions: int = 0
     edits: tuple[str, ...] = ()
     text_chars: int = 0
+    sample: str = ""  # the beginning of those texts
     events: int = 0
     held_median: int = 0
     held_most: int = 0
@@ -63,6 +63,7 @@ class Tally:
         self.sent = 0
         self.events = 0
         self.text_chars = 0
+        self._sample: list[str] = []
         self.redactions = 0
         self.problem: str | None = None
         self.gone_bytes: int | None = None
@@ -76,6 +77,12 @@ class Tally:
         self._whole: dict[tuple[str, str], Label] = {}
         self._repeats: set[int] = set()
         self._confidence = Confidence()
+
+    def grown(self, text: str) -> None:
+        """A growing text has got a further piece."""
+        if self.text_chars < SAMPLE:
+            self._sample.append(text[:SAMPLE])
+        self.text_chars += len(text)
 
     def edited(self, word: str) -> None:
         """A declared edit was made."""
@@ -153,6 +160,7 @@ class Tally:
             redactions=self.redactions,
             edits=tuple(self._edits),
             text_chars=self.text_chars,
+            sample="".join(self._sample),
             events=self.events,
             held_median=self._median(),
             held_most=max(self._held, default=0),
@@ -161,7 +169,7 @@ class Tally:
         )
 
     def _estimate(self) -> Usage | None:
-        tokens = -(-self.text_chars // CHARS_PER_TOKEN)
+        tokens = by_sample(self.text_chars, "".join(self._sample))
         return Usage(output_tokens=tokens, estimated=True) if tokens else None
 
     def _coverage(self, scanned_by: tuple[str, ...]) -> Coverage:

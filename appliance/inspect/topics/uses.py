@@ -1,6 +1,7 @@
 """What a call is for, in coarse classes: told by the newest words of a person, the tools declared and the files sent.
 
-Rules: pure; one label for each call, the strongest; where nothing speaks, none: a report then says `unknown`.
+Rules: pure; one label of use for each call, the strongest; where nothing speaks, none: a report then says `unknown`.
+Beside it stands whether probabilities of tokens are asked for, which signals count.
 """
 
 from appliance.inspect.topics.classes import phrases_by_first, signs, words_of
@@ -10,12 +11,19 @@ from appliance.model.detection import Label
 from appliance.model.names import DetectionKind
 
 AGENT = "USE_AGENT"
+LOGPROBS = "LOGPROBS_ASKED"  # what copying a model takes, and evaluation, too
 MANY_TOOLS = 3
 _MAX_CHARS = 2000
 _SURE = 4
 _WORDS = {word: entity for entity, words in USES.items() for word in words}
 _SINGLE = frozenset(word for word in _WORDS if " " not in word)
 _PHRASES = phrases_by_first(_WORDS)
+
+
+def told_of(view: RequestView) -> tuple[Label, ...]:
+    """What it is for, and whether it asks for the probabilities of tokens."""
+    use = use_of(view)
+    return (*use, Label(LOGPROBS, DetectionKind.TOPIC, 1, 1.0)) if view.logprobs else use
 
 
 def use_of(view: RequestView) -> tuple[Label, ...]:

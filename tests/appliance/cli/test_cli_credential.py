@@ -43,8 +43,8 @@ def test_set_list_remove(gnomon, config, tmp_path):
     assert gnomon("list")[0] == 1
     code, out, err = gnomon("set", "team", stdin=SECRET.encode() + b"\n")
     assert (code, out) == (0, f"{tmp_path}/state/credentials/team written\n")
-    assert "gnomon reload" in err
-    assert (tmp_path / "state/credentials/team").read_text() == SECRET + "\n"
+    assert "within a second" in err
+    assert SECRET.encode() not in (tmp_path / "state/credentials/team").read_bytes()
     load_site_key(tmp_path / "state")
     code, out, _ = gnomon("list", "--json")
     (entry,) = json.loads(out)
@@ -88,7 +88,7 @@ def test_on_a_terminal_it_is_asked_for_unseen(config, tmp_path):
     assert process.wait(20) == 0
     os.close(leader)
     assert SECRET.encode() not in shown
-    assert (tmp_path / "state/credentials/team").read_text() == SECRET + "\n"
+    assert (tmp_path / "state/credentials/team").stat().st_size > len(SECRET)
 
 
 def _rest(leader: int) -> bytes:

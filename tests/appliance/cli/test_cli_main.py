@@ -52,16 +52,23 @@ def test_a_bad_file_is_one_message_and_exit_2(words, tmp_path, capsys):
     assert "Traceback" not in told.err
 
 
+NINE = 1_767_258_000
+LOST = ((NINE, 800), *((NINE + number, 10) for number in range(2, 6)), (NINE + 6, 364))
+
+
 def test_status_says_how_a_sensor_captures():
     status = Status("up", 1, 0.5, "0.1.0", Stage.OBSERVE, 1, 1, 1, "127.0.0.1:8080", "127.0.0.1:4000", "/s", 0)
     shown = [
-        SensorStatus("sensor0", "eth0", "capturing", "", "ring in 4 processes", 1_204, 1_767_258_000, 800),
+        SensorStatus("sensor0", "eth0", "capturing", "", "ring in 4 processes", 1_204, NINE, 800, LOST),
         SensorStatus("sensor1", "any", "capturing", "", "libpcap in 1 process"),
         SensorStatus("sensor2", "a.pcap", "finished"),
         SensorStatus("sensor3", "eth3", "starting", "", "\x1b[2J"),
     ]
     text = _as_text(msgspec.structs.replace(status, sensors=tuple(shown)))
-    lost = "1,204 packets lost in the last minute (worst second: 800 at 09:00:00 UTC)"
+    newest = "10 at 09:00:02, 10 at 09:00:03, 10 at 09:00:04, 10 at 09:00:05, 364 at 09:00:06"
+    lost = (
+        f"1,204 packets lost in the last minute (worst second: 800 at 09:00:00 UTC; by seconds, the newest: {newest})"
+    )
     assert text.splitlines()[-4:] == [
         f"sensor sensor0 on eth0: capturing by ring in 4 processes, {lost}",
         "sensor sensor1 on any: capturing by libpcap in 1 process, nothing lost in the last minute",

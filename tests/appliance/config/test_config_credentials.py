@@ -126,7 +126,7 @@ def test_a_missing_one_may_still_come(config):
     assert list(credentials.check(config)) == []
     keys = credentials.load_keys(config)
     assert keys.held == {}
-    assert "gnomon credential set team" in keys.faults["team"]
+    assert "gnomon keys add team" in keys.faults["team"]
 
 
 def test_what_systemd_gives_goes_first(config, file, systemd):

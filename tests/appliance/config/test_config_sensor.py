@@ -31,6 +31,10 @@ def test_files_are_named_from_the_configurations_own_folder(tmp_path):
         ("interfaces: [a-name-that-is-too-long]", "not the name of an interface"),
         ("interfaces: [../etc]", "not the name of an interface"),
         ("suppression_s: -1", "at least 0"),
+        ("folder_settled_s: -1", "at least 0"),
+        ("folder: [a]", "must be text"),
+        ("advisories: nowhere.yaml", "no such file"),
+        ("fingerprints: nowhere.yaml", "no such file"),
         ("processes: 0", "between 1 and 16"),
         ("processes: 17", "between 1 and 16"),
         ("interface: eth0", "interfaces"),
@@ -39,6 +43,14 @@ def test_files_are_named_from_the_configurations_own_folder(tmp_path):
 def test_what_cannot_be_is_refused_at_its_line(tmp_path, text, words):
     with pytest.raises(OperatorError, match=rf"gnomon\.yaml:2: sensor.*{words}"):
         load(written(tmp_path, f"sensor: {{{text}}}\n"))
+
+
+def test_a_folder_of_captures_may_come_later_and_files_of_the_sites_own_may_not(tmp_path):
+    (tmp_path / "own.yaml").write_text("")
+    told = "{folder: captures, advisories: own.yaml, fingerprints: own.yaml}"
+    sensor = load(written(tmp_path, f"sensor: {told}\n")).sensor
+    assert sensor.folder == f"{tmp_path}/captures"
+    assert sensor.advisories == sensor.fingerprints == f"{tmp_path}/own.yaml"
 
 
 def test_flags_stand_in_place_of_the_files_sources(tmp_path, monkeypatch):

@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.config.policy_command import Imagined, check, explain_request
+from appliance.config.policy_command import check, explain_request
 from appliance.config.policy_file import load_policy
 from appliance.model.errors import OperatorError
 from appliance.model.names import Disposition, Stage
-from appliance.policy.rules import PolicyFile, json_schema
+from appliance.policy.cases import Imagined
+from appliance.policy.document import PolicyFile, json_schema
 
 D = Disposition
 

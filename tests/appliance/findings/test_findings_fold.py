@@ -14,6 +14,7 @@ from appliance.model.event import ExchangeOpened, Notice, Observed, Refused
 from appliance.model.facts import Facts, Verdict
 from appliance.model.finding import finding_id
 from appliance.model.names import (
+    Cause,
     Disposition,
     FindingKind,
     Leg,
@@ -84,6 +85,8 @@ def counts(delta):
         (observed(seen=ObservationKind.LLMNR), {"hints": 1}),
         (observed(leg=Leg.PROXY, count=4), {"via": 4}),
         (observed(leg=Leg.PROXY, seen=ObservationKind.DNS), {"hints": 1}),
+        (observed(leg=Leg.PROXY, cause=Cause.PINNED), {"hints": 1}),
+        (observed(seen=ObservationKind.HTTP_RESPONSE), {"hints": 1}),
         (exchange(), {"governed": 1}),
         (refused(), {"governed": 1}),
     ],

@@ -13,7 +13,7 @@ from appliance.model.event import Notice
 
 @pytest.fixture
 def journal(tmp_path):
-    made = Journal(tmp_path, "w0", 1, max_bytes=1 << 30, segment_bytes=4000)
+    made = Journal(tmp_path, "w0", 1, max_bytes=1 << 30, segment_bytes=4800)
     yield made
     made.close()
 

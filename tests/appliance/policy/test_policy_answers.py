@@ -10,7 +10,8 @@ from appliance.model.detection import Coverage, Detection, Selector
 from appliance.model.errors import OperatorError
 from appliance.model.names import DetectionKind, Direction, Disposition, Stage
 from appliance.policy.explain import explain
-from appliance.policy.rules import Exemption, Redact, problems
+from appliance.policy.rules import Exemption, Redact
+from appliance.policy.soundness import problems
 
 SECRETS = LabelMatch(kinds=(DetectionKind.SECRET,), min_score=0.5)
 BOTH = (Direction.REQUEST, Direction.RESPONSE)

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import msgspec
 import pytest
 from policy_facts import NOW, OPENAI, decision, facts, label, policy, rule
 
@@ -9,9 +10,9 @@ from appliance.model.catalogue import Catalogue, Service
 from appliance.model.decision import Scope
 from appliance.model.detection import Coverage
 from appliance.model.errors import OperatorError
-from appliance.model.names import DecisionKind, DetectionKind, Disposition, Layer, Stage, Surface
+from appliance.model.names import DecisionKind, DetectionKind, Direction, Disposition, Layer, Stage, Surface
 from appliance.policy.engine import MAX_HITS, compile_policy
-from appliance.policy.rules import Exemption, LabelMatch, Match, Redact
+from appliance.policy.rules import Exemption, LabelMatch, Match, Redact, Size
 from appliance.policy.snapshot import PolicySnapshot
 
 D = Disposition
@@ -58,6 +59,9 @@ def test_the_highest_layer_is_named_when_two_are_equally_strict() -> None:
         (Match(services=("openai",), apis=("openai.chat",)), {}, {"api": "openai.embeddings"}),
         (Match(models=("gpt-5*",)), {"model": "GPT-5-mini"}, {"model": "gpt-4"}),
         (Match(models=("*",)), {}, {"model": None}),
+        (Match(models_except=("gpt-5*", "o3")), {"model": "GPT-4"}, {"model": "GPT-5-mini"}),
+        (Match(models_except=("o3",)), {"model": None}, {"model": None, "method": "GET"}),
+        (Match(models_except=("o3",)), {"model": "o4", "method": "GET"}, {"model": "o3"}),
         (Match(methods=("post",)), {}, {"method": "GET"}),
         (Match(listeners=("proxy",)), {}, {"listener": "gateway"}),
         (Match(principals=("p_alice",)), {}, {"principal": "p_bob"}),
@@ -78,6 +82,17 @@ def test_the_highest_layer_is_named_when_two_are_equally_strict() -> None:
         (Match(unscanned=True), {"coverage": Coverage(length=1, opaque={"image": 1})}, {}),
         (Match(unscanned=True), {"coverage": None}, {}),
         (Match(unscanned=False), {}, {"coverage": None}),
+        (Match(paths=("/v1/files*", "*/x")), {"path": "/a/b/x"}, {"path": "/v1/chat/completions"}),
+        (Match(tools=("shell*",)), {"tools_declared": ("weather", "Shell_Run")}, {"tools_declared": ("weather",)}),
+        (Match(request_bytes=Size(min=5, max=7)), {"request_bytes": 7}, {"request_bytes": 8}),
+        (Match(request_bytes=Size(min=5)), {"request_bytes": 5}, {"request_bytes": 4}),
+        (Match(virtual_keys=("k1",)), {"virtual_key": "k1"}, {"virtual_key": None}),
+        (Match(countries=("unknown",)), {}, {"service": None}),
+        (
+            Match(labels=LabelMatch(kinds=(DetectionKind.INJECTION,), min_score=0.8)),
+            {"labels": (label("INJECTION", DetectionKind.INJECTION, 0.9),)},
+            {"labels": (label("INJECTION", DetectionKind.INJECTION, 0.7),)},
+        ),
     ],
 )
 def test_matching(match: Match, fits: dict[str, object], not_fits: dict[str, object]) -> None:
@@ -315,3 +330,57 @@ def test_what_only_pseudonymises_gets_names() -> None:
     verdict = policy(rule("a", D.PSEUDONYMISE, both), rule("b", D.REDACT, cards)).judge(facts(labels=(mail, card)), NOW)
     assert verdict.named == ("EMAIL_ADDRESS",), "what a rule redacts has no name"
     assert policy(rule("b", D.REDACT, cards)).judge(facts(labels=(card,)), NOW).named == ()
+
+
+def test_countries_are_those_of_the_owners_seat() -> None:
+    known = Catalogue((msgspec.structs.replace(OPENAI, jurisdiction="US"),), "test")
+    judged = policy(rule("r", D.BLOCK, Match(countries=("US", "CN"))), catalogue=known)
+    assert judged.judge(facts(), NOW).disposition is D.BLOCK
+    assert judged.judge(facts(service="elsewhere"), NOW).disposition is D.ALLOW
+    away = policy(rule("r", D.BLOCK, Match(countries=("CN", "unknown"))), catalogue=known)
+    assert away.judge(facts(), NOW).disposition is D.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("exempt", "fits", "not_fits"),
+    [
+        ({"services": ("openai",)}, {}, {"service": "other"}),
+        ({"apis": ("openai.chat",)}, {}, {"api": "openai.files"}),
+        ({"virtual_keys": ("k1",)}, {"virtual_key": "k1"}, {"virtual_key": "k2"}),
+        ({"services": ("openai",), "groups": ("data",)}, {"groups": ("data",)}, {"groups": ("other",)}),
+        ({"services": ("openai",), "users": ("ann",)}, {"principal": "p_ann"}, {"principal": "p_bob"}),
+        ({"apis": ("openai.chat",), "groups": ("data",)}, {"groups": ("data",)}, {"groups": ("data",), "api": "x"}),
+    ],
+)
+def test_an_exception_may_be_for_services_and_calls(exempt, fits, not_fits) -> None:
+    exemption = Exemption(reason="agreed", expires=date(2027, 12, 31), **exempt)
+    judged = policy(rule("r", D.BLOCK, exceptions=(exemption,)))
+    assert judged.decide(facts(**fits), OPENAI, NOW).disposition is D.ALLOW
+    assert judged.decide(facts(**not_fits), OPENAI, NOW).disposition is D.BLOCK
+
+
+def test_an_exception_for_calls_waits_for_the_call() -> None:
+    exemption = Exemption(reason="agreed", expires=date(2027, 12, 31), apis=("openai.chat",))
+    judged = policy(rule("r", D.BLOCK, exceptions=(exemption,)))
+    denied = judged.destination(OPENAI, principal="p_a", client="a_1", now=NOW, host="api.openai.com")
+    assert denied.disposition is D.ALLOW
+
+
+def test_a_tool_that_an_answer_calls_is_told_to_the_rules_that_ask() -> None:
+    shell = rule("shell", D.OBSERVE, Match(tools_called=("shell*",), directions=(Direction.RESPONSE,)))
+    others = rule("others", D.OBSERVE, Match(tools_called=("shell*",), groups=("x",), directions=(Direction.RESPONSE,)))
+    judged = policy(shell, others)
+    assert judged.called(facts(), ("weather", "Shell_Run"), NOW) == ("shell",)
+    assert judged.called(facts(groups=("x",)), ("shell",), NOW) == ("shell", "others")
+    assert judged.called(facts(), ("weather",), NOW) == judged.called(facts(), (), NOW) == ()
+    assert judged.judge(facts(), NOW).hits == ()
+
+
+def test_a_destination_that_is_denied_comes_before_what_would_be_hidden() -> None:
+    hide = rule("hide", D.REDACT, Match(labels=LabelMatch(entities=("EMAIL_ADDRESS",))))
+    lesson = rule("lesson", D.COACH, Match(services=("openai",)))
+    seen = facts(labels=(label(),))
+    assert policy(hide, lesson).decide(seen, OPENAI, NOW).rule == "lesson"
+    assert policy(hide, decisions=(decision(1, K.COACH),)).decide(seen, OPENAI, NOW).rule == "decision:1"
+    assert policy(hide, lesson).decide(seen, OPENAI, NOW, lambda: True).rule == "hide"
+    assert policy(hide, lesson, stage=Stage.OBSERVE).decide(seen, OPENAI, NOW).rule == "hide"

@@ -7,8 +7,9 @@ from policy_facts import CATALOGUE, NOW, facts
 
 from appliance.model.names import Direction, Disposition, Stage
 from appliance.policy.engine import compile_policy
-from appliance.policy.rules import Exemption, LabelMatch, Match, Rule, Then, problems
+from appliance.policy.rules import Exemption, LabelMatch, Match, Rule, Then
 from appliance.policy.snapshot import PolicySnapshot, decode, encode
+from appliance.policy.soundness import problems
 
 PERSONS = LabelMatch(entities=("PERSON",))
 

@@ -13,7 +13,16 @@ import pytest
 
 from appliance.model.decision import Decision, Scope
 from appliance.model.detection import DetectorCount
-from appliance.model.event import DetectorsCounted, Notice, Observed, Refused, Tunnelled
+from appliance.model.event import (
+    DetectorsCounted,
+    HostSeen,
+    LostSecond,
+    Notice,
+    Observed,
+    PacketsLost,
+    Refused,
+    Tunnelled,
+)
 from appliance.model.names import DecisionKind, Leg, ObservationKind, RefusalReason, Surface, Transport, Verity
 from appliance.store.bench import closed, opened
 from appliance.store.export_build import Plan, build
@@ -30,8 +39,9 @@ from appliance.store.owner import Owner, Settings, open_beside
 
 NOW = 1_763_700_000.0
 VIEWS = {
+    "v_hosts",
     "v_findings", "v_exchanges", "v_usage", "v_decisions", "v_coverage", "v_observations", "v_refusals", "v_notices",
-    "v_detectors", "v_feedback",
+    "v_detectors", "v_feedback", "v_packet_losses", "v_plausibility", "v_spend",
 }  # fmt: skip
 FORMULA = '=HYPERLINK("http://x")\r\n\x1b[31m'
 ALL = tuple(ExportFormat)
@@ -58,8 +68,25 @@ def fill(connection, life, catalogue, now=NOW):
         Notice(now - 30, "w0", "alarm", "journal_filling", "80 %"),
         Tunnelled(now - 20, "w0", 5, 100, 200),
         observed(now - 10),
+        PacketsLost(now - 10, "s0", "eth0", (LostSecond(int(now) - 12, 7, 100), LostSecond(int(now) - 11, 1, 90))),
+        HostSeen(
+            ts=now - 10,
+            until=now - 9,
+            sensor="s0",
+            source="eth0",
+            address="a_9",
+            mac="d_9",
+            names=("n_9",),
+            told_by=("dhcp",),
+        ),
         DetectorsCounted(now - 10, "w0", now - 3_600, (DetectorCount("patterns", 4, 2, 0.5, 0, 1),)),
-        persons={"p_1": "ada", "a_9": "192.0.2.9", "p_unseen": "nobody we saw"},
+        persons={
+            "p_1": "ada",
+            "a_9": "192.0.2.9",
+            "d_9": "02:00:5e:00:53:09",
+            "n_9": "nine",
+            "p_unseen": "nobody we saw",
+        },
     )
     findings = Findings(connection, catalogue, lambda: now)
     ingest = Ingest(connection, lambda: now, 99, findings)
@@ -118,12 +145,18 @@ def opened_file(built):
 
 def test_every_view_has_the_rows_of_the_span(built):
     assert set(built.rows) == VIEWS
-    assert built.rows == dict.fromkeys(VIEWS, 1) | {"v_exchanges": 2, "v_findings": 1}
+    assert built.rows == dict.fromkeys(VIEWS, 1) | {
+        "v_exchanges": 2,
+        "v_hosts": 3,
+        "v_packet_losses": 2,
+        "v_plausibility": 2,
+        "v_spend": 2,
+    }
     with opened_file(built) as export:
         rows = export.execute("SELECT exchange, outcome FROM v_exchanges ORDER BY exchange").fetchall()
         assert rows == [("x1", "completed"), ("x2", None)]
         assert export.execute("SELECT digest, value FROM persons ORDER BY 1").fetchall() == [
-            ("a_9", "192.0.2.9"), ("p_1", "ada"),
+            ("a_9", "192.0.2.9"), ("d_9", "02:00:5e:00:53:09"), ("n_9", "nine"), ("p_1", "ada"),
         ]  # fmt: skip
 
 
@@ -173,17 +206,20 @@ def test_it_says_what_it_is(built):
     assert len(rows) == 1
     assert (info["author"], info["role"], info["since"], info["until"]) == ("ada", "admin", NOW - 3_600, NOW)
     assert info["rows"] == built.rows
-    assert [(head["producer"], head["epoch"], head["seq"]) for head in info["chain_heads"]] == [("w0", 7, 10)]
+    assert [(head["producer"], head["epoch"], head["seq"]) for head in info["chain_heads"]] == [("w0", 7, 12)]
 
 
 def test_the_chain_can_be_checked_in_it(evidence, stored):
     built = build(stored, plan(evidence.exports / "all", since=0.0), Bounds())
     with opened_file(built) as export:
-        tables = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "detector_sums")
+        tables = (
+            *("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "observations", "detector_sums"),
+            *("host_records", "packet_losses"),
+        )
         lines = " UNION ALL ".join(f"SELECT seq, digest, body FROM {table}" for table in tables)
         rows = export.execute(f"SELECT * FROM ({lines}) ORDER BY seq").fetchall()
         heads = export.execute("SELECT unnest(chain_heads) FROM export_info").fetchall()
-    assert [seq for seq, _, _ in rows] == list(range(1, 11))
+    assert [seq for seq, _, _ in rows] == list(range(1, 13))
     assert all(hashlib.sha256(body.encode()).hexdigest() == digest for _, digest, body in rows)
     assert [json.loads(body)["prev"] for _, _, body in rows[1:]] == [digest for _, digest, _ in rows[:-1]]
     assert heads[0][0]["digest"] == rows[-1][1]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from appliance.model.decision import Decision, Scope
-from appliance.model.event import Notice, Observed, Refused
+from appliance.model.event import HostSeen, Notice, Observed, Refused
 from appliance.model.names import DecisionKind, Leg, ObservationKind, RefusalReason, Surface, Transport
 from appliance.store.bench import closed, opened
 from appliance.store.export import public_names
@@ -23,9 +23,11 @@ from appliance.store.owner import Owner, Settings
 
 NOW = 1_763_700_000.0
 ADA, ADDRESS, LOCAL, LAPTOP, ANALYST = "ada.lovelace", "192.0.2.77", "fe80::77", "adas-laptop.corp.example", "grace"
-PLANTED = (ADA, "lovelace", ADDRESS, LOCAL, "adas-laptop", ANALYST, "r-ada", "ada-capture")
+MAC = "02:00:5e:00:53:77"
+PLANTED = (ADA, "lovelace", ADDRESS, LOCAL, "adas-laptop", ANALYST, "r-ada", "ada-capture", MAC)
 DIGESTS = {"p_" + "1" * 16: ADA, "a_" + "2" * 16: ADDRESS, "a_" + "3" * 16: LOCAL}
-P, A, B = DIGESTS
+DIGESTS |= {"d_" + "5" * 16: MAC, "n_" + "6" * 16: LAPTOP}
+P, A, B, D, N = DIGESTS
 
 
 def opened_by_ada(exchange, **more):
@@ -61,6 +63,18 @@ def plant(connection, life, catalogue):
         Refused(NOW - 30, "w0", RefusalReason.CLIENT_NOT_ALLOWED, B, P, ADDRESS, 443, ADDRESS),
         Notice(NOW - 20, "w0", "alarm", "guard_failed", f"{ADA} at {ADDRESS}"),
         observed(),
+        HostSeen(
+            ts=NOW - 10,
+            until=NOW - 9,
+            sensor="s0",
+            source="ada-capture.pcap",
+            address=A,
+            mac=D,
+            vendor="Dell",
+            names=(N,),
+            told_by=("dhcp",),
+            system=f"{ADA} 5.0",
+        ),
         persons=DIGESTS,
     )
     findings = Findings(connection, catalogue, lambda: NOW)

@@ -158,6 +158,8 @@ ROUTES = {
         ({"decision": DecisionKind.REDIRECT, "route": "lost"}, "held credential gone"),
         ({"decision": DecisionKind.REDIRECT, "route": "nowhere"}, "nowhere is not configured"),
         ({"decision": DecisionKind.REDIRECT, "route": "openai", "service": "chatgpt"}, "cannot be redirected"),
+        ({"decision": DecisionKind.REDIRECT, "route": "portal", "service": "chatgpt"}, None),
+        ({"decision": DecisionKind.REDIRECT, "route": "portal"}, "programs"),
         ({"decision": DecisionKind.DISMISS, "service": "nix", "undoes": 4}, None),
     ],
 )
@@ -166,7 +168,7 @@ def test_what_cannot_work_is_refused_with_its_reason(connection, catalogue, chan
         """INSERT INTO findings SELECT 'f', 'name_disagreement', 'front.example', 'n', '', '', 'api', 'high', 3, 'new',
         'governed', 1, 1, 1, NULL, 1, 0, 0, 0, 0, 0, false, '', NULL, 1"""
     )
-    judge = Feasible(catalogue, ROUTES, lambda: {"main"})
+    judge = Feasible(catalogue, ROUTES, lambda: {"main"}, portal=True)
     said = judge.why_not(connection, Proposal(**{"service": "openai"} | changed))
     assert (said is None) if why is None else why in said
 

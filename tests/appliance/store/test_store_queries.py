@@ -5,7 +5,7 @@ import itertools
 import msgspec
 import pytest
 
-from appliance.model.event import Notice, Refused, Tunnelled
+from appliance.model.event import Attempt, Cost, LostSecond, Notice, PacketsLost, Refused, Tunnelled
 from appliance.model.names import Outcome, RefusalReason
 from appliance.store import queries
 from appliance.store.bench import closed, opened
@@ -14,6 +14,7 @@ from appliance.store.pages import (
     ExchangeRequest,
     ExchangesRequest,
     HistoryRequest,
+    LossesRequest,
     NoticesRequest,
     PersonsRequest,
     RefusalsRequest,
@@ -32,7 +33,9 @@ def history(ingest, life):
         journal.add(opened(f"x{number}", f"w{number % 2}", NOW + number), persons={f"p_{number}": f"name {number}"})
         if number % 5:
             outcome = Outcome.BLOCKED if number % 5 == 1 else Outcome.COMPLETED
-            journal.add(msgspec.structs.replace(closed(f"x{number}", NOW + number + 0.5), outcome=outcome))
+            attempts = () if outcome is Outcome.BLOCKED else (Attempt("h", 200),)
+            event = msgspec.structs.replace(closed(f"x{number}", NOW + number + 0.5), outcome=outcome)
+            journal.add(msgspec.structs.replace(event, attempts=attempts, cost=Cost(micros=7)))
     journal.add(closed("x1", NOW + 90))  # a second close of one exchange counts nowhere
     journal.add(Refused(NOW, "w0", RefusalReason.SMUGGLING, "a_1", "p_1", "evil.example", 443))
     journal.add(Notice(NOW, "w0", "alarm", "journal_filling"), Tunnelled(NOW, "w0", 3, 10, 20))
@@ -128,6 +131,15 @@ def test_history_counts_what_was_used_page_by_page(connection):
     rest = queries.history(connection, HistoryRequest(since=NOW + 5, unused=("blocked", "lost"), before=first[-1].n))
     assert first + rest == whole
     assert len(queries.history(connection, HistoryRequest())) == 25
+    assert sum(row.micros for row in queries.history(connection, HistoryRequest())) == 20 * 7
+
+
+def test_what_was_ended_in_mid_answer_was_used(connection, ingest, life):
+    journal = life().add(opened("x1", "w0", NOW))
+    journal.add(msgspec.structs.replace(closed("x1", NOW), outcome=Outcome.BLOCKED, attempts=(Attempt("h", 200),)))
+    ingest.commit([journal.frame()])
+    assert [row.requests for row in queries.history(connection, HistoryRequest(unused=("blocked",)))] == [1]
+    assert queries.history(connection, HistoryRequest())[0].groups == "research"
 
 
 def test_views_agree_with_the_queries(connection, history):
@@ -140,10 +152,13 @@ def test_views_agree_with_the_queries(connection, history):
     assert [mark.seq for mark in queries.marks(connection)] == [len(history.lines)]
 
 
+COUNTED = {queries.judged_count}  # one number
+
+
 def test_nothing_is_unbounded():
     for query in QUERIES.values():
         fields = {field.name for field in msgspec.structs.fields(query.request)}
-        assert fields & {"limit", "exchange", "digests"}
+        assert fields & {"limit", "exchange", "digests"} or query.run in COUNTED
     for limit in (0, -1, MAX_LIMIT + 1):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert({"limit": limit}, ExchangesRequest)
@@ -153,7 +168,43 @@ def test_nothing_is_unbounded():
 def test_every_filter_is_a_column(connection):
     for name, query in QUERIES.items():
         fields = msgspec.structs.fields(query.request)
-        texts = [f.name for f in fields if f.name not in {"limit", "digests", "exchange", "by"}]
+        texts = [f.name for f in fields if f.name not in {"limit", "digests", "exchange", "by", "now"}]
+        given = {"now": 5.0} if any(f.required and f.name == "now" for f in fields) else {}
         for field in itertools.chain(texts):
             value = 5.0 if field in {"since", "until"} else 5 if field in {"before", "after"} else "blocked"
-            assert query.run(connection, query.request(**{field: value})) is not None, name
+            assert query.run(connection, query.request(**given, **{field: value})) is not None, name
+
+
+def test_seconds_with_losses_are_rows_of_their_own_in_the_view(connection, ingest, life):
+    seconds = LostSecond(1_763_700_001, 7, 100), LostSecond(1_763_700_004, 2, 90)
+    journal = life()
+    for sensor in ("s0", "s1"):
+        journal.add(PacketsLost(NOW, sensor, "eth0", seconds))
+    ingest.commit([journal.frame()])
+    [row] = queries.losses(connection, LossesRequest(sensor="s1"))
+    assert (row.source, row.seconds, row.dropped, row.passed) == (
+        "eth0",
+        [1_763_700_001, 1_763_700_004],
+        [7, 2],
+        [100, 90],
+    )
+    shown = "SELECT second, dropped, passed, epoch(\"at\") FROM v_packet_losses WHERE sensor = 's0' ORDER BY second"
+    assert connection.execute(shown).fetchall() == [(*msgspec.structs.astuple(one), one.second) for one in seconds]
+
+
+def test_spend_by_user_department_service_model_and_key(connection, ingest, life):
+    journal = life()
+    costs = (Cost(micros=40, overrun_micros=15), Cost(priced=False), None)
+    for number, cost in enumerate(costs):
+        event = opened(f"x{number}", "w0", NOW)
+        facts = msgspec.structs.replace(event.facts, virtual_key="k1", principal="p_1")
+        journal.add(msgspec.structs.replace(event, facts=facts))
+        journal.add(msgspec.structs.replace(closed(f"x{number}", NOW + 1), cost=cost))
+    ingest.commit([journal.frame()])
+    found = connection.execute(
+        "SELECT principal, virtual_key, exchanges, cost_micros, overrun_micros, unpriced FROM v_spend"
+    ).fetchall()
+    assert found == [("p_1", "k1", 3, 40, 15, 1)]
+    assert connection.execute("SELECT cost_micros, cost_priced FROM v_exchanges ORDER BY n").fetchall() == [
+        (40, True), (None, False), (None, None),
+    ]  # fmt: skip

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from appliance.model.detection import Coverage, DetectorCount, Label
-from appliance.model.event import DetectorsCounted, Tunnelled, Usage
+from appliance.model.event import DetectorsCounted, LostSecond, PacketsLost, Tunnelled, Usage
 from appliance.model.names import DetectionKind
 from appliance.store.bench import closed, opened
 from appliance.store.placing import Misfit, Origin, row_of
@@ -58,6 +58,10 @@ def with_facts(**changed):
         (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", -1, 0, 0.0),)), "outside"),
         (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", 1, 0, float("nan")),)), "seconds"),
         (DetectorsCounted(1.0, "w0", 0.0, (DetectorCount("a", 1, 0, 0.0),) * 65), "more than"),
+        (PacketsLost(1.0, "s0", "eth0", ()), "0 seconds"),
+        (PacketsLost(1.0, "s0", "eth0", (LostSecond(1, 1, 1),) * 61), "61 seconds"),
+        (PacketsLost(1.0, "s0", "eth0", (LostSecond(-1, 1, 1),)), "outside"),
+        (PacketsLost(1.0, "s0", "eth0", (LostSecond(2**60, 1, 1),)), "time"),
         ({"count": 0}, "no sighting"),
         ({"count": -3}, "outside"),
         ({"confidence": 1.5}, "confidence"),

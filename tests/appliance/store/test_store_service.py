@@ -11,10 +11,12 @@ from appliance.config.schema import Config, StoreConfig
 from appliance.model.decision import Proposal
 from appliance.model.errors import EvidenceError
 from appliance.model.event import Notice
-from appliance.model.names import DecisionKind
+from appliance.model.names import DecisionKind, FindingKind
 from appliance.policy.disk import write_snapshot
 from appliance.policy.snapshot import PolicySnapshot
 from appliance.store.bench import closed, opened
+from appliance.store.finding_pages import FindingsHead, FindingsRequest
+from appliance.store.neutrality import NeutralityRow
 from appliance.store.pages import (
     ExchangesRequest,
     ExchangeSummary,
@@ -24,9 +26,11 @@ from appliance.store.pages import (
     NoticeSummary,
     PageHead,
     PersonsRequest,
+    SpanRequest,
 )
 from appliance.store.reader import Reader
 from appliance.store.service import SnapshotPush, Store
+from appliance.store.tally_pages import Tallied, TallyRequest
 from appliance.store.wire import Appended, Decide, Decided, Erase, Erased, MarkRequest
 
 NOW = 1_763_700_000.0
@@ -88,6 +92,24 @@ async def test_what_is_acknowledged_is_visible(ingest_client, analyst, life):
     assert [(row.exchange, row.outcome) for row in found] == [("x1", "completed")]
     mark, _ = await ingest_client.call("mark", MarkRequest(producer="w0", epoch=7), reply=Appended)
     assert mark == Appended(3)
+
+
+async def test_counters_and_neutrality_are_asked_over_the_socket(ingest_client, analyst, life):
+    journal = life().add(opened("x1", "w0", NOW), closed("x1", NOW + 1))
+    await ingest_client.call("append", *journal.frame(), reply=Appended)
+    told, _ = await analyst.call("tally", TallyRequest(after=0), reply=Tallied)
+    assert ([one.exchange for one in told.ended], told.running) == (["x1"], 0)
+    assert ("exchanges_closed", ("openai", "completed"), 1) in [msgspec.structs.astuple(one) for one in told.series]
+    _, (row,) = await rows(analyst, "neutrality", SpanRequest(), NeutralityRow)
+    assert (row.service, row.exchanges, row.cached) == ("openai", 1, 0.5)
+
+
+async def test_signals_are_looked_for_from_the_start_on(store, analyst):
+    assert "signals" in {task.get_name() for task in asyncio.all_tasks()}
+    asked = FindingsRequest(kinds=(FindingKind.EXTRACTION, FindingKind.FLOODING))
+    head, _ = await analyst.call("findings", asked, reply=FindingsHead)
+    assert head.total == 0
+    assert store.analyst_verbs().keys() >= {"tally", "neutrality"}
 
 
 async def test_many_producers_at_once_share_transactions(ingest_client, analyst, life):

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from appliance.config.catalogue import load_catalogue
-from appliance.config.schema import CatalogueConfig, Config
-from appliance.supervisor import change, policy
+from appliance.config.schema import CatalogueConfig, Config, SensorConfig
+from appliance.model.errors import OperatorError
+from appliance.supervisor import change, policy, preflight
 
 OWN = "services:\n  - {id: %s, name: X, owner: X, category: assistant, domains: [.%s.example]}\n"
 
@@ -22,6 +23,7 @@ class World:
         evidence = SimpleNamespace(reprepare=policy.ensure)
         self.settings = SimpleNamespace(load=lambda: config, evidence=evidence)
         self.config, self.listeners, self.retired = config, {}, []
+        self.known = preflight.known_version(config)
         self.workers = SimpleNamespace(count=0, drain_s=0.0, roll=lambda: self.told.append("workers"))
         self.sensors = SimpleNamespace(follow=lambda *_, anew=False: self.told.append(("sensors", anew)))
         self.store = SimpleNamespace(roll=lambda: self.told.append("store"))
@@ -66,3 +68,29 @@ def test_a_bad_override_changes_nothing(world: World) -> None:
         asyncio.run(change.reload(world))
     assert world.told == []
     assert policy.catalogue_version(world.config) == before
+
+
+def test_what_the_site_knows_of_ai_software_begins_sensors_anew_when_its_content_changes(world: World) -> None:
+    own = Path(world.config.state_dir) / "known.yaml"
+    own.write_text("clients: [{agent: acme/}]\n")
+    sensor = SensorConfig(fingerprints=str(own))
+    config = msgspec.structs.replace(world.config, sensor=sensor)
+    world = World(config)
+    asyncio.run(change.reload(world))
+    assert ("sensors", False) in world.told
+    world.told.clear()
+    own.write_text("clients: [{agent: acme-bot/}]\n")
+    asyncio.run(change.reload(world))
+    assert ("sensors", True) in world.told
+    world.told.clear()
+    asyncio.run(change.reload(world))
+    assert ("sensors", False) in world.told
+
+
+def test_a_bad_file_of_what_the_site_knows_is_refused_with_its_line(tmp_path: Path) -> None:
+    own = tmp_path / "known.yaml"
+    own.write_text("clients:\n- {agent: acme/}\n- {agent: acme/}\n")
+    sensor = SensorConfig(fingerprints=str(own))
+    config = msgspec.structs.replace(Config(), state_dir=str(tmp_path), run_dir=str(tmp_path), sensor=sensor)
+    with pytest.raises(OperatorError, match=r"known\.yaml:3: clients\.1\.agent: acme/ stands twice"):
+        preflight.check_files(config)

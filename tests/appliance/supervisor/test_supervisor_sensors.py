@@ -210,6 +210,30 @@ def test_how_a_sensor_captures_is_shown_while_it_does():
     assert not world.sensors.sensing(told), "nothing has changed"
     assert not world.sensors.sensing(Sensing("w0", "a worker")), "no sensor"
     (state,) = world.sensors.states()
-    assert msgspec.structs.astuple(state)[4:] == ("ring in 2 processes", 9, 1_767_258_000, 7)
+    assert msgspec.structs.astuple(state)[4:] == ("ring in 2 processes", 9, 1_767_258_000, 7, ())
     world.exit("sensor0", 1, "it broke")
-    assert msgspec.structs.astuple(world.sensors.states()[0])[4:] == ("", 0, 0, 0)
+    assert msgspec.structs.astuple(world.sensors.states()[0])[4:] == ("", 0, 0, 0, ())
+
+
+def test_a_folder_is_a_source_that_goes_on_until_it_is_taken_away():
+    world = World()
+    world.follow(Config(sensor=SensorConfig(folder="/var/captures")))
+    assert world.act() == [Start("sensor0")]
+    assert world.sensors.source_of("sensor0") == Source("folder", "/var/captures")
+    world.ready("sensor0")
+    assert world.states() == [("/var/captures", "capturing", "")]
+    assert world.exit("sensor0", status=1, words="gone") == ""
+    assert world.act() == [Start("sensor0")], "unlike a file it is never given up"
+    world.follow(Config())
+    assert world.act() == [Drain("sensor0")]
+
+
+@pytest.mark.parametrize(
+    "change", [{"advisories": "/a"}, {"fingerprints": "/f"}, {"cadence": True}, {"folder_settled_s": 1}]
+)
+def test_what_a_sensor_goes_by_begins_it_anew(change):
+    world = World(("eth0",))
+    world.act()
+    world.ready("sensor0")
+    world.follow(Config(sensor=SensorConfig(interfaces=("eth0",), **change)))
+    assert world.act() == [Drain("sensor0")]

@@ -54,9 +54,10 @@ def test_the_state_says_what_analysts_need(boss):
     assert (found.phase, found.stage, found.version, found.proxy) == ("starting", "enforce", 7, "127.0.0.1:1")
     assert found.workers == (WorkerState("w0", True, 7), WorkerState("w1", False, 0))
     assert [(one.name, one.source, one.state) for one in found.sensors] == [("sensor0", "eth0", "starting")]
-    boss.sensors.sensing(control.Sensing("sensor0", "ring in 1 process", 9, 8, 7))
+    boss.sensors.sensing(control.Sensing("sensor0", "ring in 1 process", 9, 8, 7, ((8, 7), (9, 2))))
     (sensor,) = state_of(boss).sensors
     assert (sensor.means, sensor.lost_last_minute, sensor.worst_at, sensor.worst_lost) == ("ring in 1 process", 9, 8, 7)
+    assert sensor.lost_seconds == ((8, 7), (9, 2))
     assert found.routes == ("openai",)
     assert found.problems == ("sensor: eth0: no right to capture",)
 

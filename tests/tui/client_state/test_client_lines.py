@@ -88,7 +88,8 @@ def test_decisions_and_the_overview_are_inert(text):
         )
     )
     top = (fp.TopService(text, text, 1, 2, 3),)
-    overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8, 0.5, {text: 9})
+    implausible = (fp.Implausible(1, text, text, text, 2, 3, 4),)
+    overview = fp.Overview({text: 1}, {text: 2}, 1, 2, 3, 4, 5, 6, 7, top, 8, 0.5, {text: 9}, implausible)
     assert all(inert(span.text) for span in spans(overview_lines.lines(overview, standing)))
 
 
@@ -198,3 +199,34 @@ def test_view_models_load_no_textual():
         f"import sys\nfor n in {names!r}: __import__('tui.client_state.' + n)\nassert 'textual' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ((), ""),
+        (((9, 5),), "\u2588"),
+        (((9, 1), (10, 8), (13, 4)), "\u2581\u2588\u00b7\u00b7\u2584"),
+        (((1, 1), (1000, 1)), "\u00b7" * 59 + "\u2588"),
+    ],
+)
+def test_losses_by_the_second_are_bars(seconds, expected):
+    assert overview_lines.spark(seconds) == expected
+    standing = Standing()
+    told = fp.SensorState("s0", "eth0", "capturing", "", "ring", 1, 1, 1, seconds)
+    standing.learn(fp.ApplianceState(sensors=(told,)))
+    shown = ["".join(span.text for span in each) for each in overview_lines.lines(None, standing)]
+    assert [each for each in shown if "by the second" in each] == (
+        [f"    lost by the second  {expected}"] if seconds else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "words"), [("more_bytes", "more than such prompts take"), ("more_tokens", "fewer than that takes")]
+)
+def test_hours_in_which_tokens_and_bytes_do_not_fit_are_a_hint(why, words):
+    one = fp.Implausible(int(NOW), "a_1", "openai", why, 3, 120, 5_000_000)
+    overview = fp.Overview({}, {}, 0, 0, 0, 0, 0, 0, 0, (), 0, implausible=(one,))
+    told = plain(overview_lines.lines(overview, Standing()))
+    assert f"120 tokens asked, 5.0M bytes up, {words}  by a_1" in told
+    assert "bytes up" not in plain(overview_lines.lines(msgspec.structs.replace(overview, implausible=()), Standing()))

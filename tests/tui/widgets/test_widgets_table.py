@@ -9,6 +9,9 @@ from tui.client_state.spans import Span, line
 from tui.screens.decisions import DecisionsScreen
 from tui.screens.finding import FindingScreen
 from tui.screens.findings import FindingsScreen
+from tui.screens.host import HostScreen
+from tui.screens.hosts import HostsScreen
+from tui.screens.incident import IncidentScreen
 from tui.screens.overview import OverviewScreen
 from tui.tones import TONES, content
 from tui.widgets.lines import Banner, Lines
@@ -112,7 +115,10 @@ SCREENS = {
     "findings": FindingsScreen,
     "overview": OverviewScreen,
     "decisions": DecisionsScreen,
+    "hosts": HostsScreen,
+    "incident": IncidentScreen,
     "finding": FindingScreen,
+    "host": HostScreen,
 }
 
 

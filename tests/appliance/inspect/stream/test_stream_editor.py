@@ -384,7 +384,7 @@ def test_tokens_are_estimated_where_none_were_told():
     editor = editor_of()
     edited(editor, [framed(Framing.SSE, [chunk("nine char")])])
     usage = editor.report().usage
-    assert (usage.output_tokens, usage.estimated) == (3, True)
+    assert (usage.output_tokens, usage.estimated) == (2, True)
     assert editor_of().report().usage is None
 
 

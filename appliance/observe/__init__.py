@@ -1,0 +1,1 @@
+"""What the appliance tells other systems of itself: an endpoint for Prometheus, and OpenTelemetry to a collector."""
