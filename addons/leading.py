@@ -14,7 +14,7 @@ from mitmproxy import http
 from addons.keys import Sender
 from addons.ongoing import Exchange
 from addons.redirect import Asked, Move, Redirects, Stuck, by_both_services, through
-from addons.routing import Leg, Renamed, Routing, Wanted
+from addons.routing import Leg, Renamed, Routing, Wanted, is_once
 from addons.upstream import PLAN, TargetPlan
 from addons.worker import ROUTE, Worker
 from appliance.inspect.dialects.other_model import path_for, stands_in_path
@@ -115,7 +115,8 @@ class Leading:
         model = asked if asked is not None and _editable(flow, facts.api, legs, asked, raw, renamed) else None
         if asked is not None and model is None:  # who can take it as it is goes before who cannot
             legs = tuple(leg for leg in legs if asked not in leg.models) or legs
-        wanted = Wanted(words, owner, facts.conversation or exchange.id, facts.api, model, renamed)
+        once = is_once(facts.method, facts.api)
+        wanted = Wanted(words, owner, facts.conversation or exchange.id, facts.api, model, renamed, once)
         plan, first = self._routing.plan(route, legs, wanted)
         sent = first.models.get(model) if model is not None else None
         return Over(plan, first, sent, stands_in_path(facts.api), renamed), verdict

@@ -40,6 +40,7 @@ from appliance.model.names import Stage
 
 TRIES = 8
 _TOLD = 4096
+_READABLE = frozenset({None, "duplicate_key"})
 _SPARE, _SPARE_TOKENS = 1.3, 16  # by which an estimate may pass a most that the provider keeps to
 
 
@@ -81,6 +82,7 @@ class Metering:
         self._budgets = Budgets(config.budgets, telemetry.pseudonyms.person)
         self._config, self._ledger, self._telemetry = config, ledger, telemetry
         self._told: set[tuple[str, str, str, int]] = set()  # notices of this window
+        self._owed: list[tuple[Reservation, tuple[int, ...]]] = []  # settlements that the ledger could not take yet
 
     def book(self, exchange: Exchange, facts: Facts, inspection: Inspection, *, editable: bool) -> Turned | None:
         """Reserve; what the client is told where there is no room. `editable`: the body may be edited."""
@@ -113,14 +115,14 @@ class Metering:
         if not whats & (TOKENS | {"input_tokens"}):
             booking.wanted = Wanted(0, 0, facts.stream)
             return None
-        said = asked(inspection.api, facts.service, inspection.body) if inspection.problem is None else None
+        said = asked(inspection.api, facts.service, inspection.body) if inspection.problem in _READABLE else None
         most, choices = (said.most, said.choices) if said else (facts.max_tokens, 1)
         booking.bounded = most is not None
         made = (self._expected(inspection, facts) if most is None else most) * choices
         rates = self._rates(facts, now) if "cost" in whats else None
         booking.wanted = Wanted(received(inspection), made, facts.stream, rates)
         booking.made = made
-        return said
+        return said if inspection.problem is None else None  # what can be read in two ways cannot be made shorter
 
     def _expected(self, inspection: Inspection, facts: Facts) -> int:
         """The answer of a request that names no most."""
@@ -210,11 +212,24 @@ class Metering:
         told = amounts(booking.claims, need)
         if booking.reservation is not None:
             base = len(booking.reservation.keys) - (0 if booking.over else len(booking.claims))
-            self._ledger.settle(booking.reservation, (*((int(used),) * base), *(() if booking.over else told)), now)
+            self._owed.append((booking.reservation, (*((int(used),) * base), *(() if booking.over else told))))
+        self._catch_up(now)
         if booking.over:
             for claim, amount in zip(booking.claims, told, strict=True):
                 if amount:
                     self._ledger.add_settled(claim.key, amount, now)
+
+    def _catch_up(self, now: float) -> None:
+        """Settle what is owed. Where the ledger cannot, what was reserved stands until the next exchange has ended."""
+        while self._owed:
+            owed = self._owed.pop()
+            try:
+                self._ledger.settle(*owed, now)
+            except EvidenceError as error:
+                self._owed.append(owed)
+                self._telemetry.counts["faults"] += 1
+                self._telemetry.notice("alarm", "guard_fault", f"Metering.settle: {type(error).__name__}")
+                return
 
     @staticmethod
     def _used(exchange: Exchange, booking: Booking) -> Need:

@@ -12,7 +12,7 @@ from mitmproxy import http
 from addons.hiding import SIGNED, CannotHide
 from appliance.inspect.content import decode_body, encode_body
 from appliance.inspect.dialects.capping import asked, lowered
-from appliance.inspect.dialects.stripping import without_logprobs, without_tools
+from appliance.inspect.dialects.stripping import names_logprobs, without_logprobs, without_tools
 from appliance.inspect.inspection import MAX_TOKENS, Edited, Inspection
 from appliance.model.facts import Obligations, Verdict
 from appliance.model.names import Stage
@@ -69,7 +69,7 @@ def check_message(verdict: Verdict, inspection: Inspection) -> None:
     tools = any(one.match(name.lower()) for one in patterns for name in inspection.view.tools_declared)
     most = inspection.view.max_tokens
     longer = wanted.max_tokens is not None and inspection.api in GENERATING and (not most or most > wanted.max_tokens)
-    if tools or longer or (wanted.strip_logprobs and b"logprobs" in inspection.body):
+    if tools or longer or (wanted.strip_logprobs and names_logprobs(inspection.body)):
         raise CannotHide("not_editable", _ON_SOCKET)
 
 
@@ -92,7 +92,7 @@ def _of_body(service: str, inspection: Inspection, sent: Edited, wanted: Obligat
     edits: list[str] = []
     if wanted.strip_tools and inspection.view.tools_declared:
         body, edits = _done(body, without_tools(inspection.api, body, wanted.strip_tools), TOOLS_REMOVED, edits)
-    if wanted.strip_logprobs and b"logprobs" in body.lower():
+    if wanted.strip_logprobs and names_logprobs(body):
         body, edits = _done(body, without_logprobs(inspection.api, body), LOGPROBS_REMOVED, edits)
     said = asked(inspection.api, service, body) if wanted.max_tokens is not None else None
     if wanted.max_tokens is not None and said is not None and (said.most is None or said.most > wanted.max_tokens):

@@ -33,6 +33,12 @@ from appliance.route.targets import parse_target
 FAULTS = frozenset({500, 502, 503, 504, 529})
 TOO_MANY = 429
 RETRY_STATUSES = FAULTS | {TOO_MANY}
+NOT_DONE = frozenset({TOO_MANY, 503, 529})  # it says itself that it has done nothing
+# What they make stays at the provider: sent twice, it is there and paid for twice.
+MAKING = frozenset({
+    *("openai.files", "openai.batches", "openai.fine_tuning", "openai.vector_stores", "anthropic.batches"),
+    "bedrock.async_invoke",
+})  # fmt: skip
 CHANCE = secrets.SystemRandom()
 
 
@@ -97,7 +103,7 @@ class Wanted:
 
     `first`: the service in whose words its path is. `owner`: whose the caller's
     credentials are that its headers still hold; empty: none. `sticky`: what its targets are chosen by. `model`: as
-    asked for, where it may be made another one.
+    asked for, where it may be made another one. `once`: it goes to no second target once one may have acted on it.
     """
 
     first: Service
@@ -106,6 +112,12 @@ class Wanted:
     api: str | None = None
     model: str | None = None
     renamed: Renamed = field(default_factory=Renamed)
+    once: bool = False
+
+
+def is_once(method: str, api: str | None) -> bool:
+    """Whether a call may make something that stays: of those that no dialect reads, all but readings."""
+    return api in MAKING or (api is None and method.upper() not in ("GET", "HEAD", "OPTIONS"))
 
 
 class Routing:
@@ -157,9 +169,9 @@ class Routing:
         going = Going(self, order, wanted, self._budgets[route], now)
         plan = TargetPlan(
             going.targets,
-            RETRY_STATUSES,
+            NOT_DONE if wanted.once else RETRY_STATUSES,
             prepare=going.prepare,
-            resends=True,
+            resends=not wanted.once,
             head_s=self.tries.head_s,
             ended=going.ended,
             pause=going.pause,

@@ -22,7 +22,7 @@ from addons.endings import FAULT, RULE, UNREADABLE, ending_of
 from addons.failclosed import CUT, HELD, Guard
 from addons.ongoing import Account, Exchange, exchange_of, unread
 from addons.redirect import ROUTE_HEADER
-from addons.upstream import BROKEN_BY, FAILURE, LAST_WORDS, RELAYS, UPSTREAM, FailureKind, unquoted
+from addons.upstream import BROKEN_BY, FAILURE, LAST_WORDS, PLAN, RELAYS, UPSTREAM, FailureKind, TargetPlan, unquoted
 from addons.worker import Worker
 from appliance.inspect.inspection import ResponseInspection
 from appliance.inspect.redact import NotEditable
@@ -93,8 +93,8 @@ class StreamingAddon:
             self._words(flow, exchange)
         reason, outcome = _reason(exchange) or unquoted(flow.error.msg)[:REASON_CHARS], _broken(flow, exchange)
         acts, answer = exchange.answering and exchange.stage is Stage.ENFORCE, exchange.answer
-        if outcome is Outcome.UPSTREAM_ABORT and acts and isinstance(answer, EventsAnswer):
-            flow.metadata[LAST_WORDS] = answer.last_words(outcome.value)  # its client reads why, and then its end
+        if outcome is Outcome.UPSTREAM_ABORT and acts and _chosen(flow) and isinstance(answer, EventsAnswer):
+            flow.metadata[LAST_WORDS] = answer.last_words(outcome.value)
         return self.finish(flow, exchange, outcome, reason)
 
     def forsaken(self, flow: http.HTTPFlow) -> None:
@@ -293,3 +293,9 @@ def _tell_route(response: http.Response, exchange: Exchange) -> None:
     response.headers.pop(ROUTE_HEADER, None)
     if exchange.moved:
         response.headers[ROUTE_HEADER] = exchange.moved
+
+
+def _chosen(flow: http.HTTPFlow) -> bool:
+    """Its route has several targets, of which we took one. Where the client chose, it sees what its provider did."""
+    plan = flow.metadata.get(PLAN)
+    return isinstance(plan, TargetPlan) and len(set(plan.targets)) > 1

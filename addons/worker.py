@@ -26,6 +26,7 @@ from appliance.model.catalogue import Catalogue, Service
 from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.facts import Facts, Principal, Verdict
 from appliance.model.names import Stage
+from appliance.model.paths import plain_path
 from appliance.policy.engine import Policy
 from appliance.route.tenants import Tenants
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from addons.naming import Naming
     from addons.remembering import Remembering
 
-MAX_TOOLS, MAX_SERVERS = 128, 64
+MAX_TOOLS, MAX_SERVERS, MAX_PATH = 128, 64, 512
 MAX_TOKENS = 2**31 - 1
 
 
@@ -155,7 +156,7 @@ class Worker:
             host=self.named_host(flow),
             port=request.port,
             method=request.method[:16],
-            path=heads.path(request.path, inspection.model)[:512],
+            path=self._path(request.path, inspection.model),
             api=inspection.api,
             model=self._model(inspection),
             stream=inspection.stream,
@@ -173,10 +174,15 @@ class Worker:
             account_id=account.id,
             conversation=self._conversation(principal, service, inspection),
             max_tokens=view.max_tokens if view.max_tokens and 0 < view.max_tokens <= MAX_TOKENS else None,
-            tools_declared=tuple(map(heads.word, view.tools_declared[:MAX_TOOLS])),
-            hosted_mcp=tuple(heads.word(host, 255) for host in view.hosted_mcp[:MAX_SERVERS]),
+            tools_declared=tuple(map(heads.word, self.policy.foremost(view.tools_declared, MAX_TOOLS))),
+            hosted_mcp=tuple(heads.word(host, 255) for host in self.policy.foremost(view.hosted_mcp, MAX_SERVERS)),
             uploads=inspection.uploads,
         )
+
+    def _path(self, target: str, model: str | None) -> str:
+        """As it may be written down. A long one in its plain form, so that what pads it hides no end of it."""
+        path = self.inspector.heads.path(target, model)
+        return path if len(path) <= MAX_PATH else plain_path(path)[:MAX_PATH]
 
     def _model(self, inspection: Inspection) -> str | None:
         """As asked for. What stood in a body is hidden as policy says (hiding.as_told), what stood in a path here."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from appliance.net.addresses import special
 from appliance.route.targets import is_host
 
 MAX_HEAD = 16 * 1024
@@ -56,7 +57,8 @@ def parent_of(parents: Sequence[Parent], name: str) -> Parent | None:
 def is_local(name: str) -> bool:
     """A name that by its form is none of the public internet, or a literal that is no public address."""
     try:
-        return not ip_address(name.partition("%")[0]).is_global
+        address = ip_address(name.partition("%")[0])
+        return not address.is_global or special(address) is not None  # NAT64 is global, and what it wraps need not be
     except ValueError:
         return "." not in name or any(name == one or name.endswith(f".{one}") for one in _LOCAL)
 

@@ -141,7 +141,7 @@ def rotate_all(options: argparse.Namespace) -> int:
     strange = [name for name in values if name not in wanted]
     if strange or (missing and not options.some) or not values:
         told = [f"no new key for {', '.join(missing)}"] if missing else []
-        told += [f"no route asks for {', '.join(strange)}"] if strange else []
+        told += [f"no route asks for what {len(strange)} of the lines name: write NAME KEY"] if strange else []
         raise OperatorError(f"{'; '.join(told) or 'no key was given'}: nothing was changed")
     rotation.stage(values)
     records = [rotation.activate(name, _span(options.overlap)) for name in sorted(values)]

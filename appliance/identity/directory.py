@@ -23,8 +23,10 @@ from ldap3.core.exceptions import (  # type: ignore[import-untyped]
     LDAPBindError,
     LDAPException,
     LDAPOperationResult,
+    LDAPSASLPrepError,
     LDAPStartTLSError,
 )
+from ldap3.protocol.sasl.sasl import validate_simple_password  # type: ignore[import-untyped]
 
 from appliance.config.identity_schema import Directory
 from appliance.identity.authenticator import DirectoryDownError
@@ -82,7 +84,7 @@ class DirectoryPasswords:
 
     def check(self, user: str, password: str) -> bool | Member:
         """Whose password it is; False: nobody's. DirectoryDownError: the directory does not answer."""
-        if not password or len(password) > MAX_PASSWORD or not is_name(user) or "\0" in password:
+        if not password or len(password) > MAX_PASSWORD or not is_name(user) or not _is_password(password):
             return False
         with self._lock:
             if (left := self._down_until - self._clock()) > 0:
@@ -166,7 +168,14 @@ class DirectoryPasswords:
         if connection.result["result"] not in (0, 4, 32):  # success, size limit, no such object
             raise LDAPOperationResult("the directory cannot say")
         entries = [each for each in connection.response or () if each.get("type") == "searchResEntry"]
+        if connection.result["result"] and 0 < len(entries) < limit:
+            raise self._of_one("the directory's own limit leaves entries out; raise it for the account that searches")
         return [_Entry(each["dn"], _texts(each["raw_attributes"])) for each in entries]
+
+    def _of_one(self, what: str) -> DirectoryDownError:
+        """What keeps one person from being judged; others are still asked for."""
+        self.problem = f"identity.ldap: {self._host}: {what}"
+        return DirectoryDownError(ceil(DOWN_S))
 
     def _member(self, connection: Any, entry: _Entry, user: str) -> Member:
         settings = self._settings
@@ -180,10 +189,18 @@ class DirectoryPasswords:
         else:
             names = group_names(entry.attributes.get("memberof", ()))
         if len(names) > MAX_GROUPS:
-            raise LDAPOperationResult("more groups than can be judged")
+            raise self._of_one("more groups than can be judged")
         told = entry.attributes.get(settings.department.lower(), [])
         department = told[0] if told and is_name(told[0]) else None
         return Member(_written(entry.attributes.get((self._name or "").lower(), []), user), names, department)
+
+
+def _is_password(password: str) -> bool:
+    """It can be sent (RFC 4513 5.1.3). Found out here: on its way it would look as if the directory were down."""
+    try:
+        return bool(validate_simple_password(password)) and "\0" not in password
+    except LDAPSASLPrepError:
+        return False
 
 
 def _written(values: list[str], typed: str) -> str:

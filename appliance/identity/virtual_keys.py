@@ -30,7 +30,7 @@ _FORM = re.compile(rf"gk_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A
 
 
 class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One entry. Times are seconds since the epoch; `services`, `models`: empty is all."""
+    """One entry. Times are seconds since the epoch; `services`, `models`: always empty, policy rules limit keys."""
 
     id: str
     owner: str
@@ -123,7 +123,9 @@ def fault_of(entry: VirtualKey) -> str:
         return "its id is none"
     if not re.fullmatch(r"[0-9a-f]{32}", entry.salt) or not re.fullmatch(r"[0-9a-f]{64}", entry.digest):
         return "salt or digest is damaged"
-    words = (entry.owner, *entry.groups, *entry.services, *entry.models)
+    if entry.services or entry.models:
+        return "services and models are not limited here; write a policy rule with match.virtual_keys"
+    words = (entry.owner, *entry.groups)
     if not all(map(is_name, words)) or not (entry.department is None or is_name(entry.department)):
         return "a name in it is empty, too long or not printable"
     return ""

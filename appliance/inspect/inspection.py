@@ -15,7 +15,7 @@ from appliance.inspect.content import Decoded, decode_body, encode_body
 from appliance.inspect.coverage import all_opaque
 from appliance.inspect.dialects import Call, Dialect
 from appliance.inspect.dialects.capping import lowered
-from appliance.inspect.dialects.registry import by_api, choose
+from appliance.inspect.dialects.registry import as_read, by_api, choose
 from appliance.inspect.heads import Heads
 from appliance.inspect.jsonspans import MalformedBody
 from appliance.inspect.looking import source_of
@@ -272,7 +272,7 @@ class Inspector:
         `enough`: whether a finding settles the verdict whatever else there is; see `scan_view`.
         """
         decoded = self._decode(raw, content_encoding)
-        view = self._read(choose(call.method, call.path, service_dialect), decoded, call)
+        view = self._read(choose(call.method, call.path, service_dialect), decoded, as_read(call))
         detections, coverage = self._scan(view, decoded.data, enough=enough)
         return Inspection(
             view=view,

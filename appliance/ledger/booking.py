@@ -5,7 +5,7 @@ where only the answer's length stands against it, the answer is granted as long 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,8 @@ from appliance.model.event import Usage
 
 TOKENS = frozenset({"tokens", "output_tokens", "cost"})
 """What a longer answer takes more of."""
+MOST: Final = 1 << 53
+"""The greatest amount that is booked at once; what a client or a provider says may be any number."""
 
 
 class Need(NamedTuple):
@@ -71,7 +73,7 @@ def price(rates: Rates | None, received: int, made: int) -> int:
 
 def amounts(claims: Sequence[Claim], need: Need) -> tuple[int, ...]:
     """Along the claims."""
-    return tuple(need.of(claim.budget.what) for claim in claims)
+    return tuple(min(need.of(claim.budget.what), MOST) for claim in claims)
 
 
 def room_for(wanted: Wanted, claim: Claim, denied: Denied) -> int:

@@ -29,6 +29,7 @@ from appliance.policy.matching import (
     Key,
     Site,
     fact_keys,
+    glob,
     no_digest,
     unscanned_for,
 )
@@ -85,6 +86,8 @@ class Policy:
         self._shared = frozenset(service.id for service in catalogue.services.values() if service.shared_host)
         self._naming = tuple(rule for rule in self._rules if rule.names)
         self._obliging = any(rule.rule.then.obliges for rule in self._rules)
+        named = [name for rule in self._rules for name in (*rule.rule.match.tools, *rule.rule.match.hosted_mcp)]
+        self._named = glob(tuple(named)) if named else None
         self._minds_calls = any(rule.called for rule in self._rules)
         self._settling = tuple(rule for rule in self._rules if rule.settles)
         self._asking = _Index((place, rule.keys()) for place, rule in enumerate(self._rules) if rule.asks)
@@ -199,6 +202,16 @@ class Policy:
     def reads_names(self) -> bool:
         """Some rule asks for names."""
         return bool(self._naming)
+
+    def foremost(self, names: Sequence[str], most: int) -> tuple[str, ...]:
+        """At most so many of the names of tools or tool servers: those that a rule names are never left out for others.
+
+        Whoever declares many could hide one behind them otherwise.
+        """
+        if len(names) <= most or self._named is None:
+            return tuple(names[:most])
+        fits = self._named.match
+        return tuple(sorted(names, key=lambda name: fits(name.lower()) is None)[:most])
 
     def asks(self, kind: DetectionKind, entity: str) -> bool:
         """Whether some rule may turn on such a label in a request."""

@@ -15,6 +15,7 @@ from appliance.model.detection import Coverage, Label
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts
 from appliance.model.names import Direction, Disposition, Layer, Stage
+from appliance.model.paths import plain_path
 from appliance.policy.answers import hidden_in_request
 from appliance.policy.moments import Clock
 from appliance.policy.rollout import Piece
@@ -88,7 +89,7 @@ class CompiledRule:
         self._begins, self._later = piece.begins, piece.later
         self._clock = Clock(rule.match.time, site.timezone) if rule.match.time else None
         self.always_due = not piece.begins and not piece.later and self._clock is None
-        self.called = _glob(rule.match.tools_called) if rule.match.tools_called else None
+        self.called = glob(rule.match.tools_called) if rule.match.tools_called else None
 
     def due(self, facts: Facts, now: float) -> bool:
         """It is its time: of the day, and of its rollout for this principal."""
@@ -244,22 +245,23 @@ def _is_other(facts: Facts, but: re.Pattern[str]) -> bool:
 
 def _globs(match: Match) -> Iterator[Check]:
     if match.hosts:
-        hosts = _glob(match.hosts)
+        hosts = glob(match.hosts)
         yield lambda facts, _: hosts.match(host_of(facts)) is not None
     if match.models:
-        models = _glob(match.models)
+        models = glob(match.models)
         yield lambda facts, _: facts.model is not None and models.match(facts.model.lower()) is not None
     if match.models_except:
-        but = _glob(match.models_except)
+        but = glob(match.models_except)
         yield lambda facts, _: _is_other(facts, but)
     if match.paths:
-        paths = re.compile("|".join(map(fnmatch.translate, match.paths)))
-        yield lambda facts, _: paths.match(facts.path) is not None
+        paths, plain = re.compile("|".join(map(fnmatch.translate, match.paths))), glob(match.paths)
+        # However it is spelt, also in other cases, which some front ends fold: matching more often can only tighten.
+        yield lambda facts, _: bool(paths.match(facts.path) or plain.match(plain_path(facts.path).casefold()))
     if match.tools:
-        tools = _glob(match.tools)
+        tools = glob(match.tools)
         yield lambda facts, _: any(tools.match(name.lower()) for name in facts.tools_declared)
     if match.hosted_mcp:
-        servers = _glob(match.hosted_mcp)
+        servers = glob(match.hosted_mcp)
         yield lambda facts, _: any(servers.match(host.lower()) for host in facts.hosted_mcp)
 
 
@@ -288,7 +290,8 @@ def unscanned_for(coverage: Coverage, reasons: frozenset[str]) -> bool:
     return any(size and reason in reasons for reason, size in told)
 
 
-def _glob(patterns: tuple[str, ...]) -> re.Pattern[str]:
+def glob(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches what fits one of them, in small letters."""
     return re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in patterns))
 
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+_NUMBER = re.compile(r"[0-9]+\Z|0x[0-9a-f]*\Z")  # a name that ends so is an address to resolvers (WHATWG URL, 3.5)
 _MAX_NAME = 253
 MAX_PORT = 65535
 PORTS = {"https": 443, "http": 80}
@@ -54,7 +55,7 @@ def is_host(host: str) -> bool:
     if is_address(host):
         return True
     labels = host.split(".")
-    return len(host) <= _MAX_NAME and all(map(_LABEL.match, labels)) and not labels[-1].isdigit()
+    return len(host) <= _MAX_NAME and all(map(_LABEL.match, labels)) and not _NUMBER.match(labels[-1])
 
 
 def parse_host_port(text: str, *, any_port: bool = False) -> HostPort:

@@ -14,6 +14,7 @@ from appliance.config.budget_schema import PricesConfig
 from appliance.config.schema import AddressEntry, BudgetEntry, BudgetMatch, Identity
 from appliance.ledger import CounterKey, Denied, Ledger, LedgerFull, Window
 from appliance.ledger.budgets import Budgets, Claim
+from appliance.ledger.file import LedgerBusy
 from appliance.model.names import Stage
 from appliance.supervisor.evidence import counter_file
 
@@ -263,3 +264,39 @@ def test_limits_are_told_in_the_words_of_each_sdk(api, headers):
     told = turned(api, CLAIM, Denied(CLAIM.key, 3, 11.2), 1_700_000_000.0)
     assert told.headers.items() >= headers.items()
     assert unpriced(CLAIM.budget).status == 403
+
+
+async def test_a_body_of_two_readings_reserves_all_its_answers(provider, tmp_path):
+    entry = budget("output_tokens", 1000)
+    said = json.dumps(BODY | {"max_tokens": 100, "n": 100})[:-1] + ', "user": "a", "user": "b"}'
+    async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:
+        answer = await client.post(URL, content=said, headers={"content-type": "application/json"})
+        assert answer.status_code == 429
+        assert stands(worker, entry) == 0
+
+
+async def test_no_most_is_too_great_to_be_refused_in_words(provider, tmp_path):
+    entry = budget("output_tokens", 1000)
+    async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:
+        answer = await client.post(URL, json=BODY | {"max_tokens": 2**48, "n": 128})
+        assert answer.status_code == 200
+        assert json.loads(provider.arrivals()[-1]["body"])["max_tokens"] == 1000 // 128
+
+
+async def test_what_the_ledger_cannot_settle_at_once_is_settled_later(provider, tmp_path, monkeypatch):
+    entry, settle, failures = budget("streams", 1, window=None), Ledger.settle, [1]
+
+    def busy_once(ledger, *more):
+        if failures:
+            failures.pop()
+            raise LedgerBusy("held")
+        return settle(ledger, *more)
+
+    monkeypatch.setattr(Ledger, "settle", busy_once)
+    async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:
+        first = await client.post(URL, json=BODY | {"stream": True})
+        assert (first.status_code, failures) == (200, [])
+        assert stands(worker, entry) == 1
+        await client.post(URL, json=BODY)
+        assert stands(worker, entry) == 0
+        assert [one["note"] for one in worker.events("notice") if one["severity"] == "alarm"] == ["guard_fault"]

@@ -137,3 +137,41 @@ async def test_a_watched_tool_that_an_answer_calls_is_a_label_of_its_record(prov
     assert called["tools_called"]
     assert "WATCHED_TOOL" in {label["entity"] for label in called["labels"]}
     assert "WATCHED_TOOL" not in {label["entity"] for label in plain.get("labels", ())}
+
+
+async def test_no_spelling_and_no_crowd_hides_what_is_to_be_taken_out(provider, tmp_path):
+    crowd = [{"type": "function", "function": {"name": f"tool_{number}"}} for number in range(300)]
+    raw = json.dumps({**BODY, "tools": [*crowd, SHELL], "max_completion_tokens": 1})
+    rule = RULES.replace(", request_bytes: 4000", "")
+    async with worker_at(tmp_path, provider, policy=rules(tmp_path, rule)) as worker, worker.client() as client:
+        body = raw.replace('"logprobs"', r'"log\u0070robs"').encode()
+        await client.post(URL, content=body, headers={"content-type": "application/json"})
+        arrival = provider.arrivals()[-1]
+    sent = json.loads(arrival["body"])
+    assert "logprobs" not in sent
+    assert (sent["max_tokens"], sent["max_completion_tokens"]) == (50, 1)
+    assert "shell_run" not in json.dumps(sent["tools"])
+
+
+async def test_a_tool_behind_many_others_is_seen(provider, tmp_path):
+    crowd = [{"type": "function", "function": {"name": f"tool_{number}"}} for number in range(300)]
+    stop = "rules:\n- {id: no-shell, match: {tools: ['shell*']}, then: {disposition: block}}\n"
+    async with worker_at(tmp_path, provider, policy=rules(tmp_path, stop)) as worker, worker.client() as client:
+        answer = await client.post(URL, json={**BODY, "tools": [*crowd, SHELL]})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/v1/%65mbeddings", "/v1//embeddings", "/v1/x/%2e%2e/embeddings", "/v1/Embeddings"])
+async def test_a_call_is_seen_however_its_path_is_spelt(provider, tmp_path, path):
+    stop = "rules:\n- {id: no-vectors, match: {apis: [openai.embeddings]}, then: {disposition: block}}\n"
+    async with worker_at(tmp_path, provider, policy=rules(tmp_path, stop)) as worker, worker.client() as client:
+        answer = await client.post(f"https://{HOST}{path}", json={"model": "m", "input": "hello"})
+    assert answer.status_code == 403
+
+
+async def test_a_model_is_seen_however_its_path_is_spelt(provider, tmp_path):
+    stop = "rules:\n- {id: no-o1, match: {models: ['o1*']}, then: {disposition: block}}\n"
+    path = "/openai/%64eployments/o1-pro/chat/completions"
+    async with worker_at(tmp_path, provider, policy=rules(tmp_path, stop)) as worker, worker.client() as client:
+        answer = await client.post(f"https://{HOST}{path}", json={"messages": BODY["messages"]})
+    assert answer.status_code == 403

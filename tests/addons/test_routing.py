@@ -348,3 +348,15 @@ async def test_a_web_chat_leads_to_the_approved_portal(tmp_path, authority):
         assert '<a href="https://chat.corp.example" rel="noreferrer">' in page.text
         assert "https://chat.corp.example" in called.text
         assert {one["outcome"] for one in site.worker.events("close")} == {"blocked"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"), [(reset, 1), (status(500), 1), (status(503), 2), (status(429, retry_after="30"), 2)]
+)
+async def test_what_makes_something_that_stays_goes_to_no_second_target_that_may_have_acted(
+    tmp_path, authority, fault, tried
+):
+    allowed = "rules:\n- {id: all, match: {}, then: {disposition: observe}}\n"
+    async with appliance(tmp_path, authority, {"openai": fault, "groq": ok}, policy=allowed) as (site, ups):
+        await site.client.post("/smart/v1/batches", json={"input_file_id": "file-1", "endpoint": PATH})
+        assert [len(up.seen) for up in ups.values()] == [1, tried - 1]

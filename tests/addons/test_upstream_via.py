@@ -125,6 +125,18 @@ def test_a_local_name_never_goes_there(host):
     assert parent_of([Parent("p.example.com", 3128)], host) is None
 
 
+@pytest.mark.parametrize("address", ["64:ff9b::a00:1", "168.63.129.16", "2002:a00:1::1", "::ffff:10.0.0.1"])
+def test_an_address_that_wraps_another_or_is_special_never_goes_there(address):
+    assert is_local(address)
+
+
+async def test_an_address_in_other_numerals_is_no_name_that_a_parent_is_asked_for():
+    async with Proxy() as proxy:
+        with pytest.raises(DialError, match="no name"):
+            await dialler(proxy).connect("0x7f.0.0.0x1", 443)
+        assert len(proxy.heads) == 0
+
+
 async def test_a_name_with_anything_else_in_it_is_refused():
     async with Proxy() as proxy:
         with pytest.raises(DialError, match="no name"):

@@ -34,7 +34,12 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 _CHOICES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "openai.chat": (("n",), ("best_of",)),
-    "gemini.generate": (("generationConfig", "candidateCount"), ("generation_config", "candidate_count")),
+    "gemini.generate": (
+        ("generationConfig", "candidateCount"),
+        ("generation_config", "candidate_count"),
+        ("generationConfig", "candidate_count"),
+        ("generation_config", "candidateCount"),
+    ),
 }
 ANSWERLESS: Final = frozenset(
     {
@@ -53,6 +58,8 @@ _NUMBER = re.compile(rb'"[ \t\r\n]*:[ \t\r\n]*([0-9]+|null)(?=[ \t\r\n]*[,}])')
 
 class Asked(msgspec.Struct, frozen=True):
     """What a request says: the most tokens of one answer (None: nothing), how many answers, the least it can live with.
+
+    Where two numbers say how many, the larger counts: a server that knows but one of them may go by either.
 
     `adding`: the name under which a most can be written where there is none.
     """
@@ -78,11 +85,17 @@ def asked(api: str | None, service: str | None, body: bytes) -> Asked | None:
     choices = [number for place in _CHOICES.get(api, ()) if (number := count(within(said, *place))) is not None]
     thinking = count(within(said, "thinking", "budget_tokens")) if api == "anthropic.messages" else None
     return Asked(
-        most=min(numbers) if numbers else None,
-        choices=min(max(1, *choices), _MOST_CHOICES) if choices else 1,
+        most=max(numbers, default=None),
+        choices=min(max((1, *choices)), _MOST_CHOICES) * _prompts(said),
         least=_LEAST.get(api, 1) if thinking is None else thinking + 1,
         adding=_adding(api, service),
     )
+
+
+def _prompts(said: dict[str, object]) -> int:
+    """How many prompts the older completions hold, each of which is answered; one of token ids is one."""
+    prompt = said.get("prompt")
+    return max(1, sum(isinstance(one, (str, list)) for one in prompt)) if isinstance(prompt, list) else 1
 
 
 def _adding(api: str, service: str | None) -> str | None:

@@ -15,7 +15,7 @@ from appliance.model.detection import Segment
 
 MAX_COUNT: Final = 2**48
 """The greatest number of tokens that is believed."""
-MAX_HOSTS: Final = 64
+MAX_HOSTS: Final = 4096
 UNREADABLE_HOST: Final = "unknown"
 """Stands for a tool server whose address cannot be read: it must not go unnoticed."""
 SEALED: Final = frozenset({"signature", "encrypted"})
@@ -99,7 +99,7 @@ def count(value: object) -> int | None:
 
 
 def hosts(addresses: Iterable[object]) -> tuple[str, ...]:
-    """The hosts of URLs, each once, at most 64; `unknown` for one that cannot be read."""
+    """The hosts of URLs, each once, at most `MAX_HOSTS`; `unknown` for one that cannot be read."""
     found = dict.fromkeys(_host(address) for address in addresses)
     return tuple(found)[:MAX_HOSTS]
 

@@ -1,12 +1,12 @@
 """Which dialect a request speaks.
 
 Rules: the path decides, since one host speaks several dialects; the service's dialect from the catalogue only breaks a
-tie. First match in the order of the list.
+tie. First match in the order of the list. A path that is no dialect's as it is spelt is tried in its plain form.
 """
 
 from functools import lru_cache
 
-from appliance.inspect.dialects import Dialect, gemini, gemini_live, ollama, openai_assets
+from appliance.inspect.dialects import Call, Dialect, gemini, gemini_live, ollama, openai_assets
 from appliance.inspect.dialects.anthropic_batches import AnthropicBatches
 from appliance.inspect.dialects.anthropic_messages import AnthropicMessages
 from appliance.inspect.dialects.bedrock_beside import COUNTING, GUARDRAIL, JOBS, BedrockBeside
@@ -18,6 +18,7 @@ from appliance.inspect.dialects.cohere import CHAT, EMBED, RERANK, Cohere
 from appliance.inspect.dialects.openai_chat import OpenAIChat
 from appliance.inspect.dialects.openai_realtime import OpenAIRealtime
 from appliance.inspect.dialects.openai_responses import OpenAIResponses
+from appliance.model.paths import plain_path
 
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
@@ -49,9 +50,21 @@ _KNOWN_PATH = 128  # bytes of a path that is worth remembering: those of most se
 def choose(method: str, path: str, service_dialect: str | None) -> Dialect | None:
     """The dialect of a request, or None: the generic walker reads it. `path` may still carry its query."""
     bare = path.partition("?")[0]
-    speaking = _speaking(method, bare) if len(bare) <= _KNOWN_PATH else _speaking.__wrapped__(method, bare)
+    plain = plain_path(bare)
+    speaking = _spoken(method, bare) or _spoken(method, plain) or _spoken(method, plain.casefold())
     preferred = (dialect for dialect in speaking if service_dialect and dialect.api.startswith(service_dialect))
     return next(preferred, speaking[0] if speaking else None)
+
+
+def as_read(call: Call) -> Call:
+    """The call with its path in the plain form, in which dialects find the model; as it is where it is plain."""
+    path, question, query = call.path.partition("?")
+    plain = plain_path(path)
+    return call if plain == path else Call(call.method, f"{plain}{question}{query}", call.content_type)
+
+
+def _spoken(method: str, path: str) -> tuple[Dialect, ...]:
+    return _speaking(method, path) if len(path) <= _KNOWN_PATH else _speaking.__wrapped__(method, path)
 
 
 @lru_cache(1024)

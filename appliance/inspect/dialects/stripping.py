@@ -31,7 +31,11 @@ _APIS: Final = frozenset({
     *("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate", "ollama.chat", "bedrock.converse"),
     *("cohere.chat", "ollama.generate", "anthropic.count_tokens", "bedrock.count_tokens"),
 })  # fmt: skip
-_INCLUDED: Final = b'"message.output_text.logprobs"'
+INCLUDED: Final = "message.output_text.logprobs"
+# The same word with at least one of its letters written as an escape.
+_ESCAPED: Final = re.compile(
+    b"".join(b"(?:%c|\\\\u00(?i:%02x|%02x))" % (one, one, one - 32) for one in b"logprobs"), re.IGNORECASE
+)
 _CHOSEN: Final = re.compile(rb'"(?:name|allowedFunctionNames|allowed_function_names)"\s*:\s*(\[[^\]]*\]|"[^"]*")')
 _TEXT: Final = re.compile(rb'"([^"\\]*)"')
 _NAMES: Final = (("name",), ("function", "name"), ("custom", "name"), ("toolSpec", "name"), ("type",))
@@ -72,8 +76,19 @@ def without_logprobs(api: str | None, body: bytes) -> bytes | None:
             edits += without(parts_of(body, part.value), lambda one: one.name in _LOGPROBS)
         if part.name == "include":
             inside = parts_of(body, part.value)
-            edits += without(inside, lambda one: body[one.value : one.end] == _INCLUDED)
+            edits += without(inside, lambda one: _says(body, one) == INCLUDED)
     return apply(body, edits)
+
+
+def names_logprobs(body: bytes) -> bool:
+    """Whether a request could wish for log probabilities: seldom yes where it does not, never no where it does."""
+    if b"logprobs" in body.lower():
+        return True
+    return b"\\u" in body and _ESCAPED.search(body) is not None
+
+
+def _says(body: bytes, part: Part) -> object:
+    return msgspec.json.decode(body[part.value : part.end])
 
 
 def _top(api: str | None, body: bytes) -> tuple[Part, ...] | None:

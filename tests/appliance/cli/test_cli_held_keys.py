@@ -82,7 +82,8 @@ def test_all_at_once_or_none(gnomon, config, both, tmp_path):
     before = sent(config)
     for stdin, words in (
         ("team sk-second-of-team\n", "no new key for claude"),
-        ("team sk-second-of-team\nclaude sk-second-of-claude\nother x\n", "no route asks for other"),
+        ("team sk-second-of-team\nclaude sk-second-of-claude\nother x\n", "no route asks for"),
+        ("sk-second-of-team team\nsk-second-of-claude claude\n", "no route asks for"),
         ("team sk-second-of-team\nteam sk-third-of-team\n", "each name once"),
         ("team sk-second-of-team\nclaude two words\n", "nothing was written"),
         ("team\n", "NAME KEY"),
@@ -90,6 +91,7 @@ def test_all_at_once_or_none(gnomon, config, both, tmp_path):
     ):
         code, _, err = gnomon("rotate-all", stdin=stdin)
         assert (code, words in err) == (2, True), err
+        assert "sk-" not in err, "a key that stands where a name should"
         assert sent(config) == before
     file = tmp_path / "new-keys"
     file.write_text("team sk-second-of-team\nclaude sk-second-of-claude\n")

@@ -171,6 +171,40 @@ def test_a_directory_that_says_nothing_is_left_after_its_time():
         assert 1 <= told.value.retry_after <= 3
 
 
+@pytest.mark.parametrize("password", ["\u00ad", "\ue000x", "x\u0627y", "x\0"])
+def test_what_cannot_be_a_password_is_wrong_and_takes_no_directory_down(password):
+    passwords = DirectoryPasswords(Directory(url=f"ldaps://{HOST}:1", user_dn=DN))
+    assert passwords.check("maria", password) is False
+    assert passwords.problem == ""
+
+
+class Answering:
+    """A directory that knows everybody: `maria` with too many groups, `paul` with its own limit, others with none."""
+
+    def rebind(self, **_more):
+        return True
+
+    def search(self, base, query, *_places, **_more):
+        groups = [f"cn=g{number},dc=x".encode() for number in range(300)] if "maria" in base else []
+        entry = {"type": "searchResEntry", "dn": "cn=one", "raw_attributes": {"memberOf": groups}}
+        self.response, self.result = [entry], {"result": 4 if "paul" in query else 0}
+
+    def unbind(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("user", "more"), [("maria", {}), ("paul", {"groups_base": "dc=x", "groups_search": "{user}"})]
+)
+def test_who_cannot_be_judged_takes_no_directory_down(monkeypatch, user, more):
+    monkeypatch.setattr(DirectoryPasswords, "_open", lambda _self: Answering())
+    passwords = DirectoryPasswords(Directory(url=f"ldaps://{HOST}:1", user_dn=DN, **more))
+    with pytest.raises(DirectoryDownError):
+        passwords.check(user, "x")
+    assert "identity.ldap" in passwords.problem
+    assert passwords.check("eva", "x").name == "eva"
+
+
 def test_nothing_is_sent_in_clear_to_a_server_that_refuses_tls():
     """ldap:// where the answer to StartTLS is a refusal: no password follows."""
     refusal = bytes.fromhex("300c02010178070a0135040004 00".replace(" ", ""))

@@ -207,3 +207,13 @@ def test_an_id_stands_once(state):
     (state / disk.NAME).chmod(0o600)
     with pytest.raises(OperatorError, match="twice"):
         disk.read(state / disk.NAME)
+
+
+@pytest.mark.parametrize("limits", [{"services": ("openai",)}, {"models": ("gpt-5",)}])
+def test_a_limit_that_nobody_would_enforce_is_a_fault_of_its_entry(limits):
+    entry = VirtualKey(id="0" * 8, owner="ann", salt="0" * 32, digest="0" * 64, created=0.0)
+    good = next(
+        (entry for size in range(4, 33) if not fault_of(entry := msgspec.structs.replace(entry, id="0" * size))), None
+    )
+    assert good is not None
+    assert "match.virtual_keys" in fault_of(msgspec.structs.replace(good, **limits))

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.config.schema import BudgetEntry
-from appliance.ledger.booking import Need, Wanted, amounts, price, room_for
+from appliance.ledger.booking import MOST, Need, Wanted, amounts, price, room_for
 from appliance.ledger.budgets import Budgets, Claim
 from appliance.ledger.prices import site_rates
 from appliance.ledger.table import Denied
@@ -21,6 +21,11 @@ def test_every_kind_of_budget_takes_its_part():
     claims += [Claim(*one) for one in [claim("requests", 1)]]
     assert amounts(claims, Need(1, 20, 3, 456, 1)) == (1, 23, 20, 3, 456, 1)
     assert Need(1, 20, 3, 456, 1).of("streams") == 1
+
+
+def test_no_number_that_anybody_tells_is_too_great_to_be_booked():
+    claims = [claim("tokens", 10), claim("cost", 10)]
+    assert amounts(claims, Need(1, 2**53, 2**55, 2**70)) == (MOST, MOST)
 
 
 def test_a_price_is_rounded_up_and_none_is_nothing():

@@ -384,3 +384,17 @@ def test_a_destination_that_is_denied_comes_before_what_would_be_hidden() -> Non
     assert policy(hide, decisions=(decision(1, K.COACH),)).decide(seen, OPENAI, NOW).rule == "decision:1"
     assert policy(hide, lesson).decide(seen, OPENAI, NOW, lambda: True).rule == "hide"
     assert policy(hide, lesson, stage=Stage.OBSERVE).decide(seen, OPENAI, NOW).rule == "hide"
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/%66iles", "/v1//files", "/V1/Files", "/v1/./files", "/v1/files/"])
+def test_a_rule_for_a_path_holds_however_it_is_spelt(path: str) -> None:
+    found = policy(rule("files", D.BLOCK, Match(paths=("*/v1/files",)))).judge(facts(path=path, api=None), NOW)
+    assert found.effective is D.BLOCK
+
+
+def test_names_that_a_rule_names_are_never_left_out_for_others() -> None:
+    many = tuple(f"tool_{number}" for number in range(200))
+    judging = policy(rule("shells", D.BLOCK, Match(tools=("shell*",))))
+    assert judging.foremost((*many, "Shell_run"), 128) == ("Shell_run", *many[:127])
+    assert judging.foremost(("a", "shell"), 128) == ("a", "shell")
+    assert policy().foremost(many, 3) == many[:3]

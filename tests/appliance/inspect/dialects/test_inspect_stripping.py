@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.inspect.dialects.stripping import without_logprobs, without_tools
+from appliance.inspect.dialects.stripping import names_logprobs, without_logprobs, without_tools
 
 
 def function(name):
@@ -143,3 +143,22 @@ def test_whatever_a_body_holds_the_rest_stays_as_it_was(pairs, tools, indent):
     assert {key: value for key, value in sent.items() if key in {"x", "y"}} == {
         key: value for key, value in body.items() if key in {"x", "y"}
     }
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        ("openai.chat", rb'{"log\u0070robs":true}'),
+        ("openai.chat", rb'{"\u006Cogprob\u0073":true}'),
+        ("openai.responses", rb'{"include":["message.output_text.log\u0070robs"]}'),
+        ("gemini.generate", rb'{"generationConfig":{"response\u004cogprobs":true}}'),
+    ],
+)
+def test_letters_written_as_escapes_hide_no_wish(api, body):
+    assert names_logprobs(body)
+    left = json.loads(without_logprobs(api, body))
+    assert "logprobs" not in json.dumps(left).lower()
+
+
+def test_other_escapes_are_no_wish():
+    assert not names_logprobs(rb'{"a":"\u0070\u0072"}')
