@@ -314,20 +314,22 @@ def test_an_interface_may_go_down_and_come_back_but_not_go(monkeypatch, means):
             while not opened.downs:
                 assert opened.frames() == []
             subprocess.run(["ip", "link", "set", "dev", here, "up"], check=True)
+            found = []
             with sends() as sender:
-                sender.send(frame)
-            found = collect(opened, 1)
+                while not found:  # what is sent before the link has come up is lost
+                    sender.send(frame)
+                    found = opened.frames()
             subprocess.run(["ip", "link", "del", "dev", here], check=True)
             with pytest.raises(OSError, match="down"):
                 read_on(opened)
-            return opened.downs, [data for _, _, data in found]
+            return opened.downs, {data for _, _, data in found}
 
-    assert own_network.inside(work) == (1, [frame])
+    assert own_network.inside(work) == (1, {frame})
 
 
 def read_on(opened):
     while True:
-        assert opened.frames() == []
+        opened.frames()
 
 
 @own_network.needed
