@@ -77,7 +77,7 @@ from appliance.inspect.output.expected import Expectations
 from appliance.inspect.stream.warming import warm
 from appliance.inspect.stream.watching import Watching
 from appliance.journal.writer import Journal
-from appliance.ledger import Ledger
+from appliance.ledger.ledger import Ledger
 from appliance.model.catalogue import Catalogue
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Principal

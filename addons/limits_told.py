@@ -10,8 +10,9 @@ import datetime as dt
 import math
 from dataclasses import dataclass, field
 
-from appliance.ledger import Denied, Window
 from appliance.ledger.budgets import Budget, Claim
+from appliance.ledger.table import Denied
+from appliance.ledger.windows import Window
 
 TOO_MANY, FORBIDDEN = 429, 403
 _WORDS = {

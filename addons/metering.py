@@ -24,15 +24,16 @@ from appliance.config.schema import Config
 from appliance.inspect.dialects.capping import ANSWERLESS, Asked, asked
 from appliance.inspect.inspection import Inspection
 from appliance.inspect.tokens import BYTES_PER_TOKEN, PER_IMAGE, at_most
-from appliance.ledger import Denied, Ledger, Reservation, Window
 from appliance.ledger.booking import TOKENS, Need, Wanted, amounts, room_for
 from appliance.ledger.budgets import Budgets, Claim
+from appliance.ledger.ledger import Ledger, Reservation
 from appliance.ledger.levels import request_keys
 from appliance.ledger.price_services import BATCH_APIS
 from appliance.ledger.price_table import Rates
 from appliance.ledger.prices import Prices
 from appliance.ledger.site_prices import site_prices
-from appliance.ledger.windows import LENGTH
+from appliance.ledger.table import Denied
+from appliance.ledger.windows import LENGTH, Window
 from appliance.model.errors import EvidenceError
 from appliance.model.event import Cost, Usage
 from appliance.model.facts import Facts

@@ -21,7 +21,7 @@ from appliance.inspect.output.expected import Expectations, Expected
 from appliance.inspect.pseudonyms import Renaming, Restoration
 from appliance.inspect.scanning import merged
 from appliance.inspect.stream.watch import Watcher
-from appliance.ledger import Ledger
+from appliance.ledger.ledger import Ledger
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.detection import Coverage, Label, Selector
 from appliance.model.facts import Facts, Principal, Verdict

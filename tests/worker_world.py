@@ -20,7 +20,7 @@ from appliance.config import catalogue
 from appliance.config.schema import Config, Egress, Listen
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.stream.watching import Watching
-from appliance.ledger import Ledger
+from appliance.ledger.ledger import Ledger
 from appliance.model.names import Stage
 from appliance.supervisor import policy
 from appliance.supervisor.evidence import counter_file, ensure_authority

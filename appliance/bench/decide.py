@@ -19,10 +19,11 @@ from appliance.config.budget_schema import BudgetEntry, BudgetMatch
 from appliance.config.catalogue import load_catalogue
 from appliance.identity.authenticator import BasicAuthenticator
 from appliance.identity.method import Identification, IdentityRequest
-from appliance.ledger import Denied, Ledger
 from appliance.ledger.booking import Wanted, amounts
 from appliance.ledger.budgets import Budgets
+from appliance.ledger.ledger import Ledger
 from appliance.ledger.levels import request_keys
+from appliance.ledger.table import Denied
 from appliance.model.catalogue import Catalogue
 from appliance.model.detection import Coverage, Label
 from appliance.model.facts import Facts, Principal

@@ -42,8 +42,8 @@ def _standings(config: Config, name: str | None) -> list[Standing]:
     import zoneinfo
 
     from appliance.config.site_key import load_site_key
-    from appliance.ledger import Ledger
     from appliance.ledger.budgets import Budgets
+    from appliance.ledger.ledger import Ledger
     from appliance.ledger.standing import standings
     from appliance.model.errors import OperatorError
     from appliance.model.pseudonym import Pseudonyms

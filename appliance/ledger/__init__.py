@@ -1,7 +1,1 @@
-"""Counters that are exact across workers."""
-
-from appliance.ledger.ledger import Ledger, Reservation
-from appliance.ledger.table import CounterKey, Denied, LedgerFull
-from appliance.ledger.windows import Window
-
-__all__ = ["CounterKey", "Denied", "Ledger", "LedgerFull", "Reservation", "Window"]
+"""Counters that are exact across workers. Imports nothing: threads load its modules at once, and cycles would break."""

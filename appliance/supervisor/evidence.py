@@ -57,7 +57,7 @@ class Evidence:
 
     def refund(self, config: Config) -> int:
         """Give back what dead workers had reserved; how many reservations that were."""
-        from appliance.ledger import Ledger
+        from appliance.ledger.ledger import Ledger
 
         path = counter_file(config)
         if not path.exists():

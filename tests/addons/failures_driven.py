@@ -39,7 +39,7 @@ from appliance.inspect.stream.events import Framing
 from appliance.inspect.stream.watching import Watching
 from appliance.journal.tail import JournalFull
 from appliance.journal.writer import Journal
-from appliance.ledger import Ledger
+from appliance.ledger.ledger import Ledger
 from appliance.model.event import Event, ExchangeClosed, ExchangeOpened, Notice, Refused
 from appliance.policy.engine import Policy
 

@@ -28,7 +28,7 @@ from appliance.inspect.inspection import Inspection, Inspector
 from appliance.inspect.stream.editor import StreamEditor
 from appliance.inspect.stream.watching import Watching
 from appliance.journal.writer import Journal
-from appliance.ledger import Ledger
+from appliance.ledger.ledger import Ledger
 from appliance.model.names import Stage
 from appliance.policy.engine import Policy
 

@@ -12,9 +12,11 @@ from addons.limits_told import turned, unpriced
 from appliance.config.budget_schema import Metering as MeteringConfig
 from appliance.config.budget_schema import PricesConfig
 from appliance.config.schema import AddressEntry, BudgetEntry, BudgetMatch, Identity
-from appliance.ledger import CounterKey, Denied, Ledger, LedgerFull, Window
 from appliance.ledger.budgets import Budgets, Claim
 from appliance.ledger.file import LedgerBusy
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey, Denied, LedgerFull
+from appliance.ledger.windows import Window
 from appliance.model.names import Stage
 from appliance.supervisor.evidence import counter_file
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from appliance.ledger import CounterKey, Ledger, Window
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey
+from appliance.ledger.windows import Window
 
 MAY_NOT_HAVE_ARRIVED = {"lost", "upstream_error", "client_abort", "blocked", "failed_closed"}
 TABLES = ("exchange_open", "exchange_close", "refusals", "notices", "tunnels", "detector_sums", "unplaced")

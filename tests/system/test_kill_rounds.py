@@ -13,7 +13,9 @@ import kill_audit
 import pytest
 from kill_rounds import Rounds, world
 
-from appliance.ledger import CounterKey, Ledger, Window
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey
+from appliance.ledger.windows import Window
 
 pytestmark = pytest.mark.system
 ROUNDS = int(os.environ.get("GNOMON_KILL_ROUNDS", "6"))

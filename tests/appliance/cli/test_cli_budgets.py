@@ -9,8 +9,8 @@ from appliance import cli
 from appliance.cli import budgets as budgets_command
 from appliance.config.load import load
 from appliance.config.site_key import load_site_key
-from appliance.ledger import Ledger
 from appliance.ledger.budgets import Budgets
+from appliance.ledger.ledger import Ledger
 from appliance.ledger.levels import Used
 from appliance.model.pseudonym import Pseudonyms
 from appliance.supervisor import evidence

@@ -2,8 +2,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.config.schema import BudgetEntry, BudgetMatch
-from appliance.ledger import Window
 from appliance.ledger.budgets import Budgets
+from appliance.ledger.windows import Window
 from appliance.model.facts import Facts
 
 

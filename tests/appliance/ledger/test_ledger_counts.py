@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ledger import CounterKey, Denied, Ledger, LedgerFull, Window
 from appliance.ledger import file as ledger_file
 from appliance.ledger.file import LedgerBusy, create
 from appliance.ledger.layout import HEADER_SIZE, MAX_KEYS, Item, decode_log, decode_note, encode_log, encode_note
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey, Denied, LedgerFull
+from appliance.ledger.windows import Window
 from appliance.model.errors import OperatorError
 
 NOON = 1_700_000_000 // 86400 * 86400 + 43200.0

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ledger import CounterKey, Ledger, Window
 from appliance.ledger.file import create
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey
+from appliance.ledger.windows import Window
 
 HERE = Path(__file__).parent
 NOON = 1_700_000_000.0
@@ -21,7 +23,9 @@ KEYS = [CounterKey(level, "s", Window.DAY, LIMIT) for level in ("organisation", 
 SPENDER = """
 import sys
 from pathlib import Path
-from appliance.ledger import CounterKey, Denied, Ledger, Window
+from appliance.ledger.windows import Window
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey, Denied
 ledger = Ledger(Path(sys.argv[1]))
 keys = [CounterKey(level, "s", Window.DAY, int(sys.argv[2])) for level in ("organisation", "department", "user")]
 print("ready", flush=True); sys.stdin.readline()
@@ -36,7 +40,9 @@ print(granted, flush=True)
 VICTIM = """
 import os, sys
 from pathlib import Path
-from appliance.ledger import CounterKey, Denied, Ledger, Window
+from appliance.ledger.windows import Window
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey, Denied
 ledger = Ledger(Path(sys.argv[1]))
 keys = [CounterKey(level, "s", Window.DAY) for level in ("organisation", "department", "user")]
 settled = 0

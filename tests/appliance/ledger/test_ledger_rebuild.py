@@ -3,13 +3,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.config.schema import BudgetEntry, BudgetMatch
-from appliance.ledger import CounterKey, Ledger, Window
 from appliance.ledger import rebuild as rebuilding
 from appliance.ledger.budgets import Budgets
 from appliance.ledger.file import CounterFile
+from appliance.ledger.ledger import Ledger
 from appliance.ledger.levels import Used, request_keys, tally
 from appliance.ledger.rebuild import rebuild, spans, stands
-from appliance.ledger.windows import Calendar
+from appliance.ledger.table import CounterKey
+from appliance.ledger.windows import Calendar, Window
 from appliance.model.errors import OperatorError
 from appliance.model.facts import Facts
 

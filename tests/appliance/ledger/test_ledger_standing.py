@@ -1,11 +1,12 @@
 import pytest
 
 from appliance.config.schema import BudgetEntry
-from appliance.ledger import Ledger, Window
 from appliance.ledger.budgets import Budgets
 from appliance.ledger.file import create
+from appliance.ledger.ledger import Ledger
 from appliance.ledger.levels import Used
 from appliance.ledger.standing import since, standings
+from appliance.ledger.windows import Window
 
 NOON = 1_700_000_000 // 86400 * 86400 + 43200.0
 

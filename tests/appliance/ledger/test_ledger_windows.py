@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ledger import CounterKey, Denied, Ledger, Window
 from appliance.ledger.file import create
-from appliance.ledger.windows import LENGTH, Calendar
+from appliance.ledger.ledger import Ledger
+from appliance.ledger.table import CounterKey, Denied
+from appliance.ledger.windows import LENGTH, Calendar, Window
 
 NOON = 1_700_000_000 // 86400 * 86400 + 43200.0
 ZONES = (
