@@ -164,7 +164,7 @@ class Engine:
                 or key in self._streams.expected
                 or key in self._streams.open
                 or dport == DNS_PORT
-                or (end - payload == SEALED and data[payload] == _DATA)
+                or (data[payload] == _DATA and (end - payload == SEALED or self._cadence is not None))
             ):
                 return _OF_NOBODY
         return data, TCP, 26, 34, 34, end

@@ -11,15 +11,13 @@ writing. Nothing here may fail a worker: a connection that could not be noted is
 from __future__ import annotations
 
 import contextlib
-import mmap
-import os
 import socket
 import struct
 import threading
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Self
 
-from appliance.model.errors import OperatorError
+from appliance.bus import mapped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +34,7 @@ _SLOT: Final = struct.Struct("<8sd")
 _BUCKET_BYTES: Final = WAYS * _SLOT.size
 _REGION_BYTES: Final = BUCKETS * _BUCKET_BYTES
 SIZE: Final = _HEADER + REGIONS * _REGION_BYTES
+_FORM: Final = mapped.Form(_MAGIC, SIZE, "the table of own connections")
 _PORT: Final = struct.Struct("!H")
 
 
@@ -77,31 +76,7 @@ def holds(bucket: bytes, key: bytes, ts: float, within: float = TTL_S) -> bool:
 
 def create(run_dir: Path, name: str = NAME) -> Path:
     """The file, made or found sound; OperatorError when it cannot be had."""
-    path = run_dir / name
-    if _sound(path):
-        return path
-    draft = path.with_name(f".{name}.{os.getpid()}")
-    try:
-        draft.unlink(missing_ok=True)
-        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, SIZE)  # a full disk shows here, not as a signal in a worker
-            os.pwrite(fd, _MAGIC, 0)
-        finally:
-            os.close(fd)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OperatorError(f"{path}: cannot be made ({SIZE} bytes): {error.strerror}; check run_dir") from None
-    return path
-
-
-def _sound(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size == SIZE and file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+    return mapped.create(run_dir / name, _FORM)
 
 
 class OwnFlows:
@@ -109,13 +84,7 @@ class OwnFlows:
 
     def __init__(self, path: Path, region: int = 0, *, write: bool = False) -> None:
         """OperatorError: there is no sound file at `path`."""
-        if not _sound(path):
-            raise OperatorError(f"{path}: not the table of own connections; start the appliance with `gnomon up`")
-        fd = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_NOFOLLOW)
-        try:
-            self._map = mmap.mmap(fd, SIZE, access=mmap.ACCESS_WRITE if write else mmap.ACCESS_READ)
-        finally:
-            os.close(fd)
+        self._map = mapped.opened(path, _FORM, write=write)
         self._region, self._lock = region, threading.Lock()
 
     def note(self, near: tuple[str, int], far: tuple[str, int], now: float) -> None:

@@ -10,14 +10,12 @@ ago counts no more. Nothing here may fail a worker. What is learned is a hint fo
 from __future__ import annotations
 
 import contextlib
-import mmap
-import os
 import struct
 import threading
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from appliance.model.errors import OperatorError
+from appliance.bus import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +31,7 @@ _MAGIC: Final = b"GNMPROG1"
 _HEADER: Final = 64
 _SLOT: Final = struct.Struct("<8s40s40s64sIId")  # digest, JA4, program, service, AI, other, last met
 SIZE: Final = _HEADER + REGIONS * SLOTS * _SLOT.size
+_FORM: Final = mapped.Form(_MAGIC, SIZE, "the table of programs")
 
 
 class Program(NamedTuple):
@@ -48,31 +47,7 @@ class Program(NamedTuple):
 
 def create(run_dir: Path) -> Path:
     """The file, made or found sound; OperatorError when it cannot be had."""
-    path = run_dir / NAME
-    if _sound(path):
-        return path
-    draft = path.with_name(f".{NAME}.{os.getpid()}")
-    try:
-        draft.unlink(missing_ok=True)
-        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, SIZE)  # a full disk shows here, not as a signal in a worker
-            os.pwrite(fd, _MAGIC, 0)
-        finally:
-            os.close(fd)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OperatorError(f"{path}: cannot be made ({SIZE} bytes): {error.strerror}; check run_dir") from None
-    return path
-
-
-def _sound(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size == SIZE and file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+    return mapped.create(run_dir / NAME, _FORM)
 
 
 class Programs:
@@ -80,13 +55,7 @@ class Programs:
 
     def __init__(self, path: Path, region: int = 0, *, write: bool = False) -> None:
         """OperatorError: there is no sound file at `path`."""
-        if not _sound(path):
-            raise OperatorError(f"{path}: not the table of programs; start the appliance with `gnomon up`")
-        fd = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_NOFOLLOW)
-        try:
-            self._map = mmap.mmap(fd, SIZE, access=mmap.ACCESS_WRITE if write else mmap.ACCESS_READ)
-        finally:
-            os.close(fd)
+        self._map = mapped.opened(path, _FORM, write=write)
         self._region, self._lock = region % REGIONS, threading.Lock()
         self._held: dict[tuple[str, str], tuple[int, Program]] = {}
         if write:

@@ -90,14 +90,15 @@ def test_a_connection_is_told_once_by_its_packets():
     assert len(table) == 1
 
 
-def test_an_engine_looks_for_it_only_where_it_is_switched_on():
+@pytest.mark.parametrize(("linktype", "head"), [(101, b""), (1, bytes(12) + b"\x08\x00")], ids=["raw", "ethernet"])
+def test_an_engine_looks_for_it_only_where_it_is_switched_on(linktype, head):
     record = struct.pack(">BHH", 0x17, 0x0303, 150) + bytes(150)
     asked = ip(tcp(struct.pack(">BHH", 0x17, 0x0303, 1400) + bytes(1400)), 6)
     said = ip(tcp(record, sport=443, dport=40_000), 6, src=SERVER, dst=CLIENT)
     packets = [(1.0, asked), *((2.0 + number * 0.05, said) for number in range(100))]
     for switched in (False, True):
         engine = Engine(cadence=switched)
-        rows = [row for ts, packet in packets for row in engine.feed(ts, 101, packet)]
+        rows = [row for ts, packet in packets for row in engine.feed(ts, linktype, head + packet)]
         assert len(rows) == switched
         assert engine.counters.weird == {}
 

@@ -66,7 +66,7 @@ def test_no_connection_of_them_looks_written():
     for path in CAPTURES:
         engine = Engine(cadence=True)
         rows = [row for frame in read(path) for row in engine.feed(*frame)]
-        tried += sum(row.kind is ObservationKind.FLOW or row.kind is ObservationKind.TLS for row in rows)
+        tried += len(engine._cadence)
         told += sum(any(note.startswith(cadence.NOTE) for note in row.notes) for row in rows)
-    assert tried > 100
+    assert tried > 80, "connections in which a client asks"
     assert told == 0
