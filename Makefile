@@ -12,7 +12,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(TOOLS)/bin/python
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: eval model fuzz help setup up test lint unit system conformance bench soak docs clean system-packages
+.PHONY: eval gateways model fuzz help setup up test lint unit system conformance bench soak docs clean system-packages
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,7 +50,7 @@ unit: setup ## Tests inside one process
 	@$(BIN)/pytest -q -n 2 -m "not system and not conformance"
 
 system: setup ## Tests with real processes
-	@$(BIN)/pytest -q -m "system and not conformance"
+	@$(BIN)/pytest -q -m "system and not conformance" --durations=25
 
 # SDKs of providers live in environments of their own: tests/conformance/*/uv.lock.
 .cache/conformance/%/.synced: tests/conformance/%/uv.lock $(UV)
@@ -61,18 +61,30 @@ system: setup ## Tests with real processes
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/classifier $(UV) sync --locked --quiet --project tests/eval/classifier
 	@touch $@
 
-conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/conformance/servers/.synced .cache/conformance/replay/.synced .cache/conformance/issuer/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
+conformance: MORE := prometheus:prometheus
+conformance: setup system-packages .cache/conformance/sdk/.synced .cache/conformance/litellm/.synced .cache/conformance/servers/.synced .cache/conformance/replay/.synced .cache/conformance/issuer/.synced .cache/conformance/otel/.synced .cache/classifier/.synced ## Further variants with real SDKs, terminals, sensors and servers
 	@$(BIN)/pytest -q -m conformance
 	@$(BIN)/python tests/discovery/captures_page.py docs/CONFORMANCE.md
 
-bench: setup .cache/bench-peers/.synced .cache/conformance/replay/.synced ## Measure, and write docs/PERFORMANCE.md
-	@$(BIN)/gnomon bench all --write docs/PERFORMANCE.md
+bench: setup gateways .cache/bench-peers/.synced .cache/conformance/replay/.synced ## Measure, and write docs/PERFORMANCE.md
+	@$(BIN)/gnomon bench all --with-peers --write docs/PERFORMANCE.md
 
 eval: setup ## Measure detection on the shared labelled texts, and write docs/DETECTION.md
 	@$(BIN)/python tests/eval/run.py ../shared/data/datasets docs/DETECTION.md
 
 .cache/bench-peers/.synced: tests/eval/peers/uv.lock $(UV)
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/bench-peers $(UV) sync --locked --quiet --project tests/eval/peers
+	@touch $@
+
+gateways: MORE := npm:npm
+gateways: setup system-packages .cache/gateways/litellm/.synced .cache/gateways/portkey/.synced ## Other gateways, to be measured beside this one
+
+.cache/gateways/litellm/.synced: tests/eval/gateways/litellm/uv.lock $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/gateways/litellm $(UV) sync --locked --quiet --project tests/eval/gateways/litellm
+	@touch $@
+
+.cache/gateways/portkey/.synced: tests/eval/gateways/portkey/package-lock.json
+	@mkdir -p $(@D) && cp tests/eval/gateways/portkey/package*.json $(@D)/ && cd $(@D) && npm ci --ignore-scripts --omit=dev --no-fund --no-audit --silent
 	@touch $@
 
 .cache/eval/.synced: tests/eval/training/uv.lock $(UV)
@@ -103,7 +115,7 @@ docs: setup ## Write the reference pages from the code
 # Programs that tests use beside Python; tests that need one skip with its name where it cannot be had.
 system-packages:
 	@mkdir -p .cache
-	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools tshark:tshark node:nodejs wget:wget slapd:slapd; do \
+	@missing=""; for p in curl:curl nft:nftables ip:iproute2 openssl:openssl tmux:tmux chromium:chromium certutil:libnss3-tools tshark:tshark node:nodejs wget:wget slapd:slapd $(MORE); do \
 	  command -v $${p%%:*} >/dev/null 2>&1 || PATH=$$PATH:/usr/sbin command -v $${p%%:*} >/dev/null 2>&1 || missing="$$missing $${p##*:}"; done; \
 	ls /usr/lib/*/c_icap/srv_url_check.so >/dev/null 2>&1 || missing="$$missing c-icap libc-icap-mod-urlcheck"; \
 	if [ -n "$$missing" ]; then \

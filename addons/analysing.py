@@ -98,9 +98,10 @@ class Analyser:
         self._counts.add(told.counts)
         if isinstance(told, Failed):
             raise AnalysisError(f"the analyser failed ({told.word})")
-        found = any(told.inspection.detections) or job.texts
-        if not found or told.inspection.problem:
-            return whole(told, raw, raw)  # nothing in it will be edited
+        inspection = told.inspection
+        plain = not (inspection.encodings or any(inspection.detections) or job.texts)
+        if plain or inspection.problem:
+            return whole(told, raw, raw)  # it is its own decoded form, or nothing in it will be edited
         return whole(told, raw, await asyncio.to_thread(self._decoded, raw, job.content_encoding))
 
     async def _exchange(self, job: Job, raw: bytes) -> Found | Failed:

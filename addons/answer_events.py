@@ -2,14 +2,17 @@
 
 Owns: what happens to the bytes of one streamed answer between upstream and client. Rules: where nothing may be held
 back the bytes go on as they came, and reading them is for the record alone; where something may, only what the editor
-hands out goes on, and a fault raises, so that the guard closes; nothing goes on after the last words.
+hands out goes on, and a fault raises, so that the guard closes; nothing goes on after the last words. What comes from a
+service of another dialect is carried over first: editor, meter and record read what the client gets.
 """
 
 from collections.abc import Callable
 
 import msgspec
 
+from addons.carrying import usage_of
 from addons.endings import BUDGET, RULE, UNREADABLE
+from addons.endings import TORN as TORN_OFF
 from addons.ongoing import INSPECTION_FAILED, Account
 from appliance.inspect.dialects import EventReader
 from appliance.inspect.dialects.unknown_events import UNKNOWN_STREAM
@@ -18,6 +21,7 @@ from appliance.inspect.stream.framing import TORN
 from appliance.inspect.stream.tally import StreamReport
 from appliance.inspect.unpacking import PackingFault, Unpacker
 from appliance.model.detection import Coverage
+from appliance.route.translate import Stream
 
 
 class EventsAnswer:
@@ -25,7 +29,7 @@ class EventsAnswer:
 
     `guards`: something of it may be held back or left out. `on_cut` is called once, with the cause and its detail, when
     the editor asks for the end. `unknown`: no dialect reads it. `over`: asked after each piece whether a budget is used
-    up.
+    up. `carry`: brings it from the service's dialect to the client's.
     """
 
     def __init__(
@@ -38,12 +42,14 @@ class EventsAnswer:
         on_cut: Callable[[str, str], None],
         unknown: bool = False,
         over: Callable[[], bool] = lambda: False,
+        carry: Stream | None = None,
     ) -> None:
         self.taken = 0
         self._editor = editor
         self._reader = reader
         self._unpack = unpack
         self._guards = guards
+        self._carry = carry
         self._on_cut = on_cut
         self._unknown = unknown
         self._budget_over = over
@@ -67,11 +73,19 @@ class EventsAnswer:
         self._lost = ""
         if self._guards and self._editor.wants_cut is not None:
             return out + self._end(self._editor.wants_cut)
-        if chunk and self._budget_over():
+        return out + self._ended_early() if chunk else out
+
+    def _ended_early(self) -> list[bytes]:
+        """The last words of an answer that cannot be carried over any further, or whose budget is used up."""
+        if self.broken:
+            self._over = True
+            self._on_cut(TORN_OFF, "")
+            return list(self._editor.close())
+        if self._budget_over():
             self._over = True
             self._on_cut(BUDGET, "")
-            return out + (list(self._editor.cut(BUDGET)) if self._through_editor else [])
-        return out
+            return list(self._editor.cut(BUDGET)) if self._through_editor else []
+        return []
 
     def last_words(self, reason: str) -> bytes:
         """What ends the stream here: what was decided, and the dialect's own ending. Nothing may follow."""
@@ -95,6 +109,11 @@ class EventsAnswer:
         told = self._reader.told()
         return not (self._unknown or self._lost or told.done or told.error or told.finish)
 
+    @property
+    def broken(self) -> bool:
+        """It had to be ended in an error of ours, because it could not be carried over to its end."""
+        return self._carry is not None and self._carry.broken
+
     def account(self) -> Account:
         """What was read of it; nothing more goes on. What was held when it broke off is told as well."""
         if self._lost == INSPECTION_FAILED:
@@ -104,10 +123,12 @@ class EventsAnswer:
         told, edits = report.told, report.edits
         if self._unpack is not None and self._through_editor:
             edits = ("decoded", *edits)
+        carry = self._carry
         return Account(
             coverage=self._coverage(report),
-            model=told.model,
-            usage=report.usage,
+            model=(carry.model if carry else "") or told.model,
+            usage=usage_of(carry.usage) if carry else report.usage,
+            lost=carry.losses if carry else (),
             labels=report.labels,
             redactions=report.redactions,
             edits=edits,
@@ -121,7 +142,7 @@ class EventsAnswer:
     @property
     def _through_editor(self) -> bool:
         """The client reads what the editor hands out; else the compressed bytes as they came."""
-        return self._guards or self._unpack is None
+        return self._guards or self._unpack is None or self._carry is not None
 
     def _read(self, chunk: bytes) -> list[bytes]:
         data = chunk
@@ -129,6 +150,10 @@ class EventsAnswer:
             data = self._unpack.feed(chunk)
         elif self._unpack is not None:
             self._unpack.close()
+        if self._carry is not None:
+            data = self._carry.feed(data) if chunk else self._carry.close()
+            out = list(self._editor.feed(data)) if data else []
+            return out if chunk else [*out, *self._editor.close()]
         out = self._editor.feed(data) if chunk else self._editor.close()
         if self._through_editor:
             return out
@@ -140,7 +165,7 @@ class EventsAnswer:
         return [chunk] if chunk else []
 
     def _unpackable(self, chunk: bytes, word: str) -> list[bytes]:
-        if not self._guards:
+        if not self._guards and self._carry is None:
             return self._past(chunk)
         self._over = True
         self._unread += len(chunk)

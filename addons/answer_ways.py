@@ -2,7 +2,8 @@
 
 Rules: decided once, when its head has come; where policy may have to hide something of it, nothing goes on that could
 not be read; pictures and sound pass, if that is what they are; what a browser loads to run a page with passes unread
-and is counted so. Where nothing may be held back, no byte changes.
+and is counted so. Where nothing may be held back, no byte changes. What a target of another dialect answers is carried
+over to the client's: a stream as it comes, all else whole; none of its own bytes goes on.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from mitmproxy import http
 
 from addons.answer_events import EventsAnswer
 from addons.answer_whole import ENCODED, MEDIA_GATE, PAGE, HeldAnswer, PassingAnswer, is_media, is_page
+from addons.carrying import Carried, is_stream
 from addons.endings import UNREADABLE
 from addons.failclosed import HELD, Guard, StreamCallable
 from addons.ongoing import Exchange
@@ -25,6 +27,7 @@ from appliance.inspect.stream.restoring import Restoring
 from appliance.inspect.stream.watch import Watcher
 from appliance.inspect.stream.watching import of_answer
 from appliance.inspect.unpacking import Unpacker, unpacker
+from appliance.route.translate import Stream
 
 CEILING = 64 * 1024  # UTF-8 bytes of a growing text that are held back at most; beyond, it is masked
 SWITCHING = 101
@@ -47,6 +50,10 @@ class Ways:
         if without_body(flow.request, response):
             response.stream = _nothing
             return
+        carried = exchange.carrying.answering if exchange.carrying else None
+        if carried is not None:
+            self._carried(flow, response, exchange, carried)
+            return
         content_type = response.headers.get("content-type", "")
         reader = exchange.dialect.events(exchange.call, content_type) if exchange.dialect else None
         framing = framing_of(content_type)
@@ -64,10 +71,30 @@ class Ways:
         else:
             self._passing(flow, response, exchange)
 
-    def _in_events(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, reader: EventReader) -> None:
+    def _carried(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange, carried: Carried) -> None:
+        """What a target of another dialect answers."""
+        content_type = response.headers.get("content-type", "")
+        good = 200 <= response.status_code <= 299  # noqa: PLR2004 - HTTP
+        if good and carried.streams and is_stream(carried.translation.target, content_type):
+            carry = carried.stream(content_type)
+            reader = exchange.dialect.events(exchange.call, carry.content_type) if exchange.dialect else None
+            if reader is not None:
+                response.headers["content-type"] = carry.content_type
+                self._in_events(flow, response, exchange, reader, carry)
+                return
+        self._held(flow, response, exchange)
+
+    def _in_events(
+        self,
+        flow: http.HTTPFlow,
+        response: http.Response,
+        exchange: Exchange,
+        reader: EventReader,
+        carry: Stream | None = None,
+    ) -> None:
         known, unpack = self._unpacker(response)
         if not known:
-            if exchange.guards_answer:
+            if exchange.guards_answer or carry is not None:
                 self.end(flow, exchange, UNREADABLE, "unknown_encoding")
             else:
                 self._passing(flow, response, exchange, skip=ENCODED)
@@ -92,9 +119,10 @@ class Ways:
             unknown=unknown,
             over=over,
             on_cut=lambda cause, detail: self.end(flow, exchange, cause, detail),
+            carry=carry,
         )
-        if guards:
-            _without_length(flow, response, unpacked=unpack is not None)
+        if guards or carry is not None:
+            _without_length(flow, response, unpacked=unpack is not None or carry is not None)
         self._stream(flow, response, exchange, exchange.answer)
 
     def _metered(self, exchange: Exchange, reader: EventReader) -> tuple[EventReader, Callable[[], bool]]:
@@ -115,7 +143,7 @@ class Ways:
     def _held(self, flow: http.HTTPFlow, response: http.Response, exchange: Exchange) -> None:
         declared = response.headers.get("content-length", "")
         large = declared.isdigit() and int(declared) > self._worker.config.egress.max_body_bytes
-        if large and not exchange.guards_answer:  # names stay in it
+        if large and not exchange.guards_answer and exchange.carrying is None:  # names stay in it
             self._passing(flow, response, exchange)
             return
         _hold(flow, response, exchange)
@@ -141,7 +169,8 @@ class Ways:
         pass_on: StreamCallable = passing
         where = f"{type(answer).__name__}.take"
         metered = exchange.booking is not None and exchange.booking.limits_answers
-        response.stream = self._guard.stream(flow, where, pass_on, closes=exchange.guards_answer or metered)
+        closes = exchange.guards_answer or metered or exchange.carrying is not None
+        response.stream = self._guard.stream(flow, where, pass_on, closes=closes)
 
     @staticmethod
     def end(flow: http.HTTPFlow, exchange: Exchange, cause: str, detail: str) -> None:

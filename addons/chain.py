@@ -1,14 +1,15 @@
 """The composition root of a worker: which addons there are, in which order, with which collaborators.
 
 Rules: the order is the order of the hooks and is stated once, here; every addon goes through the guard; whatever cannot
-be made stops the worker before it listens. On the way up: identity knows who asks, the gateway gives a destination,
-egress checks names, the portal answers for our own pages, exchange judges; on the way down streaming passes and closes
-the record.
+be made stops the worker before it listens. On the way up: edges knows whom a peer vouches for, identity who asks, the
+gateway gives a destination, egress checks names, the portal answers for our own pages, exchange judges; on the way down
+streaming passes and closes the record.
 """
 
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from mitmproxy import connection, http
 from addons.acknowledged import Acknowledgements
 from addons.analysing import Analyser, AnalysingAddon
 from addons.answer_events import EventsAnswer
+from addons.central import Hop
 from addons.classifying import classifying
 from addons.conversing import ConversingAddon
 from addons.costs import CostsAddon
 from addons.dialling import dialler_of
+from addons.edges import EdgesAddon, HopHeadersAddon
 from addons.egress import EgressAddon
 from addons.endings import FAULT
 from addons.exchange import ExchangeAddon
@@ -42,6 +45,7 @@ from addons.names_beside import NamesReader
 from addons.naming import NamingAddon
 from addons.notices import Notices
 from addons.ongoing import exchange_of
+from addons.peer_tls import hop_context, peers_context, signing_key
 from addons.portal import PortalAddon
 from addons.probing import ProbingAddon
 from addons.refusals import RefusalsAddon, stranger, turned_away
@@ -49,13 +53,17 @@ from addons.rejecting import RejectingAddon
 from addons.remembering import Remembering, RememberingAddon
 from addons.routing import Routing
 from addons.shipping import ShippingAddon
+from addons.standing import StandingAddon
 from addons.streaming import StreamingAddon
+from addons.target_health import target_health
 from addons.telemetry import Telemetry
 from addons.tls import TlsAddon, listener_context
 from addons.upstream import cancel_stream
+from addons.upstream.dial import Opened
 from addons.websocket import WebsocketAddon
 from addons.worker import Worker
 from appliance.bus import programs, rejected
+from appliance.bus.control import TargetHealth
 from appliance.bus.ownflows import region_of
 from appliance.bus.programs import Programs
 from appliance.bus.rejected import Rejected
@@ -69,8 +77,11 @@ from appliance.config.site_key import derive, load_site_key
 from appliance.config.tables import tables_folder
 from appliance.confine import privileges
 from appliance.identity.assemble import make_identification
+from appliance.identity.edges import Edges
 from appliance.identity.virtual_key_file import VirtualKeyFile
 from appliance.inspect.detect.detectors import Detectors
+from appliance.inspect.dialects import Dialect
+from appliance.inspect.dialects.registry import choose
 from appliance.inspect.inspection import Inspector, Limits
 from appliance.inspect.output.canary import Canaries
 from appliance.inspect.output.expected import Expectations
@@ -122,8 +133,8 @@ class Compiler:
         return compile_policy(snapshot, self._catalogue, self._percent_key, self._person)
 
 
-def build_chain(config: Config, name: str) -> list[object]:
-    """All addons of worker `name`, guarded, in order."""
+def build_chain(config: Config, name: str, opened: Opened | None = None) -> list[object]:
+    """All addons of worker `name`, guarded, in order. `opened` hears of connections beside those of exchanges."""
     state = Path(config.state_dir)
     site_key = load_site_key(state)
     pseudonyms = Pseudonyms(site_key)
@@ -131,7 +142,7 @@ def build_chain(config: Config, name: str) -> list[object]:
     compiler = Compiler(catalogue, site_key, pseudonyms)
     journal = Journal(state / "journal", name, time.time_ns(), max_bytes=config.journal.max_bytes)
     telemetry = Telemetry(name, journal, pseudonyms, config.journal.sync_ms)
-    identity = _identity(config, telemetry, site_key)
+    identity = _identity(config, telemetry, site_key, catalogue, opened)
     detectors = Detectors.load(tables_folder(state), settings=detection_settings(config))
     inspector = Inspector(detectors, _limits(config))
     worker = Worker(
@@ -146,13 +157,13 @@ def build_chain(config: Config, name: str) -> list[object]:
         derive(site_key, b"gnomon-names"),
         identity.principal,
     )
-    habits = Habits(state / HABITS, name, derive(site_key, b"gnomon-habits"), telemetry.clock)
     worker.expectations = Expectations(config.inspect.links_allowed, Canaries(derive(site_key, b"gnomon-canary")))
     warm(worker.watcher, tuple(hidden_of(rule) for rule in worker.policy.snapshot.rules if hides_answers(rule)))
     worker.external = External(config.inspect.icap) if config.inspect.icap else None
     kept = KeptNames(state, site_key, config.inspect.pseudonyms_kept_s, telemetry.clock)
     worker.remembering = Remembering(kept, telemetry)
-    guard = Guard(Faults(telemetry), lambda: worker.stage, _cut, partial(turned_away, worker))
+    faults = Faults(telemetry)
+    guard = Guard(faults, lambda: worker.stage, _cut, partial(turned_away, worker))
     streaming = StreamingAddon(worker, guard)
     guard.forsaken = streaming.forsaken
     sender = loaded(config, telemetry)
@@ -161,7 +172,7 @@ def build_chain(config: Config, name: str) -> list[object]:
     routing = Routing(config, catalogue, sender, derive(site_key, b"gnomon-sticky"))
     exchanges = ExchangeAddon(worker, sender, Notices(worker, acknowledgements, sender), routing)
     addons = [
-        identity,
+        *_who(config, worker, identity),
         GatewayAddon(worker, sender, routing),
         EgressAddon(worker, Interception(config.egress.intercept, config.egress.never, catalogue)),
         _tls(config, worker),
@@ -171,23 +182,50 @@ def build_chain(config: Config, name: str) -> list[object]:
         streaming,
         WebsocketAddon(worker, guard),
         RefusalsAddon(worker, identity.of_client),
-        FollowAddon(worker, compiler, streaming, lambda: journal.fill),
-        HabitsAddon(habits, worker),
+        FollowAddon(worker, compiler, streaming, lambda: journal.fill, _targets(worker, routing)),
+        StandingAddon(worker.running, streaming.farewell, faults.fault),
+        HabitsAddon(Habits(state / HABITS, name, derive(site_key, b"gnomon-habits"), telemetry.clock), worker),
         RememberingAddon(worker.remembering),
         CostsAddon(worker, analyser),
         ShippingAddon(worker, journal),
         AnalysingAddon(worker, analyser),
         NamingAddon(worker, NamesReader(_reading_user(config), config.inspect.names_s)),
-        *classifying(worker, _reading_user(config)),
-        *_aside(config, worker, routing),
+        *_aside(config, worker, routing, opened),
     ]
-    return [guard.wrap(addon) for addon in addons]
+    return [*(guard.wrap(addon) for addon in addons), *_hop(config, worker)]
 
 
-def _aside(config: Config, worker: Worker, routing: Routing) -> list[object]:
+def _aside(config: Config, worker: Worker, routing: Routing, opened: Opened | None) -> list[object]:
     """What no exchange waits for."""
-    keys, probing = OverdueAddon(config, worker.telemetry), ProbingAddon(config, routing)
-    return [keys, probing, *_learning(config, worker), *_rejecting(config, worker)]
+    keys = OverdueAddon(config, worker.telemetry)
+    edge = config.role == "edge"  # which dials no provider, to see how it is either
+    probing = () if edge else (ProbingAddon(config, routing, opened=opened),)
+    classifiers = classifying(worker, _reading_user(config))
+    return [*classifiers, keys, *probing, *_learning(config, worker), *_rejecting(config, worker)]
+
+
+def _who(config: Config, worker: Worker, identity: IdentityAddon) -> list[object]:
+    """What knows who asks."""
+    return [EdgesAddon(worker, _edges(config)), identity, HopHeadersAddon()]
+
+
+def _edges(config: Config) -> Edges | None:
+    """Whom this appliance believes as an edge; None: it has no listener for edges."""
+    if config.peers is None or config.peers.exchanges is None:
+        return None
+    return Edges(config.peers.accept, required=config.identity.required)
+
+
+def _hop(config: Config, worker: Worker) -> list[Hop]:
+    """Of an edge, what the seam asks before it dials (`launch.hop_of`)."""
+    if config.role != "edge" or config.central is None:
+        return []
+    return [Hop(worker, config.central, signing_key(config.central))]
+
+
+def _targets(worker: Worker, routing: Routing) -> Callable[[], tuple[TargetHealth, ...]]:
+    """How the targets of routes are, whenever the supervisor is told."""
+    return partial(target_health, routing, worker.config.gateway.routes, worker.telemetry.clock)
 
 
 def _learning(config: Config, worker: Worker) -> list[object]:
@@ -233,21 +271,32 @@ def _acknowledgements(config: Config, worker: Worker, site_key: bytes) -> Acknow
     return made
 
 
-def _identity(config: Config, telemetry: Telemetry, site_key: bytes) -> IdentityAddon:
+def _identity(
+    config: Config, telemetry: Telemetry, site_key: bytes, catalogue: Catalogue, opened: Opened | None
+) -> IdentityAddon:
     def report(reason: RefusalReason, principal: Principal, host: str, port: int, detail: str, listener: str) -> None:
         telemetry.refused(reason, principal, host, port, detail=detail, listener=listener)
 
-    settings, egress = config.identity, config.egress
+    settings, egress, state = config.identity, config.egress, Path(config.state_dir)
     count = DIRECTORY_THREADS if settings.ldap is not None else PASSWORD_THREADS
     threads = ThreadPoolExecutor(count, thread_name_prefix="password")
-    keys = VirtualKeyFile(Path(config.state_dir), site_key) if settings.virtual_keys else None
+    keys = VirtualKeyFile(state, site_key) if settings.virtual_keys else None
     fetch = None
     if settings.tokens:
-        fetch = IssuerKeys(dialler_of(config), egress.ca_bundle)
-    identification = make_identification(settings, threads, virtual_keys=keys, fetch=fetch)
+        fetch = IssuerKeys(dialler_of(config, opened=opened), egress.ca_bundle)
+    identification = make_identification(settings, threads, virtual_keys=keys, fetch=fetch, opened=opened, state=state)
     keeps = keeps_callers_keys(config)
     trouble = partial(telemetry.notice, "alarm", "identity_trouble")
-    return IdentityAddon(identification, report, keeps=keeps, tokens=bool(settings.tokens), trouble=trouble)
+    told = partial(_spoken, catalogue)
+    return IdentityAddon(
+        identification, report, keeps=keeps, tokens=bool(settings.tokens), trouble=trouble, dialect=told
+    )
+
+
+def _spoken(catalogue: Catalogue, flow: http.HTTPFlow) -> Dialect | None:
+    """What a request to a service speaks by its address; None: it is no service's, or no call."""
+    service = catalogue.match(flow.request.host)
+    return choose(flow.request.method, flow.request.path, service.dialect) if service is not None else None
 
 
 def _analyser(config: Config, state: Path) -> Analyser:
@@ -281,7 +330,9 @@ def _tls(config: Config, worker: Worker) -> TlsAddon:
     if listen.certificate and listen.key:
         clients = config.identity.certificates
         listener = ListenerTls(Path(listen.certificate), Path(listen.key), clients, listener_context).context
-    return TlsAddon(leaves, unservable=unservable, ca_bundle=bundle, listener=listener)
+    peers = peers_context(config.peers) if config.peers and config.peers.exchanges else None
+    hop = hop_context(config.central) if config.role == "edge" and config.central else None
+    return TlsAddon(leaves, unservable=unservable, ca_bundle=bundle, listener=listener, peers=peers, hop=hop)
 
 
 def _cut(flow: http.HTTPFlow) -> bytes:

@@ -1,7 +1,7 @@
 """The close record: what is written down of an exchange that has ended.
 
 Rules: names that came from a provider are looked at like those of a client before they are written down; a number of
-tokens that nobody told is counted here and says so.
+tokens that nobody told is counted here and says so; of what a central appliance has sent on, it tells tokens and cost.
 """
 
 import time
@@ -11,6 +11,8 @@ import msgspec
 from mitmproxy import http
 
 from addons.accounts import Told
+from addons.booked import may_be_billed
+from addons.carrying import lost_on_the_way
 from addons.endings import FAULT
 from addons.failclosed import HELD
 from addons.naming import late_labels
@@ -20,12 +22,13 @@ from addons.worker import Worker
 from appliance.inspect.scanning import merged
 from appliance.inspect.tokens import by_sample
 from appliance.model.detection import Label
-from appliance.model.event import ExchangeClosed, Usage
+from appliance.model.event import Attempt, ExchangeClosed, Usage
 from appliance.model.names import DetectionKind, Outcome
 
 MAX_NAMES = 128
 MAX_FINISH = 64
 CLIENT_ERROR = 400
+_GOOD = 200
 _BROKEN_OFF = frozenset({Outcome.CLIENT_ABORT, Outcome.UPSTREAM_ABORT, Outcome.BLOCKED, Outcome.DRAINED})
 UNDECLARED_TOOL = "UNDECLARED_TOOL"
 UNSCANNED_ANSWER = "UNSCANNED_ANSWER"
@@ -49,7 +52,9 @@ def close_record(
     exchange.served = next((one for one in reversed(attempts_of(flow)) if one.status and one.service), None)
     exchange.usage = _usage(flow, exchange, account, outcome)
     told = account_of(worker, flow, exchange)
-    exchange.cost, exchange.told = worker.meter.cost(exchange, exchange.usage, account.model), True
+    charged = worker.meter.charged
+    exchange.cost, exchange.told = charged.cost(exchange, exchange.usage, account.model), True
+    attempts, cost = charged.apart(exchange, attempts_of(flow), exchange.usage, exchange.cost)
     return ExchangeClosed(
         exchange=exchange.id,
         ts=worker.telemetry.clock(),
@@ -59,14 +64,14 @@ def close_record(
         first_byte_ms=_milliseconds(exchange.started, exchange.first_byte),
         duration_ms=_milliseconds(exchange.started, time.perf_counter()) or 0.0,
         model_served=word(account.model) if account.model else None,
-        usage=exchange.usage,
-        cost=exchange.cost,
+        usage=None if exchange.handed else exchange.usage,
+        cost=None if exchange.handed else cost,
         coverage=account.coverage,
-        attempts=attempts_of(flow),
+        attempts=attempts,
         reason=reason,
         labels=_labels(worker, exchange, account),
         redactions=account.redactions,
-        edits=account.edits,
+        edits=(*account.edits, *lost_on_the_way(exchange.carrying, account.lost, word)),
         tools_called=tuple(map(word, account.tools_called[:MAX_NAMES])),
         finish=tuple(word(one, MAX_FINISH) for one in account.finish[:MAX_NAMES]),
         gone_bytes=account.gone_bytes,
@@ -152,12 +157,15 @@ def _undeclared(exchange: Exchange, account: Account) -> int:
 def _usage(flow: http.HTTPFlow, exchange: Exchange, account: Account, outcome: Outcome) -> Usage | None:
     """As the provider told it, else counted from the texts of a call that was answered, or broke off.
 
-    Of an answer that broke off the provider may have told what it had at its beginning.
+    Of an answer that broke off the provider may have told what it had at its beginning. A request that went out and of
+    which nothing came back may be billed, and one whose answer the client did not get: its texts are counted.
     """
     usage, broken = account.usage, outcome in _BROKEN_OFF
     answered = flow.response is not None and flow.response.status_code < CLIENT_ERROR
     if usage is None and not (answered and exchange.dialect and (account.chars or broken)):
-        return None
+        tried = [one for one in attempts_of(flow) if not one.denied]
+        if not (tried and exchange.dialect and (may_be_billed(tried[-1]) or _withheld(tried[-1], answered=answered))):
+            return None
     usage = usage or Usage(estimated=True)
     counted = by_sample(account.chars, account.sample)
     if usage.estimated or (broken and not account.finish and counted > usage.output_tokens):
@@ -165,6 +173,11 @@ def _usage(flow: http.HTTPFlow, exchange: Exchange, account: Account, outcome: O
     if usage.estimated and not usage.input_tokens:
         usage = msgspec.structs.replace(usage, input_tokens=by_sample(exchange.asked_chars, exchange.asked_sample))
     return usage
+
+
+def _withheld(attempt: Attempt, *, answered: bool) -> bool:
+    """The provider has answered, and its client got something else, e.g. since nobody could read it: it is billed."""
+    return not answered and _GOOD <= attempt.status < CLIENT_ERROR
 
 
 def _milliseconds(since: float, until: float | None) -> float | None:

@@ -6,7 +6,7 @@ fails, so that nothing takes another way in silence.
 
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 import certifi
@@ -21,14 +21,24 @@ from appliance.route.held import held_name
 from appliance.route.targets import parse_target
 
 
-def dialler_of(config: Config, own: Iterable[socket.socket] = (), opened: Opened | None = None) -> Dialler:
-    """The dial rules of a configuration; `own` are the sockets that must never be dialled."""
+def dialler_of(
+    config: Config,
+    own: Iterable[socket.socket] = (),
+    opened: Opened | None = None,
+    forbids: Callable[[str], bool] = lambda _: False,
+) -> Dialler:
+    """The dial rules of a configuration; `own` are the sockets that must never be dialled; `forbids`: as `Dialler`."""
     egress = config.egress
     endpoints = frozenset((ip_address(name[0]), name[1]) for name in (sock.getsockname() for sock in own))
     exemptions = exemptions_of((entry.network, entry.port, entry.purpose) for entry in egress.allow_private)
     allowance = Allowance(exemptions, endpoints)
     return Dialler(
-        egress.hosts, allowance, timeout_s=egress.connect_timeout_s, opened=opened, parents=parents_of(config)
+        egress.hosts,
+        allowance,
+        timeout_s=egress.connect_timeout_s,
+        opened=opened,
+        parents=parents_of(config),
+        forbids=forbids,
     )
 
 

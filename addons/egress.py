@@ -19,7 +19,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from addons.answers import refuse
 from addons.failclosed import ClosingLayer
 from addons.listener_tls import CERTIFICATE_REFUSED, shown_in_vain
-from addons.upstream import DIAL_FIRST, in_client_tls
+from addons.upstream import DIAL_FIRST, PEER, in_client_tls, listener_of
 from addons.worker import SNI_HOST, Worker, allowed_client
 from appliance.model.facts import Principal
 from appliance.model.names import RefusalReason
@@ -55,7 +55,9 @@ class EgressAddon:
         self.tunnels: dict[str, Tunnel] = {}
 
     def client_connected(self, client: connection.Client) -> None:
-        """Turn away peers outside `listen.clients` before they say a word."""
+        """Turn away peers outside `listen.clients` before they say a word; edges prove themselves by certificate."""
+        if listener_of(client) == PEER:
+            return
         address = str(client.peername[0])
         if not allowed_client(address, self._clients):
             client.error = "not in listen.clients"
@@ -161,7 +163,7 @@ class EgressAddon:
             reason, detail = RefusalReason.CERTIFICATE_REJECTED, "no TLS handshake with the listener itself"
             if shown_in_vain(client.error):
                 reason, detail = RefusalReason.IDENTITY_FAILED, CERTIFICATE_REFUSED
-            self._worker.telemetry.refused(reason, nobody, "", 0, detail=detail)
+            self._worker.telemetry.refused(reason, nobody, "", 0, detail=detail, listener=listener_of(client))
         elif not tunnel.refused:
             self._refused(RefusalReason.CERTIFICATE_REJECTED, tunnel, "the client did not complete the TLS handshake")
 

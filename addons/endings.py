@@ -13,6 +13,8 @@ RULE = "rule"
 UNREADABLE = "unreadable"
 FAULT = "fault"
 BUDGET = "budget"
+TORN = "torn"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,18 @@ ENDINGS = {
         "The provider's answer cannot be inspected, and policy asks for that; it was not let through",
     ),
     BUDGET: Ending(Outcome.BLOCKED, 429, "quota", "A budget of your organisation is used up; the answer was ended"),
+    IDENTITY: Ending(
+        Outcome.BLOCKED,
+        403,
+        "identity_failed",
+        "The credential by which the gateway knew you does not hold any more; the request was ended",
+    ),
+    TORN: Ending(
+        Outcome.UPSTREAM_ABORT,
+        502,
+        "not_carried_over",
+        "The other service's answer broke off, or could not be carried over to its end",
+    ),
     FAULT: Ending(
         Outcome.FAILED_CLOSED,
         503,

@@ -18,12 +18,15 @@ from dataclasses import replace
 import msgspec
 from mitmproxy import http
 
+from addons.affording import Affording
 from addons.analysing import wants
+from addons.central import handed_edit
+from addons.edges import edge_edit
 from addons.failclosed import CLEARED, FAULTED
 from addons.faults import fault_of
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited, mirrors
 from addons.keys import Sender
-from addons.leading import Leading
+from addons.leading import Choice, Leading
 from addons.naming import read_late
 from addons.notices import Notices
 from addons.obliging import apply_to_heads, obliged
@@ -54,6 +57,7 @@ from appliance.route.signed import signature_breaks, signature_covers_target
 
 IN_THREAD_BYTES = 64 * 1024  # larger bodies are scanned beside the loop, so that small ones are not held up
 READABLE = frozenset({None, "duplicate_key"})  # problems with which a body was still read whole
+FULL = "The audit journal is full: nothing can be recorded"
 FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDACT, Disposition.PSEUDONYMISE})
 
 
@@ -64,7 +68,10 @@ class ExchangeAddon:
         self._worker = worker
         self._sender = sender
         self._away = TurningAway(worker, notices)
+        self._affording = Affording(worker, self._away, routing)
         self._leading = Leading(worker, sender, routing)
+        config = worker.config
+        self._handed = handed_edit(config.central) if config.role == "edge" and config.central else ()
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide between tunnel-through and exchange; the body of an exchange is held until it is judged."""
@@ -155,6 +162,7 @@ class ExchangeAddon:
             stage=worker.stage,
             started=time.perf_counter(),
             host=worker.named_host(flow),
+            handed=bool(self._handed),
         )
         return exchange
 
@@ -164,7 +172,7 @@ class ExchangeAddon:
             return
         facts = self._worker.bare_facts(flow, exchange.service, exchange.principal, len(raw))
         verdict = Verdict(Disposition.OBSERVE, Disposition.OBSERVE, Stage.OBSERVE, reason="inspection failed")
-        self._open(exchange, facts, verdict, raw, raw, 0, ())
+        self._open(exchange, facts, verdict, raw, raw, 0, (*edge_edit(flow), *self._handed))
 
     def govern(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes, inspection: Inspection) -> None:
         """Judge, reserve, journal, edit what was inspected: in this order, each once."""
@@ -177,26 +185,28 @@ class ExchangeAddon:
         inspection = worker.with_leaks(inspection)
         unread = inspection.problem not in READABLE and RELAYS not in flow.metadata  # of an upgrade there is no body
         if unread and exchange.stage is Stage.ENFORCE:
-            self._away.refuse(
-                flow, 400, RefusalReason.MALFORMED_REQUEST, f"The body cannot be read: {inspection.problem}"
-            )
+            said = f"The body cannot be read: {inspection.problem}"
+            self._away.refuse(flow, 400, RefusalReason.MALFORMED_REQUEST, said)
             return
         facts = worker.facts(flow, exchange.service, exchange.principal, inspection, len(raw))
         facts = worker.habit(facts, inspection)
         verdict = exchange.verdict = worker.judge(facts, exchange.service)
         check(inspection, verdict)
         exchange.facts = facts
-        if not self._booked(flow, exchange, inspection):
+        move, choice, verdict = self._leading.way(flow, exchange, verdict, raw, whole=inspection.problem is None)
+        if not self._affording.lets(flow, exchange, inspection, move, choice):
             return
-        move, over, verdict = self._leading.way(flow, exchange, verdict, raw)
         try:
-            sent = self._edited(flow, exchange, inspection, verdict, move)
+            sent = self._edited(flow, exchange, inspection, verdict, move, choice)
+            over, move, verdict = self._leading.led(
+                self._affording.counted(flow, exchange, choice), exchange, move, verdict, inspection, sent
+            )
         except CannotHide as fault:
             move, over, sent = None, None, Edited(raw)
             verdict = _blocked(verdict, fault)
         exchange.verdict = verdict
         forwards = verdict.effective in FORWARDING or isinstance(move, Move)
-        edits = (*self._by_way(flow, exchange, move), *sent.edits, *(over.edits if over else ()))
+        edits = (*self._by_way(flow, exchange, move, forwards=forwards), *sent.edits, *(over.edits if over else ()))
         goes = over.sent(sent.body) if over else sent.body
         try:
             told = as_told(facts, inspection, verdict)
@@ -204,9 +214,7 @@ class ExchangeAddon:
         except JournalFull:
             if exchange.stage is not Stage.ENFORCE:
                 raise  # counted as a fault, and passed
-            self._away.refuse(
-                flow, 503, RefusalReason.JOURNAL_FULL, "The audit journal is full: nothing can be recorded"
-            )
+            self._away.refuse(flow, 503, RefusalReason.JOURNAL_FULL, FULL)
             return
         if not forwards:
             self._away.blocked(flow, exchange, verdict, move if isinstance(move, Stuck) else None)
@@ -226,16 +234,6 @@ class ExchangeAddon:
         worker.running[exchange.id] = flow
         read_late(worker, exchange, facts, inspection)
 
-    def _booked(self, flow: http.HTTPFlow, exchange: Exchange, inspection: Inspection) -> bool:
-        """Whether all budgets have room; else the client has been told."""
-        assert exchange.facts  # noqa: S101 - the caller has made them
-        headers, query = tuple(flow.request.headers.items(multi=True)), flow.request.path.partition("?")[2]
-        signed = signature_breaks(headers, query)
-        turned = self._worker.meter.book(exchange, exchange.facts, inspection, editable=not signed)
-        if turned is not None:
-            self._away.refuse(flow, turned.status, RefusalReason.QUOTA, turned.message, turned)
-        return turned is None
-
     def _lead(self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None, target: str | None) -> None:
         """Send the flow where it goes; `target`: path and query without what is hidden of them."""
         if target is not None:
@@ -248,14 +246,17 @@ class ExchangeAddon:
         move.apply(flow, self._sender)
         exchange.moved = move.route
 
-    def _by_way(self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None) -> tuple[str, ...]:
+    def _by_way(
+        self, flow: http.HTTPFlow, exchange: Exchange, move: Move | Stuck | None, *, forwards: bool
+    ) -> tuple[str, ...]:
         """What the way changes, in the words of the open record."""
+        ends = (*edge_edit(flow), *(self._handed if forwards else ()))
         if isinstance(move, Move):
-            return move.edits
+            return (*move.edits, *ends)
         route = flow.metadata.get(ROUTE)
         credential = self._worker.config.gateway.routes[route].credential if route else ""
         stripped = ("credentials_stripped", credential) if credential.startswith(PREFIX) else ()
-        return (*stripped, *edit_of(self._worker, flow, exchange.service))
+        return (*stripped, *edit_of(self._worker, flow, exchange.service), *ends)
 
     def _inspect(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> Inspection:
         coding = flow.request.headers.get("content-encoding")
@@ -313,9 +314,11 @@ class ExchangeAddon:
         inspection: Inspection,
         verdict: Verdict,
         move: Move | Stuck | None,
+        choice: Choice | None = None,
     ) -> Edited:
         """The body as it goes on. CannotHide: it must not."""
         request, service = flow.request, move.service if isinstance(move, Move) else exchange.service
+        service = (choice.takes_as_it_is() if choice else None) or service
         stripped, usage = isinstance(move, Move) and move.strip, asks_usage(service.id)
         head = tuple(request.headers.items(multi=True)), request.path.partition("?")[2]
         signed, target_signed = (

@@ -14,7 +14,7 @@ from addons.ongoing import EXCHANGE, Exchange
 from addons.streaming import StreamingAddon
 from addons.upstream import cancel_stream
 from addons.worker import Worker
-from appliance.bus.control import Health
+from appliance.bus.control import Health, TargetHealth
 from appliance.bus.link import ControlLink
 from appliance.bus.tasks import spawn
 from appliance.model.errors import OperatorError
@@ -27,7 +27,7 @@ CUT_BY_POLICY = "policy"
 
 
 class FollowAddon:
-    """Keeps the link to the supervisor. `fill`: the journal's, 0-1."""
+    """Keeps the link to the supervisor. `fill`: the journal's, 0-1; `targets`: how those of routes are."""
 
     def __init__(
         self,
@@ -35,11 +35,13 @@ class FollowAddon:
         compiler: Callable[[PolicySnapshot], Policy],
         streaming: StreamingAddon,
         fill: Callable[[], float],
+        targets: Callable[[], tuple[TargetHealth, ...]] = tuple,
     ) -> None:
         self._worker = worker
         self._compile = compiler
         self._streaming = streaming
         self._fill = fill
+        self._targets = targets
         self._folder = Path(worker.config.state_dir) / "policy"
         self._link: ControlLink | None = None
 
@@ -108,4 +110,5 @@ class FollowAddon:
             active=len(worker.running),
             journal_fill=self._fill(),
             detectors=worker.counted(),
+            targets=self._targets(),
         )

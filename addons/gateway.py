@@ -17,6 +17,7 @@ from addons.worker import LISTENER, ROUTE, Worker
 from appliance.config.route_schema import credentials_of
 from appliance.config.schema import Config
 from appliance.model.names import CredentialMode, RefusalReason
+from appliance.route.native import at_home
 from appliance.route.routes import PORTAL, Mapped, PathKind, map_path
 
 
@@ -62,7 +63,8 @@ class GatewayAddon:
         first = legs[0] if legs else routing.legs(route)[0]
         flow.metadata[ROUTE] = route
         request, target = flow.request, first.target
-        request.scheme, request.host, request.port, request.path = target.scheme, target.host, target.port, mapped.path
+        request.scheme, request.host, request.port = target.scheme, target.host, target.port
+        request.path = at_home(first.service, mapped.path)
         request.host_header = target.authority
         if (reason := self._sender.missing(first.credential)) is not None:
             self._without_key(flow, first, reason)

@@ -20,8 +20,8 @@ from appliance.config.schema import Config
 from appliance.model.catalogue import Service
 from appliance.model.errors import OperatorError
 from appliance.model.names import CredentialMode
-from appliance.route.credentials import strip_headers, strip_query
-from appliance.route.held import held_name, key_header
+from appliance.route.credentials import shown_key, strip_headers, strip_query
+from appliance.route.held import HeldKey, held_name, is_sendable, key_header
 from appliance.route.key_life import DAY, overdue
 
 LOOK_EVERY_S = 3600.0
@@ -64,6 +64,15 @@ class Sender:
         if name is not None:
             header, value = key_header(service, self._keys.held[name])
             request.headers = http.Headers((*request.headers.fields, (header, value)))
+
+    @staticmethod
+    def readdress(request: http.Request, service: Service) -> None:
+        """Put the caller's own key where the clients of another dialect have it: it is for `service`."""
+        key = shown_key(request.headers.fields, request.path)
+        request.headers = http.Headers(strip_headers(request.headers.fields))
+        request.path = strip_query(request.path)
+        if key is not None and is_sendable(key):
+            request.headers = http.Headers((*request.headers.fields, key_header(service, HeldKey(key))))
 
 
 def loaded(config: Config, telemetry: Telemetry) -> Sender:

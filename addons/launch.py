@@ -1,7 +1,9 @@
 """The proxy worker: `python -m addons.launch --run-dir DIR --worker NAME --proxy-fd N --gateway-fd M`.
 
+Of a central appliance with `--exchanges-fd P` as well.
+
 Owns: one worker's life from inherited sockets to drain. Rules: everything is learnt from DIR/effective.json; readiness
-is told through `appliance/bus/lifeline.py` after both listeners accept; SIGTERM, SIGINT and the supervisor's death
+is told through `appliance/bus/lifeline.py` after all listeners accept; SIGTERM, SIGINT and the supervisor's death
 mean drain: stop accepting, finish within `drain_s`, end what is left, exit 0; exit 2 for a wrong environment.
 """
 
@@ -23,9 +25,10 @@ from mitmproxy import http
 from mitmproxy.addons.core import Core
 from mitmproxy.addons.errorcheck import ErrorCheck
 
+from addons.central import Hop
 from addons.dialling import dialler_of
 from addons.listen import Listener
-from addons.upstream import Layering, LeanMaster
+from addons.upstream import PEER, Layering, LeanMaster
 from addons.upstream.dial import Opened
 from addons.upstream.settings import SeamSettings
 from appliance.bus import ownflows
@@ -41,7 +44,7 @@ LOG = logging.getLogger("gnomon.worker")
 
 
 class Worker:
-    """One running worker. `listeners` are in the order proxy, gateway; either may be missing."""
+    """One running worker. `listeners` are in the order proxy, gateway, peer; any may be missing."""
 
     def __init__(
         self,
@@ -53,9 +56,11 @@ class Worker:
         self.config = config
         self._chain = chain
         self.master = LeanMaster(_with_defaults(chain), **_options(config))
-        dialler = dialler_of(config, sockets.values(), opened)
+        hop = hop_of(config, chain)
+        forbids = hop.forbids if hop is not None else _nothing
+        dialler = dialler_of(config, sockets.values(), opened, forbids)
         self.listeners = [
-            Listener(self.master, sock, _settings(config, name), dialler) for name, sock in sockets.items()
+            Listener(self.master, sock, _settings(config, name, hop), dialler) for name, sock in sockets.items()
         ]
         self.master.registry.starters = [listener.start for listener in self.listeners]
         self._stop = asyncio.Event()
@@ -100,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--worker", required=True)
     parser.add_argument("--proxy-fd", type=int)
     parser.add_argument("--gateway-fd", type=int)
+    parser.add_argument("--exchanges-fd", type=int)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
     raise_file_limit()
@@ -119,8 +125,9 @@ def raise_file_limit() -> None:
 
 async def _run(options: argparse.Namespace) -> int:
     config = read_effective(options.run_dir)
-    sockets = _inherited({"proxy": options.proxy_fd, "gateway": options.gateway_fd})
-    worker = Worker(config, build(config, options.worker), sockets, _opened(config, options.worker))
+    sockets = _inherited({"proxy": options.proxy_fd, "gateway": options.gateway_fd, PEER: options.exchanges_fd})
+    opened = _opened(config, options.worker)
+    worker = Worker(config, build(config, options.worker, opened), sockets, opened)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -147,12 +154,12 @@ def _opened(config: Config, worker: str) -> Opened | None:
     return note
 
 
-def build(config: Config, worker: str) -> list[object]:
-    """The addon chain of this product; empty where it is not installed."""
+def build(config: Config, worker: str, opened: Opened | None = None) -> list[object]:
+    """The addon chain of this product; empty where it is not installed. `opened` hears of what it dials itself."""
     if importlib.util.find_spec("addons.chain") is None:
         return []
     chain = importlib.import_module("addons.chain")
-    return list(chain.build_chain(config, worker))
+    return list(chain.build_chain(config, worker, opened))
 
 
 def _with_defaults(chain: list[object]) -> list[object]:
@@ -171,14 +178,29 @@ def _options(config: Config) -> dict[str, object]:
     return options
 
 
-def _settings(config: Config, listener: str) -> SeamSettings:
+def hop_of(config: Config, chain: list[object]) -> Hop | None:
+    """How flows of this worker go to a central appliance; None: it is no edge. OperatorError: it is one, and cannot."""
+    if config.role != "edge":
+        return None
+    found = next((part for part in chain if isinstance(part, Hop)), None)
+    if found is None:
+        raise OperatorError("role edge: nothing here hands exchanges to the central appliance; install it anew")
+    return found
+
+
+def _nothing(_name: str) -> bool:
+    return False
+
+
+def _settings(config: Config, listener: str, hop: Hop | None) -> SeamSettings:
     egress = config.egress
     return SeamSettings(
         listener=listener,
         max_head_bytes=egress.max_head_bytes,
         max_body_bytes=egress.max_body_bytes,
         idle_timeout_s=egress.idle_timeout_s,
-        tls=config.listen.certificate is not None,
+        tls=listener == PEER or config.listen.certificate is not None,
+        hop=hop,
     )
 
 

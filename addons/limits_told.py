@@ -3,16 +3,18 @@
 Sources: OpenAI "Rate limits" (x-ratelimit-limit-requests, -remaining-, -reset-, and the same with tokens), Anthropic
 "Rate limits" (anthropic-ratelimit-requests-limit, -remaining, -reset as RFC 3339), RFC 9110 10.2.3 (Retry-After).
 
-Rules: a budget's name and numbers are told, never whose else's; a cost is told in words only.
+Rules: a budget's name and numbers are told, never whose else's; a cost is told in words only. Answers tell of budgets
+in which nobody but the caller counts; these take the place of what the provider says of the same kind, the rest stays.
 """
 
 import datetime as dt
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from appliance.ledger.budgets import Budget, Claim
 from appliance.ledger.table import Denied
-from appliance.ledger.windows import Window
+from appliance.ledger.windows import LENGTH, Window
 
 TOO_MANY, FORBIDDEN = 429, 403
 _WORDS = {
@@ -34,6 +36,11 @@ class Turned:
     message: str
     headers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def budget(self) -> str:
+        """Its name, for records."""
+        return self.headers.get("x-gnomon-budget", self.code)
+
 
 def unpriced(budget: Budget) -> Turned:
     """A model of which nobody knows the price, where a budget of cost must be kept."""
@@ -51,6 +58,50 @@ def turned(api: str | None, claim: Claim, denied: Denied, now: float) -> Turned:
     if budget.what != "cost":
         headers |= _numbers(api, kind, budget.limit, max(0, budget.limit - denied.used), wait, now)
     return Turned(TOO_MANY, "quota", message, headers)
+
+
+CROWDED = Turned(
+    TOO_MANY,
+    "running",
+    "Too many of your exchanges are running at once here; there is room again when one of them has ended",
+    {"retry-after": "1"},
+)
+"""Whoever has as many running as one caller may have."""
+
+
+def own_limits(
+    api: str | None, stands: Iterable[tuple[Claim, int]], ends: Callable[[Claim], float | None], now: float
+) -> dict[str, str]:
+    """The headers of an answer; `stands`: budgets of the caller alone and what they stand at with this request.
+
+    Of each kind the one that has least left. `ends`: when a counter begins again. Dialects whose providers tell none
+    get none.
+    """
+    family = (api or "").partition(".")[0]
+    if family not in {"openai", "anthropic"}:
+        return {}
+    tightest: dict[str, tuple[float, Claim, int]] = {}
+    for claim, used in stands:
+        kind = _kind(family, claim.budget.what)
+        left = max(0, claim.budget.limit - used)
+        share = left / claim.budget.limit
+        if kind and (kind not in tightest or share < tightest[kind][0]):
+            tightest[kind] = share, claim, left
+    told: dict[str, str] = {}
+    for kind, (share, claim, left) in tightest.items():
+        end = ends(claim)
+        wait = LENGTH[claim.budget.window] * (1 - share) if end is None else end - now
+        told |= _numbers(api, kind, claim.budget.limit, left, max(0, math.ceil(wait)), now)
+    return told
+
+
+def _kind(family: str, what: str) -> str:
+    """What a budget's kind is called; empty: it has no name there."""
+    if what == "requests":
+        return what
+    if what in {"input_tokens", "output_tokens"} and family == "anthropic":
+        return what.replace("_", "-")
+    return "tokens" if what.endswith("tokens") else ""
 
 
 def _numbers(api: str | None, kind: str, limit: int, left: int, wait: int, now: float) -> dict[str, str]:

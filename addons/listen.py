@@ -25,7 +25,7 @@ Farewell = Callable[[http.HTTPFlow], bytes]
 
 
 class Listener:
-    """One listening socket: `settings.listener` is proxy or gateway."""
+    """One listening socket: `settings.listener` is proxy, gateway or peer."""
 
     def __init__(self, master: LeanMaster, sock: socket.socket, settings: SeamSettings, dialler: Dialler) -> None:
         self._master = master

@@ -88,7 +88,7 @@ def _signed_heads(request: http.Request) -> frozenset[str]:
 
 
 def _of_body(service: str, inspection: Inspection, sent: Edited, wanted: Obligations) -> tuple[bytes, tuple[str, ...]]:
-    body = was = _plain(inspection, sent)
+    body = was = plain_body(inspection, sent)
     edits: list[str] = []
     if wanted.strip_tools and inspection.view.tools_declared:
         body, edits = _done(body, without_tools(inspection.api, body, wanted.strip_tools), TOOLS_REMOVED, edits)
@@ -103,7 +103,8 @@ def _of_body(service: str, inspection: Inspection, sent: Edited, wanted: Obligat
     return encode_body(body, inspection.encodings), tuple(edits)
 
 
-def _plain(inspection: Inspection, sent: Edited) -> bytes:
+def plain_body(inspection: Inspection, sent: Edited) -> bytes:
+    """The body as it goes on, not encoded. CannotHide: what was encoded cannot be read any more."""
     if not inspection.encodings:
         return inspection.body if sent.body is inspection.raw else sent.body
     decoded = decode_body(sent.body, ", ".join(inspection.encodings), max_bytes=_MAX_BODY, max_ratio=_MAX_RATIO)

@@ -22,7 +22,10 @@ from appliance.model.names import Stage
 if TYPE_CHECKING:
     import asyncio
 
-    from addons.metering import Booking
+    from addons.booked import Booking
+    from addons.carrying import Carrying
+    from addons.limits_told import Turned
+    from appliance.route.translate import Loss
 
 EXCHANGE = "gnomon.exchange"
 INSPECTION_FAILED = "inspection_failed"
@@ -41,7 +44,10 @@ NOT_ASKED = How()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What is written down of an answer. `chars`: code points of its model text; `sample`: how it begins."""
+    """What is written down of an answer. `chars`: code points of its model text; `sample`: how it begins.
+
+    `lost`: what was not carried over to the client's dialect.
+    """
 
     coverage: Coverage
     model: str | None = None
@@ -54,6 +60,7 @@ class Account:
     gone_bytes: int | None = None
     chars: int = 0
     sample: str = ""
+    lost: "tuple[Loss, ...]" = ()
 
 
 class Answer(Protocol):
@@ -80,6 +87,7 @@ class Exchange:
     facts: Facts | None = None
     verdict: Verdict | None = None
     booking: "Booking | None" = None  # what is reserved for it in budgets
+    refused: "Turned | None" = None  # the budget that has no room at the target that was to be tried next
     usage: Usage | None = None  # as its record tells it
     cost: Cost | None = None  # likewise
     told: bool = False  # its record has been made
@@ -102,7 +110,9 @@ class Exchange:
     late: "tuple[asyncio.Task[tuple[Label, ...]], ...]" = ()  # what is read beside the exchange
     odd: tuple[Label, ...] = ()  # that its request is unusual, told when it had gone
     moved: str = ""  # the route that a redirect sent it to
+    handed: bool = False  # what goes on goes to a central appliance, whose record tells what was used
     served: Attempt | None = None  # which of a route's targets has answered
+    carrying: "Carrying | None" = None  # for targets that speak another dialect; None: all take it as it is
     restoration: Restoration | None = None  # what names in the answer stand for; None: nothing was named
     states: States = NONE  # memories of the provider's that it builds on, adds to, or begins
     recalled: frozenset[str] = frozenset()  # names that are kept for those memories already

@@ -11,6 +11,7 @@ import ssl
 from addons.dialling import dialler_of, trusting
 from addons.routing import Leg, Routing
 from addons.upstream import DialError, Dialler
+from addons.upstream.dial import Opened
 from appliance.bus.tasks import cancel, spawn
 from appliance.config.schema import Config
 from appliance.route.targets import is_address
@@ -19,12 +20,14 @@ HANDSHAKE_S = 10.0
 
 
 class ProbingAddon:
-    """Probes with the worker's life. `dialler`: instead of the configured one."""
+    """Probes with the worker's life. `dialler`: instead of the configured one; `opened` hears of its connections."""
 
-    def __init__(self, config: Config, routing: Routing, dialler: Dialler | None = None) -> None:
+    def __init__(
+        self, config: Config, routing: Routing, dialler: Dialler | None = None, *, opened: Opened | None = None
+    ) -> None:
         self._often = config.gateway.health.probe_s
         self._routing = routing
-        self._dialler = dialler or (dialler_of(config) if self._often else None)
+        self._dialler = dialler or (dialler_of(config, opened=opened) if self._often else None)
         self._tls = trusting(config.egress.ca_bundle) if self._often else None
         self._task: asyncio.Task[None] | None = None
 
@@ -51,7 +54,7 @@ class ProbingAddon:
             if reached:
                 breaker.reached(now)
             else:
-                breaker.failed(now)
+                breaker.unreached(now)
 
     async def _reached(self, leg: Leg) -> bool:
         if self._dialler is None:

@@ -6,7 +6,7 @@ with `held:NAME` the route's own key goes instead; nothing else of the request c
 path begins with where the other service has its calls elsewhere. The answer tells the route in a header of ours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ from appliance.model.catalogue import Catalogue, Service
 from appliance.model.facts import Facts, Obligations, Verdict
 from appliance.model.names import CredentialMode, Disposition
 from appliance.policy.engine import Policy
+from appliance.route.carrying import carries
 from appliance.route.held import PREFIX
 from appliance.route.native import native_path
 from appliance.route.redirection import PORTAL_ROUTE, Sends, key_missing, sends, why_not, why_not_request
@@ -28,7 +29,8 @@ from appliance.route.redirection import PORTAL_ROUTE, Sends, key_missing, sends,
 ROUTE_HEADER = "x-gnomon-route"
 NOT_ALLOWED = 403
 NOT_NOW = 503
-_STOPS = frozenset({Disposition.BLOCK, Disposition.HOLD})
+# Nobody is sent to what they would have to read a lesson of first: where it is read, they were not.
+_STOPS = frozenset({Disposition.BLOCK, Disposition.HOLD, Disposition.COACH})
 _HIDING = frozenset({Disposition.REDACT, Disposition.PSEUDONYMISE})
 
 
@@ -39,6 +41,7 @@ class Stuck:
     reason: str
     status: int = NOT_ALLOWED
     portal: str = ""  # where a person is sent instead
+    code: str = ""  # for programs; empty: that of the verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,16 @@ class Redirects:
         reason = why_not(service, name, self._routes, self._catalogue, held, portal=bool(self._portal))
         if reason is None and name == PORTAL_ROUTE:
             return Stuck("", portal=self._portal or "")
-        reason = reason or why_not_request(service, asked.api, asked.method, asked.path)
+        legs = tuple(leg for leg in self._legs.get(name, ()) if self._sender.missing(leg.credential) is None)
+        faults = [why_not_request(service, asked.api, asked.method, asked.path, leg.service) for leg in legs]
+        if reason is None and faults and None not in faults:
+            reason = faults[0]
         if reason is not None:
             entry = self._routes.get(name)
             lacks_key = entry is not None and reason == key_missing(name, entry, held)
             return Stuck(reason, NOT_NOW if lacks_key else NOT_ALLOWED)
         entry = self._routes[name]
-        legs = tuple(leg for leg in self._legs[name] if self._sender.missing(leg.credential) is None)
+        legs = tuple(leg for leg, fault in zip(legs, faults, strict=True) if fault is None)
         strip = sends(service, entry, self._catalogue) is not Sends.CLIENT
         there = self._catalogue.services[entry.service]
         path = native_path(service, there, asked.path)
@@ -120,14 +126,19 @@ class Redirects:
 
 
 def by_both_services(
-    policy: Policy, move: Move, facts: Facts, verdict: Verdict, now: float
+    policy: Policy,
+    move: Move,
+    facts: Facts,
+    verdict: Verdict,
+    now: float,
+    acknowledged: Callable[[Facts], bool],
 ) -> tuple[Move | Stuck, Verdict]:
     """The move or why it cannot be taken, and the verdict with all that is to be hidden.
 
     A redirect is no way round the rules for where it leads: what may not go to that service does not go there, and what
     is hidden from it is hidden.
     """
-    legs, verdict, why = through(policy, move.legs, move.route, facts, verdict, now)
+    legs, verdict, why = through(policy, move.legs, move.route, facts, verdict, now, acknowledged)
     if not legs:
         return Stuck(why or f"no target of route {move.route} can be used"), verdict
     return replace(move, legs=legs), verdict
@@ -140,30 +151,42 @@ def through(
     facts: Facts,
     verdict: Verdict,
     now: float,
+    acknowledged: Callable[[Facts], bool],
     *,
     forwards: bool = False,
 ) -> tuple[tuple[Leg, ...], Verdict, str]:
     """The targets that policy allows, the verdict with what is hidden from any of them, and why another is not allowed.
 
-    `verdict`: for the service that was asked for. `forwards`: a target that would be sent elsewhere is none.
+    `verdict`: for the service that was asked for. A target is judged by the model that was asked for, and by the one
+    that it is sent: no name is a way round a rule. `forwards`: a target that would be sent elsewhere is none.
     """
-    stops = _STOPS | {Disposition.COACH, Disposition.REDIRECT} if forwards else _STOPS
-    judged: dict[str, Verdict] = {}
+    stops = _STOPS | {Disposition.REDIRECT} if forwards else _STOPS
+    judged: dict[tuple[str | None, ...], Verdict] = {}
     kept, why = [], ""
     for leg in legs:
-        service = leg.service
-        if service.id != facts.service:
-            there = judged.get(service.id) or policy.judge(_as_asked_of(leg, route, facts), now)
-            judged[service.id] = there
-            if there.effective in stops:
-                told = there.reason or "by your organisation's policy"
-                why = why or f"route {route} leads to {service.name}, which is not allowed here: {told}"
-                continue
-        kept.append(leg)
-    seen = {leg.service.id for leg in kept}
-    for name, there in judged.items():
-        verdict = _both(verdict, there) if name in seen else verdict
-    return tuple(kept), verdict, why
+        verdicts = []
+        for asked in _as_asked_of(leg, route, facts):
+            key = asked.service, asked.api, asked.model_sent
+            there = judged.get(key) or _judged(policy, leg, asked, now, acknowledged)
+            judged[key] = there
+            verdicts.append((key, there))
+        stopped = next((there for _, there in verdicts if there.effective in stops), None)
+        if stopped is None:
+            kept.append((leg, verdicts))
+        why = why or (_stopped(route, leg, stopped) if stopped else "")
+    for there in {key: there for _, verdicts in kept for key, there in verdicts}.values():
+        verdict = _both(verdict, there)
+    return tuple(leg for leg, _ in kept), verdict, why
+
+
+def _judged(policy: Policy, leg: Leg, facts: Facts, now: float, acknowledged: Callable[[Facts], bool]) -> Verdict:
+    return policy.decide(facts, leg.service, now, lambda: acknowledged(facts))
+
+
+def _stopped(route: str, leg: Leg, verdict: Verdict) -> str:
+    lesson = verdict.effective is Disposition.COACH
+    what = "for which something has to be read first" if lesson else "which is not allowed here"
+    return f"route {route} leads to {leg.service.name}, {what}: {verdict.reason or "by your organisation's policy"}"
 
 
 def _both(verdict: Verdict, there: Verdict) -> Verdict:
@@ -194,8 +217,18 @@ def _obliged_by_both(one: Obligations | None, other: Obligations | None) -> Obli
     )
 
 
-def _as_asked_of(leg: Leg, route: str, facts: Facts) -> Facts:
-    """The same call as if its caller had made it by that route."""
+def _as_asked_of(leg: Leg, route: str, facts: Facts) -> tuple[Facts, ...]:
+    """The same call as if its caller had made it by that route, with each name of its model; none: it is the same."""
     service, first = leg.service, leg.target
-    other = {"service": service.id, "category": service.category, "surface": service.surface}
-    return msgspec.structs.replace(facts, **other, listener="gateway", route=route, host=first.host, port=first.port)
+    there, made = facts, []
+    if service.id != facts.service:
+        other = {"service": service.id, "category": service.category, "surface": service.surface}
+        there = msgspec.structs.replace(
+            facts, **other, listener="gateway", route=route, host=first.host, port=first.port
+        )
+        made.append(there)
+    api = service.dialect if carries(facts.api, service) else facts.api
+    model = leg.renames(facts.model) or facts.model
+    if (api, model) != (facts.api, facts.model):
+        made.append(msgspec.structs.replace(there, api=api, model_sent=model if model != facts.model else None))
+    return tuple(made)

@@ -2,9 +2,10 @@
 
 Theory of operation. `plan` puts the targets of a route in order (the conversation's own first, those that are not well
 last), repeats them as often as retries are allowed, and gives the seam a `TargetPlan` that knows what to do before each
-attempt. `Prepared` keeps the request as it was when the first target was tried, and makes of it what each target is to
-get; the caller's credentials go only to targets with `client` and the owner that was asked. What became of an attempt
-goes to the target's breaker. Rules: a target whose key is not there is none; a model that has to be another one and
+attempt. `Going` keeps the request as it was when the first target was tried, and makes of it what each target is to
+get: with another model in its place, or carried over whole where the target speaks another dialect (carrying.py). The
+caller's credentials go only to targets with `client` and the owner that was asked. What became of an attempt goes to
+the target's breaker. Rules: a target whose key is not there is none; a model that has to be another one and
 cannot be written in its place makes a target none; chance and time come from outside.
 """
 
@@ -16,16 +17,19 @@ from dataclasses import dataclass, field
 import msgspec
 from mitmproxy import http
 
+from addons.carrying import Carried, Carrying
 from addons.keys import Sender
 from addons.upstream import Target, TargetPlan, Told
 from appliance.config.schema import Config, ProviderEntry, RouteEntry
+from appliance.inspect.dialects.capping import respelt
 from appliance.inspect.dialects.other_model import body_for, path_for, stands_in_path
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.event import Attempt
 from appliance.model.names import CredentialMode
 from appliance.route.bodyheaders import after_edit
 from appliance.route.breaker import Breaker, Settings
-from appliance.route.native import native_path
+from appliance.route.carrying import named
+from appliance.route.native import native_path, placed
 from appliance.route.order import ordered
 from appliance.route.retrying import RetryBudget, backoff, retry_after
 from appliance.route.targets import parse_target
@@ -43,7 +47,7 @@ CHANCE = secrets.SystemRandom()
 
 
 class Leg(msgspec.Struct, frozen=True):
-    """One target of a route, ready to use. `models`: as asked for, to what is sent."""
+    """One target of a route, ready to use. `models`: as asked for (`*`: any other), to what is sent (`*`: the same)."""
 
     target: Target
     service: Service
@@ -56,6 +60,11 @@ class Leg(msgspec.Struct, frozen=True):
         """Its own within the appliance: the same place with another credential is another target."""
         scheme, host, port, name = msgspec.structs.astuple(self.target)
         return f"{name}|{scheme}://{host}:{port}|{self.credential}"
+
+    def renames(self, asked: str | None) -> str | None:
+        """The model that is sent instead of the one that was asked for; None: the same."""
+        sent = named(self.models, asked)
+        return sent if sent != asked else None
 
 
 def legs_of(route: RouteEntry, providers: Mapping[str, ProviderEntry], catalogue: Catalogue) -> tuple[Leg, ...]:
@@ -101,18 +110,33 @@ class Renamed:
 class Wanted:
     """What a request is, for its plan.
 
-    `first`: the service in whose words its path is. `owner`: whose the caller's
-    credentials are that its headers still hold; empty: none. `sticky`: what its targets are chosen by. `model`: as
-    asked for, where it may be made another one. `once`: it goes to no second target once one may have acted on it.
+    `first`: the service in whose words its path is. `owner`: whose the caller's credentials are that its headers still
+    hold; empty: none. `sticky`: what its targets are chosen by. `asked`: the model that was asked for; `model`: the
+    same, where it may be made another one. `once`: it goes to no second target once one may have acted on it.
+    `carrying`: for targets of other dialects. `respell`: the most tokens were written in, in the words of the first.
+    `admits`: why a target is not to be tried (its budgets have no room); None: it may be.
     """
 
     first: Service
     owner: str
     sticky: str
     api: str | None = None
+    asked: str | None = None
     model: str | None = None
     renamed: Renamed = field(default_factory=Renamed)
     once: bool = False
+    carrying: Carrying | None = None
+    respell: bool = False
+    admits: Callable[[Leg], str | None] | None = None
+
+    def carried(self, leg: Leg) -> Carried | None:
+        """The request as a target of another dialect takes it. ValueError: it does not; None: as it is."""
+        if self.carrying is None or not self.carrying.concerns(leg.name):
+            return None
+        made = self.carrying.of(leg.service, leg.models, self.asked)
+        if not isinstance(made, Carried):
+            raise ValueError("the request cannot be carried over")  # noqa: TRY004 - a decision, not a type
+        return made
 
 
 def is_once(method: str, api: str | None) -> bool:
@@ -162,6 +186,11 @@ class Routing:
         """Nothing has to be planned: one target, one try, no other model."""
         return len(legs) == 1 and not legs[0].models and not self.tries.retries and self.tries.head_s is None
 
+    def in_order(self, legs: Sequence[Leg], sticky: str) -> Sequence[Leg]:
+        """As they are tried."""
+        now = self.clock()
+        return ordered(legs, sticky, self._key, lambda leg: self.breakers[leg.name].takes(now)) if legs[1:] else legs
+
     def plan(self, route: str, legs: Sequence[Leg], wanted: Wanted) -> tuple[TargetPlan, Leg]:
         """How the request goes over `legs`, and which it tries first."""
         now = self.clock()
@@ -175,6 +204,7 @@ class Routing:
             head_s=self.tries.head_s,
             ended=going.ended,
             pause=going.pause,
+            admits=going.admits if wanted.admits is not None else None,
         )
         return plan, order[0]
 
@@ -200,6 +230,14 @@ class Going:
         self.targets = once * (1 + self.routing.tries.retries)
         self._by_target = {leg.target: leg for leg in self.order}
 
+    def admits(self, target: Target) -> str | None:
+        """Why a target is none this time; None: it may be tried."""
+        denied = self.wanted.admits(self._by_target[target]) if self.wanted.admits is not None else None
+        if denied is not None:
+            self._tried += 1
+            self._waits.append(0.0)
+        return denied
+
     def prepare(self, flow: http.HTTPFlow, target: Target) -> Told:
         """Make of the request what `target` is to get."""
         request, leg = flow.request, self._by_target[target]
@@ -208,16 +246,39 @@ class Going:
             self._base = (request.headers.copy(), request.path, request.raw_content)
         headers, path, body = self._base
         request.headers = http.Headers(headers.fields)
+        carried = self.wanted.carried(leg)
+        if self.wanted.carrying is not None:
+            self.wanted.carrying.answering = carried
         request.path = native_path(self.wanted.first, leg.service, path)
         if leg.credential != CredentialMode.CLIENT.value or leg.service.owner != self.wanted.owner:
             self.routing.sender.send(request, leg.service, leg.credential)
-        model = leg.models.get(self.wanted.model) if self.wanted.model is not None else None
+        elif carried is not None:
+            self.routing.sender.readdress(request, leg.service)
+        model = self._carry(request, carried) if carried is not None else self._as_it_is(request, leg, body)
+        self.routing.breakers[leg.name].began(self.routing.clock())
+        return Told(leg.service.id, model)
+
+    def _as_it_is(self, request: http.Request, leg: Leg, body: bytes | None) -> str | None:
+        """What a target gets that takes the call in its caller's words. The model, where it is another one."""
+        if self.wanted.respell and body is not None:
+            body = respelt(self.wanted.api, leg.service.id, body)
+        model = leg.renames(self.wanted.model)
         if model is not None:
             self._rename(request, model, body)
         elif request.raw_content is not body:
             _put(request, body)
-        self.routing.breakers[leg.name].began(self.routing.clock())
-        return Told(leg.service.id, model)
+        return model
+
+    def _carry(self, request: http.Request, carried: Carried) -> str | None:
+        """What a target of another dialect gets. The model, where it is another one."""
+        asked = carried.asked
+        request.path = placed(carried.service, asked.path)
+        made = [(name.encode(), value.encode()) for name, value in asked.set_headers]
+        gone = {*(name.encode() for name in asked.drop_headers), b"content-encoding", *(name for name, _ in made)}
+        kept = (field for field in request.headers.fields if field[0].lower() not in gone)
+        request.headers = http.Headers((*kept, *made))
+        _put(request, asked.body)
+        return carried.model if carried.model != self.wanted.asked else None
 
     def _rename(self, request: http.Request, model: str, body: bytes | None) -> None:
         if stands_in_path(self.wanted.api):

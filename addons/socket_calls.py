@@ -6,7 +6,7 @@ reservation; it ends when its answer has told so, when the next one begins, or w
 (sound, a control event of the format) belongs to whatever is current, and is counted in `ExchangeClosed.sent`.
 Rules: conservation: the lengths of all opened coverages and of all `sent` are the bytes of all messages; a message that
 is not allowed is never forwarded, its exchange is recorded and the socket closes; a message is judged by the policy in
-force when it comes.
+force when it comes, and by the service that answers (answering.py).
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from dataclasses import replace
 import msgspec
 from mitmproxy import http
 
+from addons.answering import judged
 from addons.closing import record_close
 from addons.hiding import NO_DIGEST, CannotHide, as_told, digest_of, edited
 from addons.obliging import check_message
@@ -31,9 +32,8 @@ from appliance.journal.tail import JournalFull
 from appliance.model.detection import Coverage
 from appliance.model.event import ExchangeOpened
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Disposition, Outcome, RefusalReason, Stage
+from appliance.model.names import Outcome, RefusalReason, Stage
 
-FORWARDING = frozenset({Disposition.ALLOW, Disposition.OBSERVE, Disposition.REDACT, Disposition.PSEUDONYMISE})
 READABLE = frozenset({None, "duplicate_key"})
 VIOLATION, TRY_LATER = 1008, 1013
 
@@ -50,15 +50,15 @@ class SocketCalls:
         self._seen_bytes = self._finished = 0
         self._memory = SocketMemory(worker.remembering, answers.restoration, lambda: answers.begun)
         self.beside = How()  # how other processes read the message that is being judged
+        self._model = exchange.facts.model if exchange.facts else None  # what was named last
 
     def take(self, message: bytes, inspection: Inspection) -> Sent:
         """What goes on to the provider for one message. Raises what a detector or the journal raises."""
-        worker, own = self._worker, self._exchange
+        worker = self._worker
         if inspection.problem not in READABLE and worker.stage is Stage.ENFORCE:
             return self._refused(RefusalReason.MALFORMED_REQUEST, f"message cannot be read: {inspection.problem}")
         facts = self._facts(inspection, len(message))
-        verdict = worker.judge(facts, own.service)
-        forwards = verdict.effective in FORWARDING
+        verdict, forwards = judged(worker, self._flow, self._exchange, facts)
         if forwards and not says_something(inspection):
             self._join(inspection.coverage)
             return [message]
@@ -154,10 +154,10 @@ class SocketCalls:
     def _facts(self, inspection: Inspection, size: int) -> Facts:
         own, worker = self._exchange, self._worker
         facts = worker.facts(self._flow, own.service, own.principal, inspection, size)
-        asked = own.facts
+        self._model = facts.model or self._model
         return msgspec.structs.replace(
             facts,
-            model=facts.model or (asked.model if asked else None),
+            model=self._model,
             conversation=facts.conversation or worker.telemetry.pseudonyms.conversation(f"socket|{own.id}"),
         )
 

@@ -12,22 +12,26 @@ import time
 from collections.abc import Awaitable
 
 from mitmproxy import http
+from mitmproxy.net.http.status_codes import RESPONSES
 
 from addons.answer_events import EventsAnswer
 from addons.answer_ways import DIGESTS, SWITCHING, Ways
 from addons.answer_whole import IN_THREAD_BYTES, TOO_LARGE, HeldAnswer, PassingAnswer, told
 from addons.answers import refuse
+from addons.carrying import of_carried
 from addons.closing import record_close
-from addons.endings import FAULT, RULE, UNREADABLE, ending_of
+from addons.endings import BUDGET, FAULT, RULE, TORN, UNREADABLE, ending_of
 from addons.failclosed import CUT, HELD, Guard
 from addons.ongoing import Account, Exchange, exchange_of, unread
 from addons.redirect import ROUTE_HEADER
 from addons.upstream import BROKEN_BY, FAILURE, LAST_WORDS, PLAN, RELAYS, UPSTREAM, FailureKind, TargetPlan, unquoted
 from addons.worker import Worker
+from appliance.inspect.content import decode_body
 from appliance.inspect.inspection import ResponseInspection
 from appliance.inspect.redact import NotEditable
 from appliance.model.detection import Coverage
 from appliance.model.names import Outcome, Stage
+from appliance.route.translate import Answered
 
 SERVER_ERROR = 500
 REASON_CHARS = 200
@@ -56,6 +60,7 @@ class StreamingAddon:
         if exchange.closed or CUT in flow.metadata:  # the answer is one of ours
             return
         _tell_route(flow.response, exchange)
+        self._worker.meter.tell_limits(exchange, flow.response)
         exchange.first_byte = time.perf_counter()
         exchange.framed = any(name in flow.response.headers for name in FRAMES)
         self._ways.follow(flow, flow.response, exchange)
@@ -72,10 +77,12 @@ class StreamingAddon:
             outcome, exchange.cut = Outcome.FAILED_CLOSED, exchange.cut or FAULT
         elif exchange.cut:
             outcome = ending_of(exchange.cut).outcome
+        elif isinstance(exchange.answer, EventsAnswer) and exchange.answer.broken:
+            outcome, exchange.cut = Outcome.UPSTREAM_ABORT, TORN
         elif outcome is Outcome.COMPLETED and _broken_off(flow.response, exchange):
             outcome = Outcome.UPSTREAM_ABORT
         reason = _reason(exchange) or _switched(flow.response)
-        if outcome is Outcome.UPSTREAM_ABORT:
+        if outcome is Outcome.UPSTREAM_ABORT and not reason:
             reason = BROKEN_OFF
         return self.finish(flow, exchange, outcome, reason)
 
@@ -89,11 +96,14 @@ class StreamingAddon:
             exchange.cut, exchange.cut_detail = UNREADABLE, TOO_LARGE  # the seam lets go of what is too large to hold
         if flow.metadata.get(CUT) == "fault":
             exchange.cut = exchange.cut or FAULT
+        if exchange.refused is not None and failure and failure.kind is FailureKind.REFUSED and not exchange.cut:
+            exchange.cut, exchange.cut_detail = BUDGET, exchange.refused.budget  # of no target that was left
         if not exchange.answering and flow.response is not None and FAILURE in flow.metadata:
             self._words(flow, exchange)
         reason, outcome = _reason(exchange) or unquoted(flow.error.msg)[:REASON_CHARS], _broken(flow, exchange)
         acts, answer = exchange.answering and exchange.stage is Stage.ENFORCE, exchange.answer
-        if outcome is Outcome.UPSTREAM_ABORT and acts and _chosen(flow) and isinstance(answer, EventsAnswer):
+        ours = exchange.answering if exchange.carrying else acts and _chosen(flow)
+        if outcome is Outcome.UPSTREAM_ABORT and ours and isinstance(answer, EventsAnswer):
             flow.metadata[LAST_WORDS] = answer.last_words(outcome.value)
         return self.finish(flow, exchange, outcome, reason)
 
@@ -167,7 +177,8 @@ class StreamingAddon:
         if len(raw) > IN_THREAD_BYTES:
             return self._judge_later(flow, exchange, raw)
         try:
-            self._release(flow, exchange, self._read(flow.response, exchange, raw))
+            made = self._worded(flow.response, exchange, raw)
+            self._release(flow, exchange, self._read(flow.response, exchange, raw, made), made)
         except BaseException:
             self._failed(flow, exchange, raw)
             raise
@@ -176,14 +187,33 @@ class StreamingAddon:
     async def _judge_later(self, flow: http.HTTPFlow, exchange: Exchange, raw: bytes) -> None:
         assert flow.response  # noqa: S101 - the caller has looked
         try:
-            self._release(flow, exchange, await asyncio.to_thread(self._read, flow.response, exchange, raw))
+            made = await asyncio.to_thread(self._worded, flow.response, exchange, raw)
+            read = await asyncio.to_thread(self._read, flow.response, exchange, raw, made)
+            self._release(flow, exchange, read, made)
         except BaseException:
             self._failed(flow, exchange, raw)
             raise
 
-    def _read(self, response: http.Response, exchange: Exchange, raw: bytes) -> ResponseInspection:
+    def _worded(self, response: http.Response, exchange: Exchange, raw: bytes) -> Answered | None:
+        """A target's answer in the client's dialect; None: it is in it, or nobody can read it."""
+        carried = exchange.carrying.answering if exchange.carrying else None
+        if carried is None:
+            return None
+        limits, coding = self._worker.config.inspect, response.headers.get("content-encoding")
+        most = self._worker.config.egress.max_body_bytes
+        decoded = decode_body(raw, coding, max_bytes=most, max_ratio=limits.max_ratio)
+        if decoded.problem is not None:
+            exchange.cut, exchange.cut_detail = UNREADABLE, decoded.problem
+            return None
+        return carried.answer(response.status_code, decoded.data)
+
+    def _read(
+        self, response: http.Response, exchange: Exchange, raw: bytes, made: Answered | None = None
+    ) -> ResponseInspection:
         headers = response.headers
         content_type, coding = headers.get("content-type", ""), headers.get("content-encoding")
+        if made is not None:
+            raw, content_type, coding = made.body, made.content_type, None
         return self._worker.inspector.response(
             exchange.api, exchange.call, content_type, coding, raw, expected=exchange.expected
         )
@@ -195,11 +225,15 @@ class StreamingAddon:
                 exchange.answer.taken = len(raw)
             self.finish(flow, exchange, Outcome.FAILED_CLOSED, FAULT, unread(len(raw)))
 
-    def _release(self, flow: http.HTTPFlow, exchange: Exchange, inspection: ResponseInspection) -> None:
-        """What was held goes on edited, or is replaced."""
+    def _release(
+        self, flow: http.HTTPFlow, exchange: Exchange, inspection: ResponseInspection, made: Answered | None = None
+    ) -> None:
+        """What was held goes on edited, or is replaced. `made`: it has been carried over."""
         assert flow.response  # noqa: S101 - it has been held
         assert isinstance(exchange.answer, HeldAnswer)  # noqa: S101 - likewise
-        exchange.answer.taken = len(inspection.raw)
+        exchange.answer.taken = len(flow.response.raw_content or b"")
+        if made is not None:
+            _put_carried(flow.response, made)
         if exchange.states.begins and self._worker.remembering:
             self._worker.remembering.told(exchange, inspection)
         redactions, edits = 0, tuple[str, ...]()
@@ -218,7 +252,7 @@ class StreamingAddon:
             else:
                 redactions, edits = edited.redactions, edited.edits
                 _put(flow.response, edited.body, inspection.raw)
-        account = told(inspection, redactions, edits)
+        account = of_carried(told(inspection, redactions, edits), made)
         if exchange.cut:
             self._replace(flow, exchange, account)
             return
@@ -242,9 +276,25 @@ class StreamingAddon:
             extra = {"x-gnomon-reference": exchange.id}
             if ending.status == 503:  # noqa: PLR2004 - it may be tried again
                 extra["retry-after"] = "1"
-            refuse(flow, ending.status, ending.code, message, dialect=exchange.dialect, extra=extra)
+            status, code = ending.status, ending.code
+            if (told := exchange.refused) is not None:
+                status, code, message, extra = told.status, told.code, told.message, extra | told.headers
+            refuse(flow, status, code, message, dialect=exchange.dialect, extra=extra)
+        elif exchange.handed and (failure := flow.metadata.get(FAILURE)):  # no provider has failed, but we have
+            kind, extra = failure.kind, {"x-gnomon-reference": exchange.id}
+            refuse(flow, kind.status, kind.value, failure.message, dialect=exchange.dialect, extra=extra)
         assert flow.response  # noqa: S101 - there is one now
         _tell_route(flow.response, exchange)
+
+
+def _put_carried(response: http.Response, made: Answered) -> None:
+    """An answer that has been carried over, and a head that fits it."""
+    _put(response, made.body, b"")
+    response.headers.pop("content-encoding", None)
+    response.headers.pop("location", None)
+    response.headers["content-type"] = made.content_type
+    if response.status_code != made.status:
+        response.status_code, response.reason = made.status, RESPONSES.get(made.status, "")
 
 
 def _put(response: http.Response, body: bytes, raw: bytes) -> None:
@@ -290,7 +340,8 @@ def _broken_off(response: http.Response, exchange: Exchange) -> bool:
 
 
 def _tell_route(response: http.Response, exchange: Exchange) -> None:
-    response.headers.pop(ROUTE_HEADER, None)
+    if not exchange.handed:  # the central appliance says itself where it has sent it
+        response.headers.pop(ROUTE_HEADER, None)
     if exchange.moved:
         response.headers[ROUTE_HEADER] = exchange.moved
 

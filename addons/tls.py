@@ -21,6 +21,7 @@ from mitmproxy import connection, tls
 from mitmproxy.proxy import server_hooks
 from OpenSSL import SSL
 
+from addons.upstream import HOP, PEER, listener_of
 from appliance.ca.leaf_cache import LeafCache
 from appliance.model.errors import OperatorError
 from appliance.net.hostname import address_literal, canonical_host, canonical_name
@@ -47,7 +48,8 @@ class TlsAddon:
     """Supplies OpenSSL connections.
 
     `ca_bundle`: PEM file of authorities for upstreams, None: the system's. `listener`: gives the context for clients
-    that speak TLS to the listener itself (see `listener_context`), None: such clients are closed. `unservable(client,
+    that speak TLS to the listener itself (see `listener_context`), None: such clients are closed; `peers`: the same for
+    edges; `hop`: towards the central appliance (see `addons/peer_tls.py`). `unservable(client,
     host, detail)` is told when no certificate can be served, e.g. for a name outside the intermediate's domains.
     """
 
@@ -58,12 +60,14 @@ class TlsAddon:
         unservable: Unservable,
         ca_bundle: Path | None = None,
         listener: Callable[[], SSL.Context] | None = None,
+        peers: SSL.Context | None = None,
+        hop: SSL.Context | None = None,
         clock: Callable[[], float] = time.time,
         limit: int = 2000,
     ) -> None:
         self._leaves = leaves
         self._unservable = unservable
-        self._listener = listener
+        self._listener, self._peers, self._hop = listener, peers, hop
         self._clock = clock
         self._limit = limit
         self._upstream = upstream_context(ca_bundle)
@@ -81,7 +85,9 @@ class TlsAddon:
         if data.ssl_conn is not None or data.is_dtls:
             return
         client, server = data.context.client, data.context.server
-        if server.address is None:
+        if server.address is None and listener_of(client) == PEER:
+            context = self._peers
+        elif server.address is None:
             context = self._listener() if self._listener is not None else None
         else:
             host = client.sni or server.address[0]
@@ -97,6 +103,9 @@ class TlsAddon:
         server, client = data.conn, data.context.client
         if server.address is None:
             return
+        if server.address[0].startswith(HOP):
+            self._hand_over(data, server, server.address[0].removeprefix(HOP))
+            return
         if server.sni is None:
             server.sni = _server_name(server.address[0], client.sni)
         if not server.alpn_offers:
@@ -108,6 +117,12 @@ class TlsAddon:
             if session := self._sessions.get(key):
                 made.set_session(session)
             self._dialled[server.id] = (key, made)
+
+    def _hand_over(self, data: tls.TlsData, server: connection.Server, name: str) -> None:
+        """To the central appliance: its own authorities, our certificate, one HTTP/1.1 request at a time."""
+        if self._hop is not None:
+            server.sni, server.alpn_offers = name, list(LISTENER_ALPN)
+            data.ssl_conn = _upstream_connection(self._hop, name, list(LISTENER_ALPN))
 
     def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
         """Keep the last session that a verified upstream gave: in TLS 1.3 it comes after the handshake."""

@@ -30,7 +30,8 @@ class TurningAway:
 
     def blocked(self, flow: http.HTTPFlow, exchange: Exchange, verdict: Verdict, stuck: Stuck | None) -> None:
         """Policy does not let it through. `stuck`: why a redirect could not be followed."""
-        code, status = f"policy_{verdict.effective.value}", stuck.status if stuck else 403
+        code = (stuck.code if stuck else "") or f"policy_{verdict.effective.value}"
+        status = stuck.status if stuck else 403
         detail = stuck.reason if stuck else ""
         assert exchange.facts  # noqa: S101 - it has been judged by them
         portal = stuck.portal if stuck else ""
@@ -67,8 +68,8 @@ class TurningAway:
         worker = self._worker
         exchange: Exchange | None = flow.metadata.pop(EXCHANGE, None)
         principal, request, listener = worker.principal(flow), flow.request, worker.listener(flow)
-        worker.telemetry.refused(reason, principal, request.host, request.port, detail=message, listener=listener)
-        if exchange is not None:
+        if exchange is not None:  # first: a journal that is quite full cannot even tell of the refusal
             worker.meter.settle(exchange, used=False)
+        worker.telemetry.refused(reason, principal, request.host, request.port, detail=message, listener=listener)
         dialect, code = exchange.dialect if exchange else None, turned.code if turned else reason.value
         refuse(flow, status, code, message, dialect=dialect, extra=turned.headers if turned else None)

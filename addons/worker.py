@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from addons.naming import Naming
     from addons.remembering import Remembering
 
-MAX_TOOLS, MAX_SERVERS, MAX_PATH = 128, 64, 512
+MAX_TOOLS, MAX_SERVERS, MAX_PATH, MAX_BESIDE = 128, 64, 512, 32
 MAX_TOKENS = 2**31 - 1
 
 
@@ -148,6 +148,8 @@ class Worker:
             identity_method=principal.method,
             assurance=principal.assurance,
             virtual_key=principal.key,
+            key_services=principal.key_services,
+            key_models=principal.key_models,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -159,6 +161,7 @@ class Worker:
             path=self._path(request.path, inspection.model),
             api=inspection.api,
             model=self._model(inspection),
+            models_beside=tuple(map(heads.model, _some(view.models_beside))),
             stream=inspection.stream,
             request_bytes=size,
             labels=inspection.labels,
@@ -215,6 +218,8 @@ class Worker:
             identity_method=principal.method,
             assurance=principal.assurance,
             virtual_key=principal.key,
+            key_services=principal.key_services,
+            key_models=principal.key_models,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -234,6 +239,8 @@ class Worker:
             identity_method=principal.method,
             assurance=principal.assurance,
             virtual_key=principal.key,
+            key_services=principal.key_services,
+            key_models=principal.key_models,
             service=service.id,
             category=service.category,
             surface=service.surface,
@@ -283,3 +290,8 @@ def allowed_client(address: str, networks: tuple[ipaddress.IPv4Network | ipaddre
     if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
         peer = peer.ipv4_mapped
     return any(peer in network for network in networks)
+
+
+def _some(models: tuple[str, ...]) -> tuple[str, ...]:
+    """What is written down of many; that there were more is a name that is on no list of allowed ones."""
+    return models if len(models) <= MAX_BESIDE else (*models[: MAX_BESIDE - 1], "(more)")

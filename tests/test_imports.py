@@ -27,14 +27,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "h11": ("addons/upstream/wire.py", "addons/issuers.py"),
     "h2": ("addons/upstream/wire.py",),
     "hpack": ("discovery/hpack_fields.py",),
-    "OpenSSL": ("addons/tls.py", "addons/listener_tls.py"),
+    "OpenSSL": ("addons/tls.py", "addons/upstream/sealed.py", "addons/listener_tls.py", "addons/peer_tls.py"),
     "certifi": ("addons/tls.py", "addons/issuers.py", "addons/dialling.py"),
     "joserfc": ("appliance/identity/jwks.py", "appliance/identity/jws.py"),
     "ldap3": ("appliance/identity/directory.py",),
     "cryptography": (
         *("addons/tls.py", "appliance/ca/", "appliance/config/kept_names.py", "appliance/standin/certificates.py"),
         *("discovery/quic_packets.py", "addons/identity.py", "appliance/identity/client_certificates.py"),
-        "appliance/config/sealing.py",
+        *("appliance/config/sealing.py", "appliance/peers/preflight.py"),
+        *("addons/edges.py", "addons/peer_tls.py", "appliance/identity/asserted.py", "appliance/identity/edges.py"),
     ),
     "duckdb": ("appliance/store/owner.py",),
     "wsproto": ("addons/upstream/websocket.py", "addons/upstream/switched.py", "appliance/standin/websocket.py"),
@@ -107,6 +108,10 @@ LOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*SOCKETS, *HEAVY, "hyperscan"),
     ),
     "the supervisor": (("appliance.supervisor.*",), (*HEAVY, "hyperscan", "cryptography")),
+    "records between appliances": (
+        tuple(f"appliance.peers.{name}" for name in ("__main__", "forwarder", "receiver", "backlog", "allowance")),
+        (*HEAVY, "hyperscan", "cryptography"),
+    ),
     "the observer": (("appliance.observe.*",), (*HEAVY, "hyperscan", "cryptography")),
     "the command line before a command runs": (
         ("appliance.cli.*",),

@@ -30,6 +30,7 @@ THIS = Path(__file__).name  # holds the words that it looks for
 # Source file -> the test file that runs it through the interface of its package.
 THROUGH = {
     "appliance/cli/migration.py": "tests/appliance/cli/test_cli_migration.py",
+    "appliance/cli/routes.py": "tests/appliance/cli/test_cli_routes.py",
     "appliance/config/route_checks.py": "tests/appliance/config/test_config_route_checks.py",
     "appliance/identity/turns.py": "tests/appliance/identity/test_identity_authenticator.py",
     "discovery/dtls.py": "tests/discovery/test_discovery_dtls.py",
@@ -41,6 +42,7 @@ THROUGH = {
     "appliance/cli/hosts.py": "tests/appliance/cli/test_cli_hosts.py",
     "appliance/cli/held_keys.py": "tests/appliance/cli/test_cli_held_keys.py",
     "appliance/config/key_files.py": "tests/appliance/config/test_config_credentials.py",
+    "addons/affording.py": "tests/addons/test_attempts_booked.py",
     "addons/answers.py": "tests/addons/test_worker_governs.py",
     "addons/conversing.py": "tests/addons/test_conversing.py",
     "addons/leading.py": "tests/addons/test_routing.py",
@@ -76,6 +78,8 @@ THROUGH = {
     "appliance/analyse/jobs.py": "tests/addons/test_analysing.py",
     "appliance/analyse/samples.py": "tests/addons/test_analysing.py",
     "appliance/analyse/process.py": "tests/addons/test_analysing.py",
+    "appliance/peers/session.py": "tests/appliance/peers/test_peers_receiver.py",
+    "appliance/peers/__main__.py": "tests/appliance/peers/test_peers_process.py",
     "appliance/bus/connection.py": "tests/appliance/bus/test_bus_sockets.py",
     "appliance/cli/__init__.py": "tests/appliance/cli/test_cli_main.py",
     "appliance/cli/calibrate.py": "tests/appliance/cli/test_cli_calibrate.py",
@@ -111,6 +115,7 @@ THROUGH = {
     "appliance/demo/run.py": "tests/system/test_demo.py",
     "appliance/demo/scene.py": "tests/system/test_demo.py",
     "appliance/demo/sdk_client.py": "tests/system/test_demo.py",
+    "appliance/export/governance.py": "tests/appliance/export/test_export_html.py",
     "appliance/export/fetch.py": "tests/appliance/cli/test_cli_export.py",
     "appliance/inspect/detect/context.py": "tests/appliance/inspect/detect/test_detect_equality.py",
     "appliance/inspect/detect/families.py": "tests/appliance/inspect/detect/test_viable.py",

@@ -29,8 +29,8 @@ from appliance.supervisor.evidence import counter_file, ensure_authority
 class Running:
     """What a test may use of a running worker."""
 
-    def __init__(self, config: Config, proxy: int, gateway: int, chain: list[object]) -> None:
-        self.config, self.proxy, self.gateway, self.chain = config, proxy, gateway, chain
+    def __init__(self, config: Config, proxy: int, gateway: int, chain: list[object], peer: int = 0) -> None:
+        self.config, self.proxy, self.gateway, self.chain, self.peer = config, proxy, gateway, chain, peer
         self.trust = ssl.create_default_context(cafile=str(config.ca_dir / "root.pem"))
 
     def client(self, **more) -> httpx.AsyncClient:
@@ -82,11 +82,13 @@ async def worker_at(folder: Path, provider: Provider, stage: Stage = Stage.ENFOR
     if started is not None:
         started()
     sockets = {"proxy": listening(), "gateway": listening()}
-    ports = [sock.getsockname()[1] for sock in sockets.values()]
+    if config.peers is not None and config.peers.exchanges:
+        sockets["peer"] = listening()
+    ports = {name: sock.getsockname()[1] for name, sock in sockets.items()}
     worker = Worker(config, chain, sockets)
     task = asyncio.ensure_future(worker.run())
     try:
-        yield Running(config, *ports, chain)
+        yield Running(config, ports["proxy"], ports["gateway"], chain, ports.get("peer", 0))
     finally:
         worker.stop()
         await task

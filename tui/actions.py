@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-LISTS: Final = ("findings", "decisions", "hosts", "incident")
-PAGES: Final = ("findings", "overview", "decisions", "hosts", "incident", "finding", "host")
-_DETAILS: Final = ("finding", "host")
-_OPENED: Final = ("findings", "hosts")
-_SIFTED: Final = ("findings", "hosts", "incident")
+LISTS: Final = ("findings", "decisions", "hosts", "incident", "budgets", "people")
+_DETAILS: Final = ("finding", "host", "budget", "person")
+PAGES: Final = (*LISTS, "overview", "routes", *_DETAILS)
+_OPENED: Final = ("findings", "hosts", "budgets", "people")
+_SIFTED: Final = ("findings", "hosts", "incident", "people")
 _DECIDABLE: Final = ("findings", "finding")
 
 
@@ -44,6 +44,19 @@ ACTIONS: Final = (
         PAGES,
         footer=True,
     ),
+    Action(
+        "show('budgets')", "6", "6", "Budgets", "where quotas and budgets stand, and who is near", PAGES, footer=True
+    ),
+    Action(
+        "show('routes')",
+        "7",
+        "7",
+        "Routes",
+        "how targets are, who still uses what, keys that are overdue",
+        PAGES,
+        footer=True,
+    ),
+    Action("show('people')", "8", "8", "People", "who asked, by whose account, who stands out", PAGES, footer=True),
     Action("open", "enter", "enter", "Open", "the selected row in full", _OPENED, footer=True),
     Action("decide('approve')", "a", "a", "Approve", "the service counts as approved", _DECIDABLE, footer=True),
     Action("decide('coach')", "c", "c", "Coach", "callers are taught before they may go on", _DECIDABLE, footer=True),
@@ -58,11 +71,17 @@ ACTIONS: Final = (
         "sort", "o", "o", "Order", "last seen, newest, most bytes, most past the appliance", ("hosts",), footer=True
     ),
     Action("only", "i", "i", "AI only", "users of AI services alone, or everybody", ("hosts",), footer=True),
+    Action(
+        "sort", "o", "o", "Order", "last seen, most exchanges, highest cost, most signals", ("people",), footer=True
+    ),
+    Action("only", "i", "i", "Own", "only who used personal accounts, or none", ("people",), footer=True),
     Action("span", "o", "o", "Span", "the last day, week, 30 or 90 days", ("incident",), footer=True),
     Action("mark", "m", "m", "Mark", "it should be over: what is used from now on counts", ("incident",), footer=True),
     Action("still", "i", "i", "In use", "only keys that are used after the mark", ("incident",), footer=True),
     Action("undo", "z,u", "z", "Undo", "take the selected decision back", ("decisions",), footer=True),
-    Action("copy", "y", "y", "Copy", "the selected row as JSON, to the terminal's clipboard", (*LISTS, *_DETAILS)),
+    Action(
+        "copy", "y", "y", "Copy", "the selected row as JSON, to the terminal's clipboard", (*LISTS, "routes", *_DETAILS)
+    ),
     Action("theme", "T", "T", "Theme", "dark, light, or the terminal's own colours", PAGES),
     Action("back", "escape", "esc", "Back", "to the list", _DETAILS, footer=True),
     Action("help", "question_mark,f1", "?", "Help", "what can be done here", PAGES, footer=True),

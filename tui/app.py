@@ -24,11 +24,14 @@ from appliance.sanitise import one_line
 from tui.client_state.spans import Span, line
 from tui.desk import Desk
 from tui.palette import Actions
+from tui.screens.budgets import BudgetsScreen
 from tui.screens.decisions import DecisionsScreen
 from tui.screens.findings import FindingsScreen
 from tui.screens.hosts import HostsScreen
 from tui.screens.incident import IncidentScreen
 from tui.screens.overview import OverviewScreen
+from tui.screens.people import PeopleScreen
+from tui.screens.routes import RoutesScreen
 from tui.widgets.field import Field
 
 if TYPE_CHECKING:
@@ -68,6 +71,9 @@ class GnomonApp(App[int]):
             "decisions": DecisionsScreen,
             "hosts": HostsScreen,
             "incident": IncidentScreen,
+            "budgets": BudgetsScreen,
+            "routes": RoutesScreen,
+            "people": PeopleScreen,
         }
         for name, page in pages.items():
             self.add_mode(name, lambda page=page: page(self.desk))  # type: ignore[misc]  # bound early

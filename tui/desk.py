@@ -16,10 +16,22 @@ from appliance.bus.errors import RemoteError
 from appliance.model.feedback import Feedback
 from appliance.model.finding import Finding, FindingKey
 from appliance.store import finding_pages as pages
+from appliance.store.budget_pages import BudgetDetail, BudgetRequest, BudgetsHead, BudgetsRequest, BudgetState
 from appliance.store.exposure_pages import ExposedKey, ExposureHead, ExposureRequest
 from appliance.store.feedback_pages import FeedbackRequest
 from appliance.store.host_pages import HostDetail, HostKey, HostRecord, HostRequest, HostsHead, HostsRequest
+from appliance.store.moving import Migration, MigrationRequest
 from appliance.store.pages import DecisionsRequest, DecisionSummary, PageHead, Person, PersonsRequest
+from appliance.store.people_pages import (
+    HeldHead,
+    HeldKeyState,
+    HeldRequest,
+    PeopleHead,
+    PeopleRequest,
+    PersonDetail,
+    PersonRequest,
+    PersonUse,
+)
 from appliance.store.wire import Decide, Decided
 from tui.client_state import decision_lines
 from tui.client_state.form import PREVIEW_S
@@ -83,6 +95,7 @@ class Desk:
         detail, _ = await self.link.ask("finding", pages.FindingRequest(finding=finding), reply=pages.FindingDetail)
         await self.learn_names([party.digest for party in (*detail.people, *detail.hosts)])
         await self.learn_names(each.client for each in detail.evidence)
+        await self.learn_names(each.person for each in detail.signals)
         return detail
 
     async def decisions(self, asked: Asked[int]) -> Page[int, Entry]:
@@ -118,6 +131,45 @@ class Desk:
         keys = _rows(body, ExposedKey)
         await self.learn_names(each for key in keys for each in key.principals[:2])
         return keys, head.total
+
+    async def budgets(self) -> tuple[BudgetsHead, list[BudgetState]]:
+        """Where budgets stand, the fullest first, with the clear names of whose counters those are."""
+        head, body = await self.link.ask("budgets", BudgetsRequest(), reply=BudgetsHead)
+        states = _rows(body, BudgetState)
+        await self.learn_names(one.fullest.subject for one in states if one.per == "user" and one.fullest)
+        return head, states
+
+    async def budget(self, name: str) -> BudgetDetail:
+        """Everything about one."""
+        detail, _ = await self.link.ask("budget", BudgetRequest(budget=name), reply=BudgetDetail)
+        own = detail.standings if detail.state.per == "user" else ()
+        await self.learn_names([*(one.subject for one in own), *(one.what for one in detail.people)])
+        return detail
+
+    async def held_keys(self) -> tuple[HeldHead, list[HeldKeyState]]:
+        """Keys that the appliance holds, and what should have been done about them."""
+        head, body = await self.link.ask("held_keys", HeldRequest(), reply=HeldHead)
+        return head, _rows(body, HeldKeyState)
+
+    async def migration(self) -> list[Migration]:
+        """What has become of decisions in force, with the clear names of who is still there."""
+        _, body = await self.link.ask("migration", MigrationRequest(now=self.clock()), reply=PageHead)
+        found = _rows(body, Migration)
+        await self.learn_names(each.who for one in found for each in one.there)
+        return found
+
+    async def people(self, request: PeopleRequest) -> tuple[list[PersonUse], int]:
+        """Who asked, and how many fit, with their clear names."""
+        head, body = await self.link.ask("people", request, reply=PeopleHead)
+        found = _rows(body, PersonUse)
+        await self.learn_names(one.person for one in found)
+        return found, head.total
+
+    async def person(self, digest: str, since: float) -> PersonDetail:
+        """Everything about one since then."""
+        detail, _ = await self.link.ask("person", PersonRequest(person=digest, since=since), reply=PersonDetail)
+        await self.learn_names([digest])
+        return detail
 
     async def overview(self) -> pages.Overview:
         """The last hour."""

@@ -32,8 +32,10 @@ from addons.upstream.plan import (
     CLEARED,
     DIAL_FIRST,
     FAILURE,
+    HOP,
     LAST_WORDS,
     LISTENER,
+    PEER,
     PLAN,
     RELAYS,
     UNREAD,
@@ -44,8 +46,9 @@ from addons.upstream.plan import (
     TargetPlan,
     Told,
     attempts_of,
+    listener_of,
 )
-from addons.upstream.stream import cancel_stream
+from addons.upstream.stream import cancel_stream, leave
 from addons.upstream.strict import unquoted
 from addons.upstream.via import Parent
 from addons.upstream.websocket import Close, Relay, Relays, Sent
@@ -55,8 +58,10 @@ __all__ = [
     "CLEARED",
     "DIAL_FIRST",
     "FAILURE",
+    "HOP",
     "LAST_WORDS",
     "LISTENER",
+    "PEER",
     "PLAN",
     "RELAYS",
     "UNREAD",
@@ -84,5 +89,7 @@ __all__ = [
     "attempts_of",
     "cancel_stream",
     "in_client_tls",
+    "leave",
+    "listener_of",
     "unquoted",
 ]

@@ -3,7 +3,8 @@
 Owns: the host map, name resolution, time-outs. Rules: knows nothing of mitmproxy; the address that was judged is the
 address that is dialled, so a name that changes its mind in between gains nothing; if one address of a name is refused
 the name is refused, because which one is used would be the attacker's choice; resolution never runs on the event loop;
-`opened` hears of a connection before its first byte, so that a sensor beside us knows it as ours.
+`opened` hears of a connection before its first byte, so that a sensor beside us knows it as ours; a central appliance
+(`HOP`) is the operator's word like the map.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
-from addons.upstream.plan import FailureKind
+from addons.upstream.plan import HOP, FailureKind
 from addons.upstream.via import Parent, ParentRefused, open_tunnel, parent_of
 from appliance.model.errors import OperatorError
 from appliance.net.addresses import Address, Allowance, judge
@@ -66,7 +67,10 @@ def _getaddrinfo(host: str, port: int) -> list[tuple[int, int, int, str, tuple[s
 
 
 class Dialler:
-    """Opens upstream connections. `hosts` maps "name:port" to "address:port" and is the operator's word: not judged."""
+    """Opens upstream connections. `hosts` maps "name:port" to "address:port" and is the operator's word: not judged.
+
+    `forbids(name)`: what may be reached by a central appliance only.
+    """
 
     def __init__(
         self,
@@ -77,8 +81,10 @@ class Dialler:
         timeout_s: float = 10.0,
         opened: Opened | None = None,
         parents: Sequence[Parent] = (),
+        forbids: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._parents = parents
+        self._forbids = forbids
         self._opened = opened
         self._hosts = {_endpoint(name): _endpoint(place) for name, place in (hosts or {}).items()}
         self._allowance = allowance or Allowance()
@@ -87,16 +93,22 @@ class Dialler:
 
     async def connect(self, host: str, port: int) -> Connection:
         """A connection to `host`:`port` as the operator and the address rules allow; DialError otherwise."""
+        label = "the central appliance" if host.startswith(HOP) else f"{host}:{port}"
         try:
             async with asyncio.timeout(self._timeout_s):
-                name = _plain_name(host)
+                name = _plain_name(host.removeprefix(HOP))
+                if host.startswith(HOP):
+                    place = self._hosts.get((name, port), (name, port))
+                    return await self._first(await self._addresses(*place), place[1], label)
+                if self._forbids(name):
+                    raise DialError(f"{label} is reached by the central appliance only", FailureKind.REFUSED)
                 parent = parent_of(self._parents, name) if (name, port) not in self._hosts else None
                 if parent is not None:
                     return await self._by(parent, name, port)
                 addresses, real_port = await self._places(host, port)
-                return await self._first(addresses, real_port, f"{host}:{port}")
+                return await self._first(addresses, real_port, label)
         except TimeoutError:
-            message = f"{host}:{port} did not answer within {self._timeout_s:g} s"
+            message = f"{label} did not answer within {self._timeout_s:g} s"
             raise DialError(message, FailureKind.TIMEOUT) from None
 
     async def _by(self, parent: Parent, host: str, port: int) -> Connection:

@@ -10,10 +10,22 @@ from mitmproxy.http import Headers
 class Fields(Headers):
     """See `Headers`."""
 
+    _found: tuple[object, dict[bytes, list[bytes]]] | None = None  # of which fields, and where they are
+
+    def _by_name(self) -> dict[bytes, list[bytes]]:
+        """Values by names in lower case; made anew when the fields are others."""
+        if self._found is None or self._found[0] is not self.fields:
+            made: dict[bytes, list[bytes]] = {}
+            for key, value in self.fields:
+                made.setdefault(key.lower(), []).append(value)
+            self._found = self.fields, made
+        return self._found[1]
+
     def get_all(self, name: str | bytes) -> list[str]:
         """As mitmproxy."""
         wanted = (name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name).lower()
-        return [value.decode("utf-8", "surrogateescape") for key, value in self.fields if key.lower() == wanted]
+        values = self._by_name().get(wanted)
+        return [value.decode("utf-8", "surrogateescape") for value in values] if values else []
 
     def get(self, key: str | bytes, default: object = None) -> object:
         """As mitmproxy."""
@@ -22,10 +34,7 @@ class Fields(Headers):
 
     def __contains__(self, key: object) -> bool:
         wanted = (key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key).lower()  # type: ignore[attr-defined]
-        for name, _ in self.fields:  # noqa: SIM110 - a generator costs more than the search
-            if name.lower() == wanted:
-                return True
-        return False
+        return wanted in self._by_name()
 
 
 def found_fast(headers: Headers) -> Fields:

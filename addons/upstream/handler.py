@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy import http
-from mitmproxy.connection import Address, Connection, ConnectionState
+from mitmproxy.connection import Address, Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_specs, server_hooks
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
@@ -28,7 +28,7 @@ from addons.upstream.dial import Connection as Dialled
 from addons.upstream.dial import DialError, Dialler, PrivateAddressRefused
 from addons.upstream.hooks import PauseHook, Refusal, RefusedHook, TunnelClosed, TunnelClosedHook
 from addons.upstream.layers import govern
-from addons.upstream.plan import DialMessage, FailureKind
+from addons.upstream.plan import HOP, DialMessage, FailureKind, comes_by
 from addons.upstream.settings import GovernedProxy, SeamSettings
 from addons.upstream.websocket import RelayHook
 from appliance.model.names import RefusalReason
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from addons.upstream.master import LeanMaster
 
 LOG = logging.getLogger("gnomon.proxy")
+HANDSHAKE_S = 10.0  # for an upstream's TLS, once its connection stands
 FIRST_HEAD_S = 60.0  # a connection that has not sent one request head by then is closed
 MODE = mode_specs.ProxyMode.parse("regular")
 
@@ -59,6 +60,7 @@ class GovernedHandler(ProxyConnectionHandler):
         super().__init__(master, reader, writer, master.fixed_options, MODE)  # type: ignore[no-untyped-call]
         self.http_layers: list[HttpLayer] = []
         self.settings = settings
+        comes_by(self.client, settings.listener)
         self.draining = False
         self.served = False  # a request of ours ran here
         self._heard = False  # a whole request head has come
@@ -253,12 +255,13 @@ class GovernedHandler(ProxyConnectionHandler):
     async def _dial_failed(
         self, command: commands.OpenConnection, data: server_hooks.ServerConnectionHookData, error: BaseException
     ) -> None:
-        address: Address = data.server.address or ("", 0)
+        host, port = (data.server.address or ("", 0))[:2]
+        host = host.removeprefix(HOP)
         detail, listener = f"dialling failed ({type(error).__name__})", self.settings.listener
         await self.handle_hook(
-            RefusedHook(Refusal(RefusalReason.INTERNAL_FAULT, self.client, listener, *address[:2], detail))
+            RefusedHook(Refusal(RefusalReason.INTERNAL_FAULT, self.client, listener, host, port, detail))
         )
-        await self._not_opened(command, data, DialMessage(f"{address[0]} cannot be reached", FailureKind.CONNECT))
+        await self._not_opened(command, data, DialMessage(f"{host} cannot be reached", FailureKind.CONNECT))
 
     async def _not_opened(
         self, command: commands.OpenConnection, data: server_hooks.ServerConnectionHookData, message: DialMessage
@@ -280,11 +283,20 @@ class GovernedHandler(ProxyConnectionHandler):
         self.transports[server] = ConnectionIO(handler=asyncio.current_task(), reader=reader, writer=writer)
         await self.handle_hook(server_hooks.ServerConnectedHook(data))
         await self.server_event(events.OpenConnectionCompleted(command, None))
+        silence = asyncio.get_running_loop().call_later(HANDSHAKE_S, self._close_unproven, server)
         try:
             await self.handle_connection(server)
         finally:
+            silence.cancel()
             server.timestamp_end = time.time()
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
+
+    def _close_unproven(self, server: Server) -> None:
+        """Who accepts a connection and then leaves TLS unanswered must not keep the next target from being tried."""
+        io = self.transports.get(server)
+        writer = io.writer if io is not None else None
+        if server.tls and not server.tls_established and isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
 
     async def drain_writers(self) -> None:
         """As mitmproxy, without the way there where buffers are empty. A relay that needs time stops the reading."""

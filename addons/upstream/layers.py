@@ -11,7 +11,6 @@ from mitmproxy.connection import Connection, Server
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, layers, tunnel
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import tls
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
@@ -25,6 +24,7 @@ from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 from addons.upstream.hooks import Refusal, RefusedHook
+from addons.upstream.sealed import SealedClient, SealedServer
 from addons.upstream.settings import settings_of, top_of
 from addons.upstream.stream import GovernedStream
 from addons.upstream.wire import (
@@ -51,8 +51,14 @@ class GovernedHttpLayer(HttpLayer):
         self._single_use: set[tuple[tuple[str, int], bool]] = set()
         self._handler = top_of(context).handler
         self._handler.http_layers.append(self)
+        above = context.layers[-2]
+        if isinstance(above, BoundedClientTLS):  # inside a tunnel nothing further out has anything to do with it
+            self._handler.enter_tunnel(above)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if type(event) is events.DataReceived and (child := self.connections.get(event.connection)) is not None:
+            yield from self.event_to_child(child, event)
+            return
         if isinstance(event, events.Start):
             server = GovernedHttp2Server if self.context.client.alpn == b"h2" else GovernedHttp1Server
             self.connections[self.context.client] = server(self.context.fork())
@@ -110,8 +116,8 @@ class GovernedHttpLayer(HttpLayer):
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         """A governed stream."""
-        self.streams[stream_id] = GovernedStream(self.context.fork(), stream_id)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())
+        stream = self.streams[stream_id] = GovernedStream(forked(self.context), stream_id)
+        yield from self.event_to_child(stream, events.Start())
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         """Reuse what is open or being opened and can take another stream; open a connection otherwise."""
@@ -149,7 +155,7 @@ class GovernedHttpLayer(HttpLayer):
         stack = tunnel.LayerStack()
         if event.tls:
             context.server.sni = self._sni(event.address)
-            stack /= tls.ServerTLSLayer(context)
+            stack /= SealedServer(context)
         stack /= GovernedHttpClient(context)
         self.connections[context.server] = stack[0]
         self.waiting_for_establishment[context.server].append(event)
@@ -169,6 +175,14 @@ class GovernedHttpLayer(HttpLayer):
             del self.connections[connection]
 
 
+def forked(context: Context) -> Context:
+    """As `Context.fork`, which makes a connection only to throw it away."""
+    made = Context.__new__(Context)
+    made.client, made.server, made.options = context.client, context.server, context.options
+    made.layers = context.layers.copy()
+    return made
+
+
 class GovernedHttpClient(layer.Layer):
     """Opens one upstream connection and speaks what was negotiated."""
 
@@ -182,7 +196,7 @@ class GovernedHttpClient(layer.Layer):
         yield RegisterHttpConnection(self.context.server, err)
 
 
-class BoundedClientTLS(tls.ClientTLSLayer):
+class BoundedClientTLS(SealedClient):
     """mitmproxy's, with a bound on what may come before a ClientHello is complete."""
 
     def receive_handshake_data(self, data: bytes) -> layer.CommandGenerator[tuple[bool, str | None]]:

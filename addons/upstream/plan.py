@@ -8,16 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import msgspec
-from mitmproxy import http
+from mitmproxy import connection, http
 
 from appliance.model.event import Attempt
 
 PLAN = "gnomon.plan"  # flow.metadata: a TargetPlan; without one the flow goes where its request says
 CLEARED = "gnomon.cleared"  # flow.metadata: judged; without it nothing is dialled
 DIAL_FIRST = "gnomon.dial_first"  # flow.metadata of a CONNECT: connect to its address before it is answered
-LISTENER = "gnomon.listener"  # flow.metadata: "proxy" or "gateway", set before the first hook
+LISTENER = "gnomon.listener"  # flow.metadata: "proxy", "gateway" or PEER, set before the first hook
+PEER = "peer"  # the listener that takes exchanges of edges
+HOP = "#"  # begins the host of a central appliance's place: no client can write it (strict.py), so none is dialled so
 FAILURE = "gnomon.failure"  # flow.metadata: a Failure, set before the `error` hook
 RELAYS = "gnomon.relays"  # flow.metadata of an upgrade: who answers for the WebSocket's messages (websocket.Relays)
 UNREAD = "gnomon.unread"  # flow.metadata of an upgrade: what follows may pass as bytes that nobody reads
@@ -92,7 +95,7 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """host:port, as it is recorded."""
-        return f"{self.host}:{self.port}"
+        return f"{self.host.removeprefix(HOP)}:{self.port}"
 
 
 class Told(NamedTuple):
@@ -111,7 +114,8 @@ class TargetPlan:
     `follow_host`: Host (:authority) names the target. `prepare` is called before each attempt, to exchange credentials
     or the path: a key of one target must not reach another. An exception in it ends the flow. `ended` hears of each
     attempt: of `attempts` the last, and what it answered. `pause`: seconds to wait before the next target is tried;
-    None: none is. Neither may raise.
+    None: none is. Neither may raise. `admits` is asked before a target is dialled: why it may not be, in few words;
+    an exception in it says the same.
     """
 
     targets: tuple[Target, ...]
@@ -123,6 +127,20 @@ class TargetPlan:
     ended: Callable[[Target, Attempt, http.Headers | None], None] | None = None
     pause: Callable[[Target], float | None] | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    admits: Callable[[Target], str | None] | None = None
+
+
+_LISTENERS: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
+
+
+def comes_by(client: connection.Client, listener: str) -> None:
+    """Note by which listener a connection came."""
+    _LISTENERS[client] = listener
+
+
+def listener_of(client: connection.Client) -> str:
+    """By which listener a connection came, also before it has a flow."""
+    return _LISTENERS.get(client, "proxy")
 
 
 def attempts_of(flow: http.HTTPFlow) -> tuple[Attempt, ...]:

@@ -3,11 +3,15 @@
 Rules: set once per listener; never changed while a connection lives.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mitmproxy import http
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
+
+from addons.upstream.plan import Failure, TargetPlan
 
 if TYPE_CHECKING:
     from addons.upstream.handler import GovernedHandler
@@ -19,7 +23,11 @@ CALL_SILENCE_S = 1.0  # after which a call whose client waits in its request is 
 
 @dataclass(frozen=True, slots=True)
 class SeamSettings:
-    """`listener`: proxy or gateway. `guarded`: a flow needs CLEARED to be dialled. Times are seconds."""
+    """`listener`: proxy, gateway or peer. `guarded`: a flow needs CLEARED to be dialled. Times are seconds.
+
+    `hop`: asked of each flow before it is dialled: the plan by which it goes to a central appliance, None: it goes its
+    own way, or why it goes nowhere.
+    """
 
     listener: str = "proxy"
     max_head_bytes: int = DEFAULT_HEAD_BYTES
@@ -29,6 +37,7 @@ class SeamSettings:
     guarded: bool = True
     call_silence_s: float = field(default_factory=lambda: CALL_SILENCE_S)
     tls: bool = False  # clients speak TLS to the listener itself
+    hop: Callable[[http.HTTPFlow], TargetPlan | Failure | None] | None = None
 
 
 class GovernedProxy(modes.HttpProxy):

@@ -173,6 +173,8 @@ class GovernedStream(TryingStream):
             if not by_client:
                 event.message = event.message.replace("by client", "by upstream")
         waiting = self.server_state == self.state_wait_for_response_headers
+        if isinstance(event, RequestProtocolError):
+            self.given_up("the client left")
         if isinstance(event, RequestProtocolError) and waiting and not self._connected:
             # mitmproxy would send this on to a connection that was never made.
             self.client_state = self.server_state = self.state_errored
@@ -207,8 +209,9 @@ class GovernedStream(TryingStream):
 
     def _objection(self) -> tuple[RefusalReason, str] | None:
         request = self.flow.request
-        if self._settings.listener == "gateway" and names_a_host(request):
-            return RefusalReason.MALFORMED_REQUEST, "the gateway is not a proxy: the client may not name a host"
+        if self._settings.listener != "proxy" and names_a_host(request):
+            words = f"the listener {self._settings.listener} is not a proxy: the client may not name a host"
+            return RefusalReason.MALFORMED_REQUEST, words
         if validate_request(self.mode, request, validate_inbound_headers=False):
             return RefusalReason.MALFORMED_REQUEST, "request line not acceptable"
         if validate_request(self.mode, request, validate_inbound_headers=True):
@@ -270,6 +273,7 @@ class GovernedStream(TryingStream):
         if not self.flow.live or self.server_state in done or self.flow.request.method == "CONNECT":
             return
         streaming = self.server_state == self.state_stream_response_body
+        self.given_up(ticket.reason)
         if self._connected:
             yield self.abandon("cancelled")
         if not streaming:
@@ -316,3 +320,11 @@ def cancel_stream(flow: http.HTTPFlow, final: bytes = b"", reason: str = "cancel
     handler = top_of(stream.context).handler
     asyncio.get_running_loop().call_soon(lambda: handler.deliver(events.Wakeup(stream.ticket(final, reason))))
     return True
+
+
+def leave(flow: http.HTTPFlow) -> None:
+    """Close a flow's client connection once nothing runs on it: this answer and its siblings still go out."""
+    reference = flow.metadata.get(STREAM)
+    stream = reference() if reference is not None else None
+    if isinstance(stream, GovernedStream):
+        top_of(stream.context).handler.draining = True

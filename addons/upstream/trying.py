@@ -27,10 +27,11 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from addons.faults import fault_of
 from addons.upstream.conversing import ConversingStream
 from addons.upstream.fields import found_fast
 from addons.upstream.hooks import DETAIL_CHARS, PauseHook
-from addons.upstream.plan import CLEARED, PLAN, DialMessage, FailureKind, Target, TargetPlan, Told
+from addons.upstream.plan import CLEARED, PLAN, DialMessage, Failure, FailureKind, Target, TargetPlan, Told
 from addons.upstream.settings import settings_of, top_of
 from addons.upstream.strict import unquoted
 from appliance.model.event import Attempt
@@ -54,6 +55,7 @@ class TryingStream(ConversingStream):
     _told: Told | None = None
     _began = 0.0
     _tries = 0
+    _goes = False  # the request has a connection to the target
     _timer_of_head: asyncio.TimerHandle | None = None
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
@@ -61,13 +63,26 @@ class TryingStream(ConversingStream):
         if settings_of(self.context).guarded and not self.flow.metadata.get(CLEARED):
             yield from self.fail(FailureKind.NOT_CLEARED, "The request was not judged, so it was not forwarded.")
             return False
-        plan = self.flow.metadata.get(PLAN)
+        plan = self._hop() or self.flow.metadata.get(PLAN)
+        if isinstance(plan, Failure):
+            yield from self.fail(plan.kind, plan.message)
+            return False
         if not isinstance(plan, TargetPlan) or not plan.targets:
             request = self.flow.request
             plan = TargetPlan((Target(request.host, request.port, request.scheme),), follow_host=False)
-            self.flow.metadata[PLAN] = plan
+        self.flow.metadata[PLAN] = plan
         self._targets = deque(plan.targets)
         return (yield from self._next_target(plan))
+
+    def _hop(self) -> TargetPlan | Failure | None:
+        """How the flow goes to a central appliance; None: it goes its own way."""
+        hop = settings_of(self.context).hop
+        if hop is None:
+            return None
+        try:
+            return hop(self.flow)
+        except Exception:  # noqa: BLE001 - what may go nowhere else must not go its own way
+            return Failure(FailureKind.REFUSED, "The request could not be prepared for the central appliance.")
 
     def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
         """Keep the answer, or drop it for the next target."""
@@ -115,6 +130,13 @@ class TryingStream(ConversingStream):
         else:
             yield from self._again(plan, wait)
 
+    def given_up(self, why: str) -> None:
+        """The client has left, or we end it, before the target has begun to answer: it has the request all the same."""
+        plan = self.flow.metadata.get(PLAN) if hasattr(self, "flow") else None
+        waiting = self.server_state == self.state_wait_for_response_headers and self.client_state == self.state_done
+        if waiting and self._goes and isinstance(plan, TargetPlan) and self._target is not None:
+            self._attempted(plan, 0, why, failed=False)
+
     def _resendable(self, plan: TargetPlan) -> bool:
         whole = self.client_state == self.state_done and not self.flow.request.stream
         return plan.resends and whole and bool(self.flow.live)
@@ -128,21 +150,28 @@ class TryingStream(ConversingStream):
     def _next_target(self, plan: TargetPlan) -> layer.CommandGenerator[bool]:
         error: str = "no target"
         while self._targets:
-            target = self._target = self._targets.popleft()
+            target, self._goes = self._targets.popleft(), False
+            self._target = target
             self._tries, self._began = self._tries + 1, time.perf_counter()
-            if not self._aim(plan, target):
+            if (denied := _denial(plan, target)) is not None:
+                error = DialMessage(denied, FailureKind.REFUSED)
+                plan.attempts.append(Attempt(target.label, 0, denied, provider=target.name or None, denied=True))
+                self._target = None
+            elif not self._aim(plan, target):
                 yield from self.fail(FailureKind.REFUSED, "The request could not be prepared for its target.")
                 return False
-            connection, error = yield GetHttpConnection(
-                (target.host, target.port), target.scheme == "https", self.flow.server_conn.via
-            )
-            if connection is not None:
-                if (yield from self.check_killed(True)):
-                    return False
-                self.context.server = self.flow.server_conn = connection
-                self._await_head(plan)
-                return True
-            self._attempted(plan, 0, error[:DETAIL_CHARS])
+            else:
+                connection, error = yield GetHttpConnection(
+                    (target.host, target.port), target.scheme == "https", self.flow.server_conn.via
+                )
+                if connection is not None:
+                    if (yield from self.check_killed(True)):
+                        return False
+                    self.context.server = self.flow.server_conn = connection
+                    self._goes = True
+                    self._await_head(plan)
+                    return True
+                self._attempted(plan, 0, error[:DETAIL_CHARS], sent=False)
             wait = self._wait(plan, target)
             if wait is None:
                 break
@@ -165,8 +194,16 @@ class TryingStream(ConversingStream):
         return True
 
     def _attempted(
-        self, plan: TargetPlan, status: int, error: str | None = None, headers: http.Headers | None = None
+        self,
+        plan: TargetPlan,
+        status: int,
+        error: str | None = None,
+        headers: http.Headers | None = None,
+        *,
+        sent: bool = True,
+        failed: bool = True,
     ) -> None:
+        """Record it. `sent`: the request went out. `failed`: that it ended so says something of the target."""
         target, self._target = self._target, None
         self.forget_timer()
         if target is None:
@@ -179,9 +216,11 @@ class TryingStream(ConversingStream):
             told.service or None,
             told.model,
             round((time.perf_counter() - self._began) * 1000, 3),
+            target.name or None,
+            sent,
         )
         plan.attempts.append(attempt)
-        if plan.ended is not None:
+        if plan.ended is not None and failed:
             plan.ended(target, attempt, headers)
 
     def _again(self, plan: TargetPlan, wait: float) -> layer.CommandGenerator[None]:
@@ -228,3 +267,13 @@ class TryingStream(ConversingStream):
     def fail(self, kind: FailureKind, message: str) -> layer.CommandGenerator[None]:
         """End the flow with an answer of ours."""
         raise NotImplementedError
+
+
+def _denial(plan: TargetPlan, target: Target) -> str | None:
+    """Why a target may not be dialled; None: it may."""
+    if plan.admits is None:
+        return None
+    try:
+        return plan.admits(target)
+    except Exception as error:  # noqa: BLE001 - what nobody can count goes nowhere
+        return f"not counted: {type(fault_of(error)).__name__}"

@@ -33,7 +33,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Server
 
 from addons.upstream.hooks import DETAIL_CHARS, Refusal, RefusedHook
 from addons.upstream.plan import error_response
-from addons.upstream.settings import settings_of
+from addons.upstream.settings import settings_of, top_of
 from addons.upstream.strict import objection_to_lines, unquoted
 from appliance.model.names import RefusalReason
 
@@ -47,6 +47,7 @@ NO_TRAILERS = frozenset(
     proxy-connection upgrade alt-svc set-cookie authorization proxy-authenticate www-authenticate
 """.split()
 )
+_GOAWAY = b"\x00\x00\x08\x07" + bytes(5)  # a frame of 8 bytes, of that type, of the connection
 MAX_CHUNK_OVERHEAD = 64 * 1024  # chunk header line, or all trailers together
 
 
@@ -182,6 +183,7 @@ class GovernedHttp1Client(_Http1Bounds, Http1Client):
         super().__init__(context)
         self._max_head = settings_of(context).max_head_bytes
         self._interim = 0
+        self._head = b""  # of a request that is sent in one go: it waits for its body
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self.abandoned:
@@ -195,10 +197,18 @@ class GovernedHttp1Client(_Http1Bounds, Http1Client):
             self.state = self.done
 
     def send(self, event: Any) -> layer.CommandGenerator[None]:
-        """As mitmproxy; a cancelled request closes the connection and silences it."""
+        """As mitmproxy; a cancelled request closes the connection and silences it. Head and held body go as one."""
         if isinstance(event, RequestProtocolError):
             self.abandoned = True
-        yield from super().send(event)
+        whole = isinstance(event, RequestHeaders) and not event.end_stream and not event.request.stream
+        for command in super().send(event):
+            if not isinstance(command, commands.SendData):
+                yield command
+            elif whole:  # its body follows before anything else can happen
+                self._head += command.data
+            else:
+                data, self._head = self._head + command.data, b""
+                yield commands.SendData(command.connection, data) if len(data) > len(command.data) else command
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         """As mitmproxy; trailers go on to an HTTP/2 client, which may wait for them (gRPC)."""
@@ -250,6 +260,17 @@ class GovernedHttp2Server(Http2Server):
             yield from super()._handle_event(ResponseEndOfMessage(event.stream_id))
             return
         yield from super()._handle_event(event)
+        if isinstance(event, ResponseEndOfMessage):
+            yield from self._leave()
+
+    def _leave(self) -> layer.CommandGenerator[None]:
+        """Say that nothing more is taken (GOAWAY, RFC 9113 6.8) before the connection is closed.
+
+        Only once nothing runs: clients take it for the end of what they are still reading.
+        """
+        if top_of(self.context).handler.draining and not self.h2_conn.open_inbound_streams:
+            last = self.h2_conn.highest_inbound_stream_id.to_bytes(4)
+            yield commands.SendData(self.conn, _GOAWAY + last + bytes(4))
 
     def protocol_error(self, message: str, error_code: int = 1) -> layer.CommandGenerator[None]:
         """Record the breach, then close as mitmproxy does. `error_code`: RFC 9113 7, 1 is PROTOCOL_ERROR."""

@@ -91,6 +91,7 @@ def pared(inspection: Inspection, *, texts: bool = False) -> Found:
         segments=bare,
         opaque=(),
         model=view.model and _whole(view.model),
+        models_beside=tuple(map(_whole, view.models_beside)),
         conversation=view.conversation and _whole(view.conversation),
         tools_declared=tuple(map(_whole, view.tools_declared)),
         hosted_mcp=tuple(map(_whole, view.hosted_mcp)),

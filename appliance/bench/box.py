@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,10 +105,16 @@ def resident_mb(pid: int) -> float:
 
 
 @contextmanager
-def process(command: list[str], core: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A program on one core, ended with the context."""
+def process(
+    command: list[str], core: int, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program on one core, ended with the context.
+
+    `environment`: all of that of a program whose words nobody reads; None: it has ours, and they are read.
+    """
+    out = subprocess.PIPE if environment is None else subprocess.DEVNULL
     with on_core(core):
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+        running = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)  # noqa: S603
     try:
         yield running
     finally:

@@ -1,7 +1,10 @@
-"""A client that asks through a proxy as fast as it can, and tells how long each answer took.
+"""A client that asks as fast as it can, or at a rate, and tells how long each answer took.
 
+It asks through a proxy, or straight a server that speaks as a provider does (`--connect` left out).
 Run as a process of its own (`python -m appliance.bench.load`), so that the measured process has its core to itself.
-Rules: every body is unique; bodies are made before the clock starts; a wrong answer ends the run.
+Rules: every body is unique; bodies are made before the clock starts; a wrong answer ends the run; connections
+that are kept are open before it does; at a rate the times at which requests begin are set beforehand, and one that
+begins late counts from when it should have begun.
 """
 
 import argparse
@@ -17,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from appliance.bench.box import cpu_seconds
+
 PROSE = (
     "the quarterly plan for our northern branch needs another careful look before we send it to everyone because "
     "several numbers changed after the meeting and nobody wrote down which version was final please compare both "
@@ -31,16 +36,23 @@ MAIL_EVERY = 10
 LEAST_BODIES = 200
 TIMEOUT_S = 30.0
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+CHUNKED = re.compile(rb"transfer-encoding: *chunked", re.IGNORECASE)
+LAST_CHUNK = b"\r\n0\r\n\r\n"
+Due = tuple[float, bytes]  # when a body is to go (perf_counter; 0: at once), and the body
 
 
 class Result(msgspec.Struct):
-    """What one run measured; latencies in milliseconds. `large`: bodies of 1 MB that went beside them."""
+    """What one run measured; latencies in milliseconds.
+
+    `large`: bodies of 1 MB that went beside them. `cpu_s`: processor time of the server meanwhile, where it is known.
+    """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     large: int = 0
+    cpu_s: float = 0.0
 
 
 def bodies(count: int, seed: int, size: int = BODY_BYTES) -> list[bytes]:
@@ -72,25 +84,31 @@ def _body(source: random.Random, number: int, size: int) -> bytes:
 
 
 class Client:
-    """One connection at a time through the proxy."""
+    """One connection at a time."""
 
     def __init__(self, options: argparse.Namespace, context: ssl.SSLContext) -> None:
         self._options = options
         self._context = context
-        self._socket: ssl.SSLSocket | None = None
+        self._socket: socket.socket | None = None
+        self._head = "".join(f"{line}\r\n" for line in options.header)
 
     def open(self) -> None:
-        """CONNECT and TLS."""
-        plain = socket.create_connection(("127.0.0.1", self._options.proxy), timeout=TIMEOUT_S)
+        """CONNECT where there is a proxy, then TLS where it is spoken."""
+        plain = socket.create_connection(("127.0.0.1", self._options.port), timeout=TIMEOUT_S)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        target = self._options.connect
+        if self._options.connect:
+            self._tunnel(plain, self._options.connect)
+        name = self._options.sni
+        self._socket = plain if self._options.plain else self._context.wrap_socket(plain, server_hostname=name)
+
+    @staticmethod
+    def _tunnel(plain: socket.socket, target: str) -> None:
         plain.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         head = b""
         while b"\r\n\r\n" not in head:
             head += _some(plain)
         if b" 200 " not in head:
             raise RuntimeError(f"CONNECT was refused: {head!r}")
-        self._socket = self._context.wrap_socket(plain, server_hostname=self._options.sni)
 
     def ask(self, body: bytes) -> None:
         """One request and its whole answer."""
@@ -98,7 +116,7 @@ class Client:
             raise RuntimeError("not open")
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self._options.sni}\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer sk-bench\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Authorization: Bearer sk-bench\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
         )
         self._socket.sendall(head.encode() + body)
         answer = b""
@@ -106,12 +124,16 @@ class Client:
             answer += _some(self._socket)
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"unexpected answer: {answer[:200]!r}")
-        length = LENGTH.search(answer)
-        if length is None:
+        length = LENGTH.search(answer, 0, end + 2)
+        if length is not None:
+            missing = end + 4 + int(length[1]) - len(answer)
+            while missing > 0:
+                missing -= len(_some(self._socket))
+            return
+        if CHUNKED.search(answer, 0, end + 2) is None:
             raise RuntimeError(f"an answer without a length: {answer[:200]!r}")
-        missing = end + 4 + int(length[1]) - len(answer)
-        while missing > 0:
-            missing -= len(_some(self._socket))
+        while not answer.endswith(LAST_CHUNK):
+            answer += _some(self._socket)
 
     def close(self) -> None:
         """Leave."""
@@ -126,20 +148,16 @@ def _some(source: socket.socket) -> bytes:
     return data
 
 
-def worker(options: argparse.Namespace, context: ssl.SSLContext, work: queue.SimpleQueue[bytes]) -> list[float]:
+def worker(options: argparse.Namespace, client: Client, work: queue.SimpleQueue[Due]) -> list[float]:
     """Ask until time is up or the bodies are used up; milliseconds of each request."""
     took: list[float] = []
-    client = Client(options, context)
-    if not options.new:
-        client.open()
     while time.perf_counter() < options.until:
         try:
-            body = work.get_nowait()
+            due, body = work.get_nowait()
         except queue.Empty:
             break
-        began = time.perf_counter()
+        began = _begin(due)
         if options.new:
-            client = Client(options, context)
             client.open()
         client.ask(body)
         took.append((time.perf_counter() - began) * 1000)
@@ -149,37 +167,59 @@ def worker(options: argparse.Namespace, context: ssl.SSLContext, work: queue.Sim
     return took
 
 
+def _begin(due: float) -> float:
+    """Wait until a request is due. Its beginning: now, or where it is late already, when it was due."""
+    early = due - time.perf_counter()
+    if due and early <= 0:
+        return due
+    if early > 0:
+        time.sleep(early)
+    return time.perf_counter()
+
+
 def run(options: argparse.Namespace) -> Result:
     """All workers side by side; threads with blocking sockets cost the load core the least."""
-    context = ssl.create_default_context(cafile=options.ca)
+    context = ssl.create_default_context(cafile=options.ca or None)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a peer's certificates may predate what 3.13 asks for
-    work = _queue(bodies(options.bodies, options.seed, options.size))
-    beside = _queue(large_bodies(int(options.seconds * LARGE_PER_S), options.seed) if options.beside_large else [])
-    began = time.perf_counter()
+    made = bodies(options.bodies, options.seed, options.size)
+    large_made = large_bodies(int(options.seconds * LARGE_PER_S), options.seed) if options.beside_large else []
+    clients = [Client(options, context) for _ in range(options.concurrency + 1)]
+    for client in () if options.new else clients[: None if options.beside_large else -1]:
+        client.open()
+    used, began = _used(options.worker), time.perf_counter()
     options.until = began + options.seconds
+    work, beside = _queue(made, began, options.rate), _queue(large_made, began, 0)
     with ThreadPoolExecutor(options.concurrency + 1) as threads:
-        large = threads.submit(worker, options, context, beside) if options.beside_large else None
-        running = [threads.submit(worker, options, context, work) for _ in range(options.concurrency)]
+        large = threads.submit(worker, options, clients[-1], beside) if options.beside_large else None
+        running = [threads.submit(worker, options, client, work) for client in clients[:-1]]
         took = sorted(one for thread in running for one in thread.result())
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, _used(options.worker) - used
         count = len(large.result()) if large else 0
-    return Result(len(took), seconds, took[len(took) // 2], took[int(len(took) * 0.99)], count)
+    return Result(len(took), seconds, took[len(took) // 2], took[int(len(took) * 0.99)], count, used)
 
 
-def _queue(made: list[bytes]) -> queue.SimpleQueue[bytes]:
-    work: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    for body in made:
-        work.put(body)
+def _used(pid: int) -> float:
+    return cpu_seconds(pid) if pid else 0.0
+
+
+def _queue(made: list[bytes], began: float, rate: float) -> queue.SimpleQueue[Due]:
+    work: queue.SimpleQueue[Due] = queue.SimpleQueue()
+    for number, body in enumerate(made):
+        work.put((began + number / rate if rate else 0.0, body))
     return work
 
 
 def main() -> None:
     """Entry of the process; prints one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--proxy", type=int, required=True)
-    parser.add_argument("--connect", required=True)
+    parser.add_argument("--port", type=int, required=True, help="of whom is asked, on loopback")
+    parser.add_argument("--connect", default="", help="host:port that a proxy is to connect to; without: no proxy")
+    parser.add_argument("--plain", action="store_true", help="no TLS")
+    parser.add_argument("--header", action="append", default=[], help="a line of the head; may be repeated")
+    parser.add_argument("--rate", type=float, default=0, help="requests/s, whether or not answers keep up (0: at once)")
     parser.add_argument("--sni", default="api.openai.com")
-    parser.add_argument("--ca", required=True)
+    parser.add_argument("--ca", default="", help="what is trusted of it")
+    parser.add_argument("--worker", type=int, default=0, help="process whose processor time is told")
     parser.add_argument("--new", action="store_true", help="a new TLS connection for each request")
     parser.add_argument("--beside-large", action="store_true", help="one further client sends bodies of 1 MB")
     parser.add_argument("--seconds", type=float, default=5)

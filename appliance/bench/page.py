@@ -15,6 +15,20 @@ MEANINGS = {
     "mitmdump_cpu_ms_per_request": "processor time of mitmdump per request",
     "p50_ms": "median time of a request with two clients asking, through proxy and stand-in",
     "p99_ms": "99th percentile of the same",
+    "added_ms_p50": "median time at 50 requests/s, less that of asking the provider itself (target: at most 4 ms)",
+    "added_ms_p99": "the same, difference of 99th percentiles",
+    "litellm_requests_per_s": "2 kB requests/s through LiteLLM's proxy on our core, TLS on both sides, no guard on",
+    "litellm_cpu_ms_per_request": "processor time of LiteLLM per request",
+    "litellm_added_ms_p50": "what LiteLLM adds at 50 requests/s, difference of medians",
+    "litellm_added_ms_p99": "the same, difference of 99th percentiles",
+    "litellm_guarded_requests_per_s": "the same with LiteLLM's own content filter: four patterns, request only",
+    "litellm_guarded_cpu_ms_per_request": "processor time of LiteLLM per request so",
+    "litellm_guarded_added_ms_p50": "what it adds so, difference of medians",
+    "litellm_guarded_added_ms_p99": "the same, difference of 99th percentiles",
+    "portkey_requests_per_s": "the same through Portkey's gateway: no TLS to clients, for it offers none; no guard on",
+    "portkey_cpu_ms_per_request": "processor time of Portkey per request",
+    "portkey_added_ms_p50": "what Portkey adds at 50 requests/s, difference of medians",
+    "portkey_added_ms_p99": "the same, difference of 99th percentiles",
     "new_tls_per_s": "new TLS connections/s, one request on each",
     "mitmdump_new_tls_per_s": "the same through bare mitmdump in the same run",
     "new_tls_ratio": "new TLS connections/s against mitmdump (target: at least 2, stretch 3)",
@@ -104,6 +118,9 @@ Every body that is benched is unique, so no cache of detections helps.
 """
 
 
+_PEERS = ("litellm_", "portkey_")  # figures that are there with `--with-peers` only
+
+
 def render(results: Mapping[str, Mapping[str, float]], seconds: float) -> str:
     """The page as Markdown."""
     machine = (
@@ -111,8 +128,9 @@ def render(results: Mapping[str, Mapping[str, float]], seconds: float) -> str:
     )
     parts = [INTRODUCTION, machine, ""]
     for name, numbers in results.items():
-        parts += [f"## {name}", "", f"`gnomon bench {name} --seconds {seconds:g}`", "", "| metric | value | meaning |"]
-        parts += ["|---|--:|---|"]
+        peers = " --with-peers" if any(metric.startswith(_PEERS) for metric in numbers) else ""
+        parts += [f"## {name}", "", f"`gnomon bench {name} --seconds {seconds:g}{peers}`", ""]
+        parts += ["| metric | value | meaning |", "|---|--:|---|"]
         parts += [
             f"| `{metric}` | {value:g} | {MEANINGS.get(f'{name}.{metric}', MEANINGS.get(metric, ''))} |"
             for metric, value in numbers.items()

@@ -1,9 +1,10 @@
 """`gnomon bench route`: what a route with several targets costs beside one with a single target.
 
-Theory. One appliance, one TLS provider, one client on a kept connection to the gateway. Two routes lead to the same
+Theory. One appliance, one TLS provider, one client on a kept connection to the gateway. Three routes lead to the same
 provider: `plain` has one target and nothing to plan; `smart` has two weighted targets at two providers, takes the
-caller's credentials out, gives the model another name and keeps to the conversation's target. Requests (and streams)
-alternate between them, so that a machine that drifts drifts for both; the worker has core 0, all else core 1.
+caller's credentials out, gives the model another name and keeps to the conversation's target; `carried` has a target
+of another dialect, to which calls are carried over, and their answers back. Requests (and streams) alternate between
+them, so that a machine that drifts drifts for all; the worker has core 0, all else core 1.
 """
 
 import json
@@ -20,13 +21,14 @@ from appliance.bench.box import LOAD_CORE, box, certificates, first_line, on_cor
 from appliance.bench.load import bodies
 from appliance.model.errors import OperatorError
 
-HOSTS = ("api.openai.com", "api.groq.com")
-ROUTES = ("plain", "smart")
+HOSTS = ("api.openai.com", "api.groq.com", "api.anthropic.com")
+ROUTES = ("plain", "smart", "carried")
 WARM = 30
 MOST = 20_000
 _SITE = """providers:
   one: {service: openai, target: 'https://api.openai.com', credential: none}
   two: {service: groq, target: 'https://api.groq.com', credential: none}
+  other: {service: anthropic, target: 'https://api.anthropic.com', credential: none}
 gateway:
   default_route: plain
   routes:
@@ -34,6 +36,8 @@ gateway:
     smart:
       models: {stand-in: stand-in-2}
       targets: [{provider: one, weight: 1}, {provider: two, weight: 1}]
+    carried:
+      targets: [{provider: other, models: {stand-in: stand-in-2}}]
 """
 
 
@@ -52,6 +56,9 @@ def run(seconds: float) -> dict[str, float]:
     told = {"hop_added_ms_p50": _p50(whole["smart"]) - _p50(whole["plain"])}
     told |= {"hop_added_ms_p99": _p99(whole["smart"]) - _p99(whole["plain"])}
     told |= {"delta_added_ms_p99": _p99(streamed["smart"]) - _p99(streamed["plain"])}
+    told |= {"translated_hop_added_ms_p50": _p50(whole["carried"]) - _p50(whole["plain"])}
+    told |= {"translated_delta_added_ms_p50": _p50(streamed["carried"]) - _p50(streamed["plain"])}
+    told |= {"translated_delta_added_ms_p99": _p99(streamed["carried"]) - _p99(streamed["plain"])}
     told |= {"plain_ms_p50": _p50(whole["plain"]), "routed_ms_p50": _p50(whole["smart"])}
     return {metric: round(value, 3) for metric, value in told.items()} | {"requests": len(whole["smart"])}
 

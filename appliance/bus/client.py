@@ -189,11 +189,15 @@ class AsyncClient:
         await writer.drain()
         return await future
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the server."""
+        with address(self.path) as name:
+            return await asyncio.open_unix_connection(name)
+
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
             if self._writer is None:
-                with address(self.path) as name:
-                    reader, self._writer = await asyncio.open_unix_connection(name)
+                reader, self._writer = await self._open()
                 self._reading = spawn(self._read(reader, self._writer), f"bus client {self.path.name}")
             return self._writer
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -19,21 +19,43 @@ from appliance.bus import framing
 from appliance.bus.errors import RemoteError
 from appliance.bus.framing import Decoder, Fault, Message
 from appliance.bus.tasks import cancel, spawn
-from appliance.bus.verbs import Done, Reply, Subscribe
+from appliance.bus.verbs import Done, Handler, Limits, Reply, Subscribe
 from appliance.model.errors import EvidenceError, OperatorError, PeerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from appliance.bus.peer import Peer
-    from appliance.bus.server import Server
 
 _log = logging.getLogger("gnomon.bus")
 _PUSH_BACKLOG: Final = 4 * 1024 * 1024  # unread bytes at which a subscriber is cut off
 
 
+class Serving(Protocol):
+    """What a connection has to know of whoever serves it. `path`: its name is told in messages."""
+
+    @property
+    def path(self) -> Path:
+        """Where, or in whose name."""
+
+    @property
+    def limits(self) -> Limits:
+        """Its bounds."""
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """What may be subscribed to."""
+
+    @property
+    def verbs(self) -> Mapping[str, tuple[msgspec.json.Decoder[Any], Handler]]:
+        """What may be called."""
+
+
 class Connection:
     """One caller: reads frames, runs calls, writes replies."""
 
-    def __init__(self, server: Server, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, server: Serving, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server, self._peer = server, peer
         self._reader, self._writer = reader, writer
         self._slots = asyncio.Semaphore(server.limits.in_flight)
@@ -133,7 +155,7 @@ class Connection:
         decoder, handler = verb
         try:
             request = decoder.decode(message.head)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteError("malformed", f"{message.verb}: {error}") from None
         return await handler(request, message.body, self._peer)
 

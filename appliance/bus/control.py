@@ -18,6 +18,7 @@ from appliance.model.names import Stage  # noqa: TC001 - msgspec reads it at run
 SOCKET: Final = "control.sock"
 SNAPSHOT: Final = "snapshot"  # topic
 MAX_MEANS: Final = 200  # characters of a sensor's means
+MAX_TARGETS: Final = 512  # of all routes, told by a worker
 
 type Count = Annotated[int, Meta(ge=0)]
 
@@ -35,10 +36,28 @@ class Snapshot(msgspec.Struct, frozen=True):
     version: int
 
 
+class TargetHealth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker thinks of one target of a route. `target`: scheme://host[:port]; `provider`: as configured.
+
+    `state`: closed (well), open, half_open; `faults`: in a row; `until`: epoch second when it is tried again, 0: it is
+    well; `probed`: what the last probe found, None: none was sent; `key`: the credential that it needs is there.
+    """
+
+    route: Annotated[str, Meta(max_length=200)]
+    service: Annotated[str, Meta(max_length=200)]
+    target: Annotated[str, Meta(max_length=300)]
+    provider: Annotated[str, Meta(max_length=200)] = ""
+    state: Annotated[str, Meta(max_length=16)] = "closed"
+    faults: Count = 0
+    until: Count = 0
+    probed: bool | None = None
+    key: bool = True
+
+
 class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """verb `health`: how a worker does. `active`: flows under way; `journal_fill`: 0-1 of its size limit.
 
-    `detectors`: what they have cost and found that the worker has not journalled yet.
+    `detectors`: what they have cost and found that the worker has not journalled yet; `targets`: of its routes.
     """
 
     worker: str
@@ -46,6 +65,7 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     active: int = 0
     journal_fill: float = 0.0
     detectors: tuple[DetectorCount, ...] = ()
+    targets: Annotated[tuple[TargetHealth, ...], Meta(max_length=MAX_TARGETS)] = ()
 
 
 class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +92,37 @@ class Sensing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """verb `published`: the store has written another snapshot; the supervisor looks at the disk itself."""
+
+
+class PeerStanding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another appliance. `role`: edge | sidecar, or central, towards which this one ships.
+
+    `last_seen`: epoch seconds, 0 never; `behind`: bytes of its (towards central: this one's) journals that the central
+    store has not taken, as told last; `problem`: one line for people.
+    """
+
+    name: Annotated[str, Meta(max_length=300)]
+    role: Annotated[str, Meta(max_length=16)] = ""
+    connected: bool = False
+    last_seen: float = 0.0
+    behind: Count = 0
+    problem: Annotated[str, Meta(max_length=600)] = ""
+
+
+class Peering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `peering`: how the process that takes or ships records over the network does. `process`: its name."""
+
+    process: str
+    peers: Annotated[tuple[PeerStanding, ...], Meta(max_length=256)] = ()
+
+
+class Decided(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """verb `decided`: of the shipper: what analysts at the central appliance have decided, all of it, in the body.
+
+    The body is a JSON list of `appliance.model.decision.Decision`. Answered with the `Snapshot` that carries them.
+    """
+
+    process: str
 
 
 class StatusRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +177,8 @@ class Status(msgspec.Struct, frozen=True):
     children: tuple[ChildStatus, ...] = ()
     problems: tuple[str, ...] = ()
     sensors: tuple[SensorStatus, ...] = ()
+    role: str = "appliance"
+    peers: tuple[PeerStanding, ...] = ()
 
 
 class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -116,7 +116,7 @@ def _parse(frame: bytes) -> Message:
         raise PeerError(f"head of {head_length} bytes in a frame of {len(frame)}")
     try:
         head = _decoder.decode(memoryview(frame)[_LENGTH : _LENGTH + head_length])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PeerError(f"head is not the expected JSON: {error}") from None
     if head.id < 0:
         raise PeerError("negative message id")

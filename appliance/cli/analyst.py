@@ -38,10 +38,18 @@ _UNITS: Final = {"m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _MOST_FINDINGS: Final = 20  # looked through for a person's name
 
 
+def must_have_store(config: Config) -> None:
+    """OperatorError where the records are shipped: there is no store here to be asked."""
+    if config.central is not None and config.ships_records:
+        where = config.central.journal
+        raise OperatorError(f"the records of this {config.role} are at the central appliance ({where}); ask there")
+
+
 def client_of(config: Config) -> BlockingClient:
-    """A client of the store's socket for analysts; use it as a context."""
+    """A client of the store's socket for analysts; use it as a context. OperatorError: there is no store here."""
     from appliance.bus.client import BlockingClient
 
+    must_have_store(config)
     return BlockingClient(Path(config.run_dir) / SOCKET)
 
 

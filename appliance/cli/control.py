@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from appliance.bus.client import BlockingClient
-    from appliance.bus.control import SensorStatus, Status
+    from appliance.bus.control import PeerStanding, SensorStatus, Status
     from appliance.config.schema import Config
 
 _NEWEST = 5  # seconds with losses that are named
@@ -74,14 +74,33 @@ def _as_text(found: Status) -> str:
         for child in found.children
     ]
     lines = [
-        f"gnomon {found.version} is {found.phase}: pid {found.pid}, {found.seconds:.0f} s, {found.restarts} restarts",
+        f"{_who(found)} is {found.phase}: pid {found.pid}, {found.seconds:.0f} s, {found.restarts} restarts",
         f"proxy {found.proxy}   gateway {found.gateway}   state {found.state_dir}",
         f"stage {found.stage}, policy {found.policy_version} applied on {found.applied}/{found.workers}",
         "",
         table(("CHILD", "PID", "STATE", "SINCE", "POLICY", "ACTIVE", "JOURNAL"), rows),
     ]
+    lines += [one_line(_peer(one)) for one in found.peers]
     sensors = [f"sensor {one.name} on {one.source}: {one.state}{_captures(one)}" for one in found.sensors]
-    return "\n".join([*lines, *map(one_line, sensors), *(f"problem: {problem}" for problem in found.problems)])
+    return "\n".join(
+        [*lines, *map(one_line, sensors), *(one_line(f"problem: {problem}") for problem in found.problems)]
+    )
+
+
+def _who(found: Status) -> str:
+    return f"gnomon {found.version}" + ("" if found.role == "appliance" else f" ({found.role})")
+
+
+def _peer(one: PeerStanding) -> str:
+    """One line of another appliance."""
+    state = "connected" if one.connected else "away"
+    if one.role == "central":
+        who, ending = f"central {one.name}", f": {one.problem}" if one.problem else ""
+    else:
+        who, ending = f"peer {one.name} ({one.role or 'not seen in this run'})", ""
+    seen = f", last seen {datetime.fromtimestamp(one.last_seen, UTC):%Y-%m-%d %H:%M:%S} UTC" if one.last_seen else ""
+    behind = f"{one.behind:,} bytes of records not shipped" if one.behind else "nothing behind"
+    return f"{who}: {state}{seen}, {behind}{ending}"
 
 
 def _captures(sensor: SensorStatus) -> str:

@@ -47,6 +47,7 @@ def export(options: argparse.Namespace) -> int:
     import time
 
     from appliance.bus.client import BlockingClient
+    from appliance.cli.analyst import must_have_store
     from appliance.config.load import load
     from appliance.export.fetch import analyst_socket
     from appliance.export.span import span
@@ -54,6 +55,7 @@ def export(options: argparse.Namespace) -> int:
     from appliance.store.export_wire import ExportFormat, ExportRequest
 
     config = load(options.config)
+    must_have_store(config)
     formats = tuple(dict.fromkeys(options.format or ["duckdb"]))
     since, until = span(options.since, options.until, time.time())
     request = ExportRequest(
@@ -77,7 +79,7 @@ def _write(client: BlockingClient, request: ExportRequest, folder: Folder) -> tu
     """Every file beside its place, with its SHA-256."""
     from hashlib import sha256
 
-    from appliance.export.fetch import appliance_state, fetch
+    from appliance.export.fetch import appliance_state, budgets_now, fetch
     from appliance.export.html import page
     from appliance.store.export_wire import SUMMARY_FILE
 
@@ -88,7 +90,7 @@ def _write(client: BlockingClient, request: ExportRequest, folder: Folder) -> tu
         folder.write(file.name, fetched.pieces(file))
     digests = {file.name: file.sha256 for file in files}
     if (summary := fetched.summary()) is not None:
-        text = page(summary, appliance_state(client)).encode()
+        text = page(summary, appliance_state(client), budgets_now(client)).encode()
         folder.write(PAGE, [text])
         digests[PAGE] = sha256(text).hexdigest()
     fetched.done()

@@ -49,13 +49,18 @@ def show(options: argparse.Namespace) -> int:
     from appliance.cli.analyst import client_of, persons
     from appliance.cli.hosts import address_of
     from appliance.config.load import load
+    from appliance.model.errors import OperatorError
     from appliance.store.exposure_pages import ExposedKey, ExposureHead, ExposureRequest
 
     config, now = load(options.config), time.time()
+    since = moment(options.since, now, "--since")
+    until = None if options.until is None else moment(options.until, now, "--until")
+    if until is not None and until <= since:
+        raise OperatorError("--until lies before --since: no time is left between them; give an earlier --since")
     with client_of(config) as client:
         request = ExposureRequest(
-            since=moment(options.since, now, "--since"),
-            until=None if options.until is None else moment(options.until, now, "--until"),
+            since=since,
+            until=until,
             program=options.client,
             client=None if options.host is None else address_of(client, options.host),
             service=options.service,

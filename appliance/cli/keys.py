@@ -37,6 +37,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("owner", metavar="OWNER", help="whose key it is: the name that is recorded")
     parser.add_argument("--group", action="append", default=[], metavar="NAME", help="a group of the owner; repeatable")
     parser.add_argument("--department", metavar="NAME", help="the owner's department")
+    parser.add_argument(
+        "--service", action="append", default=[], metavar="ID", help="a service that it is for, e.g. openai; repeatable"
+    )
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="a model that it is for, e.g. 'gpt-5*'; repeatable"
+    )
     parser.add_argument("--expires", metavar="SPAN", help="when it ends, from now: e.g. 12h, 90d, 52w; else never")
     parser.add_argument("--note", default="", metavar="TEXT", help="what it is for, as the list shows it")
     json_option(parser)
@@ -65,6 +71,8 @@ def mint(options: argparse.Namespace) -> int:
         created=now,
         groups=tuple(dict.fromkeys(options.group)),
         department=options.department,
+        services=_services(config, options.service),
+        models=tuple(dict.fromkeys(model.lower() for model in options.model)),
         expires=None if options.expires is None else now + _span(options.expires),
         note=options.note[:200],
     )
@@ -97,11 +105,12 @@ def show(options: argparse.Namespace) -> int:
             _day(entry.created),
             _day(entry.expires),
             entry.state(now),
+            ", ".join((*entry.services, *entry.models)) or "anything",
             entry.note,
         )
         for entry in entries
     ]
-    say(table(("ID", "OWNER", "GROUPS", "DEPARTMENT", "MADE", "ENDS", "STATE", "NOTE"), rows))
+    say(table(("ID", "OWNER", "GROUPS", "DEPARTMENT", "MADE", "ENDS", "STATE", "FOR", "NOTE"), rows))
     return 0
 
 
@@ -123,12 +132,31 @@ def _told(entry: VirtualKey, now: float) -> dict[str, object]:
         "owner": entry.owner,
         "groups": entry.groups,
         "department": entry.department,
+        "services": entry.services,
+        "models": entry.models,
         "created": entry.created,
         "expires": entry.expires,
         "revoked": entry.revoked,
         "state": entry.state(now),
         "note": entry.note,
     }
+
+
+def _services(config: Config, names: list[str]) -> tuple[str, ...]:
+    """As named; OperatorError: the catalogue has none of that name."""
+    if not names:
+        return ()
+    from appliance.config.catalogue import load_catalogue
+    from appliance.config.conversion import nearest
+    from appliance.model.errors import OperatorError
+
+    known = load_catalogue(Path(config.catalogue.override) if config.catalogue.override else None).services
+    for name in names:
+        if name not in known:
+            near = nearest(name, tuple(known))
+            told = near if "did you mean" in near else "; see gnomon catalogue"
+            raise OperatorError(f"--service {name[:64]!r}: no such service{told}")
+    return tuple(dict.fromkeys(names))
 
 
 def _span(text: str) -> int:

@@ -89,13 +89,14 @@ def explain(options: argparse.Namespace) -> int:
     if snapshot is not None and options.stage is not None:
         snapshot = msgspec.structs.replace(snapshot, stage=options.stage)
     told = policy_command.explain_request(
-        _imagined(options),
+        _imagined(options, _limits(config.state_dir, options.key)),
         path=options.file or _path(config.policy.file),
         stage=options.stage or Stage.ENFORCE,
         catalogue_override=_path(config.catalogue.override),
         snapshot=snapshot,
         now=time.time(),
         timezone=config.site.timezone,
+        routes=config.gateway.routes,
         **_site_key(config.state_dir),
     )
     say_json(told) if options.json else say(told.text)
@@ -134,12 +135,13 @@ def _explain_recorded(options: argparse.Namespace) -> int:
         snapshot,
         catalogue=load_catalogue(_path(config.catalogue.override)),
         site_key=policy_versions.site_key(config),
+        routes=config.gateway.routes,
     )
     say_json(told) if options.json else say(told.text)
     return 0
 
 
-def _imagined(options: argparse.Namespace) -> Any:
+def _imagined(options: argparse.Namespace, limits: tuple[tuple[str, ...], tuple[str, ...]]) -> Any:
     from datetime import datetime
 
     from appliance.model.names import AccountKind
@@ -151,6 +153,8 @@ def _imagined(options: argparse.Namespace) -> Any:
         raise OperatorError(f"--at {options.at}: no time; write e.g. 2027-03-31T12:00") from None
     return Imagined(
         virtual_key=options.key,
+        key_services=limits[0],
+        key_models=limits[1],
         api=options.api,
         tools=tuple(options.tool),
         bytes=max(0, options.bytes),
@@ -167,6 +171,16 @@ def _imagined(options: argparse.Namespace) -> Any:
         unscanned=tuple(options.unscanned),
         hosted_mcp=tuple(options.mcp),
     )
+
+
+def _limits(state_dir: str, key: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Services and models that a virtual key is for, as the register has it."""
+    if key is None:
+        return (), ()
+    from appliance.identity import virtual_key_file
+
+    entries = virtual_key_file.read(Path(state_dir) / virtual_key_file.NAME)
+    return next(((entry.services, entry.models) for entry in entries if entry.id == key), ((), ()))
 
 
 def _site_key(state_dir: str) -> dict[str, bytes]:

@@ -10,8 +10,10 @@ from appliance.cli.output import hint, json_option, say, say_json
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
-    from appliance.ledger.prices import Prices
+    from appliance.config.schema import ProviderEntry, RouteEntry
+    from appliance.ledger.prices import Place, Prices
 
 _NAMES = {
     "in": "input",
@@ -30,8 +32,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     """The words of the commands."""
     actions = commands.add_parser("prices", help="what tokens cost").add_subparsers(metavar="ACTION", required=True)
     parser = actions.add_parser("show", parents=[common], help="what a model costs now (exit 1: no price is known)")
-    parser.add_argument("service", metavar="SERVICE", help="catalogue id, e.g. openai")
+    parser.add_argument(
+        "service", nargs="?", metavar="SERVICE", help="catalogue id, e.g. openai; of a provider or route its own"
+    )
     parser.add_argument("model", metavar="MODEL", help="as it is asked for")
+    parser.add_argument("--provider", metavar="NAME", help="at this provider of the configuration")
+    parser.add_argument("--route", metavar="NAME", help="by this route of the gateway")
     parser.add_argument("--batch", action="store_true", help="where it comes in a batch")
     json_option(parser)
     parser.set_defaults(run=show)
@@ -47,18 +53,45 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def show(options: argparse.Namespace) -> int:
-    """0: it has a price; 1: none."""
-    prices = _in_force(options)
-    rates = prices.rates(options.service, options.model, time.time(), batch=options.batch)
+    """0: it has a price; 1: none. OperatorError: no such provider or route, or no service is told."""
+    prices, place = _in_force(options), _place(options)
+    rates = prices.rates(place, options.model, time.time(), batch=options.batch)
     steps = {} if rates is None else {_NAMES[kind]: told for kind, told in rates.steps.items()}
     told = {kind: [[max(0, start), price / 10**18] for start, price in found] for kind, found in steps.items()}
     if options.json:
-        say_json({"service": options.service, "model": options.model, "prices": told, "version": prices.version})
+        where = {key: value for key in ("provider", "route") if (value := getattr(place, key))}
+        say_json({"service": place.service, **where, "model": options.model, "prices": told, "version": prices.version})
     elif not told:
-        say(f"{options.service} {options.model}: no price is known ({prices.version})")
+        say(f"{_told(place)} {options.model}: no price is known ({prices.version})")
     else:
-        say("\n".join([f"{options.service} {options.model}: $ per million tokens ({prices.version})", *_lines(told)]))
+        say("\n".join([f"{_told(place)} {options.model}: $ per million tokens ({prices.version})", *_lines(told)]))
     return 0 if told else 1
+
+
+def _place(options: argparse.Namespace) -> Place:
+    """Where the model is asked for."""
+    from appliance.config.load import load
+    from appliance.ledger.prices import Place
+    from appliance.model.errors import OperatorError
+
+    config = load(options.config) if options.provider or options.route else None
+    service = options.service
+    known: dict[str, Mapping[str, ProviderEntry | RouteEntry]] = {}
+    if config is not None:
+        known = {"provider": config.providers, "route": config.gateway.routes}
+    for key, entries in known.items():
+        name = getattr(options, key)
+        if name and name not in entries:
+            raise OperatorError(f"prices show: no {key} {name!r} in the configuration; there are: {', '.join(entries)}")
+        service = service or (entries[name].service if name else None)
+    if not service:
+        raise OperatorError("prices show: name a service, or a provider or route with --provider or --route")
+    return Place(service, options.provider or "", options.route or "")
+
+
+def _told(place: Place) -> str:
+    where = "".join(f" {key} {value}" for key in ("provider", "route") if (value := getattr(place, key)))
+    return f"{place.service}{where}"
 
 
 def _lines(told: dict[str, list[list[float]]]) -> list[str]:

@@ -21,9 +21,12 @@ def run(options: argparse.Namespace) -> int:
     import os
     from pathlib import Path
 
+    from appliance.cli.analyst import must_have_store
     from appliance.config.load import load
 
-    run_dir = Path(load(options.config).run_dir)
+    config = load(options.config)
+    must_have_store(config)
+    run_dir = Path(config.run_dir)
     if not all(os.isatty(fd) for fd in (0, 1, 2)) or os.environ.get("TERM", "dumb") == "dumb":
         raise OperatorError(
             "tui: stdin, stdout and stderr must be a terminal and TERM not dumb; `gnomon findings` prints a list"

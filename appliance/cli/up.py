@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     def announce(boss: Supervisor) -> None:
         _announce(boss, options)
-        if console.wanted(plain=options.plain or options.json):
+        if console.wanted(plain=options.plain or options.json or boss.config.ships_records):
             screen.append(console.of(boss.config.state_dir, boss.config.run_dir, boss.stop))
             if inherited is None:
                 screen[0].open(boss.lifeline[0])
@@ -78,6 +78,7 @@ def _load(options: argparse.Namespace) -> Config:
     import msgspec
 
     from appliance.config.load import load
+    from appliance.config.placement_checks import checked
 
     config = load(options.config)
     sensor = config.sensor
@@ -86,7 +87,7 @@ def _load(options: argparse.Namespace) -> Config:
     if options.pcap is not None:
         sensor = msgspec.structs.replace(sensor, captures=tuple(str(path.absolute()) for path in options.pcap))
     workers = config.workers if options.workers is None else options.workers
-    return msgspec.structs.replace(config, workers=workers, sensor=sensor)
+    return checked(msgspec.structs.replace(config, workers=workers, sensor=sensor))
 
 
 def _announce(boss: Any, options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from appliance.config.budget_schema import BudgetEntry, Metering, Site
 from appliance.config.yaml_source import Path_
 
 MAX_BUDGETS = 10_000
+MAX_RUNNING = 1024
 MAX_FOR_ALL = 16
 """Budgets without a match: every request is counted in each of them."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
@@ -22,9 +23,11 @@ def faults(budgets: tuple[BudgetEntry, ...], metering: Metering, site: Site) -> 
     """Key and words of each."""
     if not is_zone(site.timezone):
         yield ("site", "timezone"), "no such time zone; write e.g. Europe/Berlin (IANA), or UTC"
-    for key in ("output_tokens", "step_tokens"):
+    for key in ("output_tokens", "whole_tokens", "step_tokens"):
         if not 1 <= getattr(metering, key) <= _MOST_TOKENS:
             yield ("metering", key), f"must lie between 1 and {_MOST_TOKENS}"
+    if not 1 <= metering.running <= MAX_RUNNING:
+        yield ("metering", "running"), f"must lie between 1 and {MAX_RUNNING}: a worker runs that many at once"
     if len(budgets) > MAX_BUDGETS:
         yield ("budgets",), f"more than {MAX_BUDGETS}"
     names: dict[str, int] = {}

@@ -38,10 +38,12 @@ class BudgetEntry(Section, frozen=True):
 
 
 class Metering(Section, frozen=True):
-    """How much is reserved for a request whose tokens are limited."""
+    """How much is reserved for a request whose tokens are limited, and how many may run at once."""
 
     output_tokens: int = 4096  # for the answer of a request that names no most of its own
+    whole_tokens: int = 65_536  # for one in one piece; with less room the request is made to say output_tokens
     step_tokens: int = 256  # by which a running answer is extended that has come to what was reserved
+    running: int = 256  # exchanges that one caller may have running in one worker; of unknown callers: one address
 
 
 class PricesConfig(Section, frozen=True):

@@ -18,6 +18,7 @@ from appliance.config.policy_command import check as check_policy
 from appliance.config.schema import Config, RouteEntry
 from appliance.config.yaml_source import render
 from appliance.model.catalogue import Catalogue
+from appliance.route.carrying import CARRIED, alike
 
 
 def check(path: Path | None) -> str:
@@ -63,13 +64,14 @@ def check_routes(config: Config, catalogue: Catalogue) -> None:
 
 
 def _unlike(config: Config, catalogue: Catalogue, name: str, route: RouteEntry) -> Iterator[str]:
-    """Targets of a route whose dialect is not that of the first: what a client sends would not be understood."""
-    spoken = catalogue.services[route.service].dialect
+    """Targets of another dialect than the first that nothing is carried over to: they would not understand."""
+    first = catalogue.services[route.service]
     for number, entry in enumerate(route.targets):
         there = catalogue.services[config.providers[entry.provider].service]
-        if there.dialect != spoken:
+        if not alike((first, there)):
             place = f"gateway.routes.{name}.targets[{number}].provider"
-            yield f"{place}: {there.name} speaks {there.dialect or 'no dialect'}, the first target {spoken or 'none'}"
+            told = f"{there.name} speaks {there.dialect or 'no dialect'}, the first target {first.dialect or 'none'}"
+            yield f"{place}: {told}; calls are carried over between {', '.join(sorted(CARRIED))} only"
 
 
 def show(config: Config, *, as_json: bool = False) -> str:

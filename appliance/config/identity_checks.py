@@ -21,6 +21,11 @@ type Fault = tuple[Path_, str]
 MAX_ISSUERS = 16
 MAX_LEEWAY_S = 300.0
 _MAX_TIMEOUT_S = 60.0
+_PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]{0,30}/")
+_SEVERAL = (
+    "several sources say who somebody is, and alice of one would be alice of another: "
+    "give it names of its own, e.g. prefix: partner/, or say prefix: '' where its names mean the same people"
+)
 
 
 def absolute(identity: Identity, folder: Path) -> Identity:
@@ -59,12 +64,24 @@ def faults(identity: Identity, *, tls: bool) -> Iterator[Fault]:
     if identity.htpasswd and identity.ldap:
         yield ("ldap",), "passwords are proven by htpasswd or by a directory, not by both; take one of them out"
     yield from _issuers(identity.tokens)
+    yield from _prefixes(identity)
     if identity.certificates is not None:
         for place, what in _certificates(identity.certificates, tls=tls):
             yield ("certificates", *place), what
     if identity.ldap is not None:
         for place, what in _directory(identity.ldap):
             yield ("ldap", *place), what
+
+
+def _prefixes(identity: Identity) -> Iterator[Fault]:
+    """Several sources that may name the same people must say whether they mean the same people."""
+    sources = identity.asserting
+    alone = len(sources) + bool(identity.htpasswd) < 2  # noqa: PLR2004 - there is nobody to be mixed up with
+    for place, prefix in sources:
+        if prefix is None and not alone:
+            yield (*place, "prefix"), _SEVERAL
+        elif prefix and not _PREFIX.fullmatch(prefix):
+            yield (*place, "prefix"), "one word and a slash, e.g. partner/ (small letters, digits, . _ -; at most 32)"
 
 
 def _issuers(issuers: tuple[TokenIssuer, ...]) -> Iterator[Fault]:

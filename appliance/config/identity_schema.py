@@ -11,6 +11,7 @@ from appliance.config.section import Section
 type Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]  # fmt: skip
+type Kind = Literal["any", "access", "id"]
 type NameFrom = Literal["email", "uri", "dns", "common_name"]
 
 
@@ -36,7 +37,9 @@ class TokenIssuer(Section, frozen=True):
     groups: str = "groups"  # claim with a list of groups, e.g. realm_access.roles
     department: str = "department"  # claim with the department
     refresh_s: float = 600  # keys are fetched again when they are older
-    kept_s: float = 86400  # how long keys go on being used while they cannot be fetched
+    kept_s: float = 86400  # how long keys go on being used while they cannot be fetched, also over a restart
+    kind: Kind = "any"  # which of its tokens are taken: access (`typ` at+jwt, RFC 9068), id (sign-in), any of both
+    prefix: str | None = None  # stands before its users, groups and departments, e.g. partner/; '': its names are ours
 
 
 class ClientCertificates(Section, frozen=True):
@@ -46,6 +49,7 @@ class ClientCertificates(Section, frozen=True):
     crl: str | None = None  # PEM file of their revocation lists; one that is out of date refuses every certificate
     user_from: NameFrom = "email"  # where the user's name stands: an alternative name, or the subject's common name
     pattern: str = "(.+)"  # the whole of that name; its first group is the user, e.g. "(.+)@example\\.com"
+    prefix: str | None = None  # stands before its users, as for tokens
 
 
 class Directory(Section, frozen=True):
@@ -62,6 +66,7 @@ class Directory(Section, frozen=True):
     groups_search: str = "(member={dn})"  # the filter that finds the groups of a person
     department: str = "departmentNumber"  # attribute with the department
     timeout_s: float = 5  # for connecting, and for each answer
+    prefix: str | None = None  # stands before its users, groups and departments, as for tokens
 
 
 class Identity(Section, frozen=True):
@@ -77,6 +82,13 @@ class Identity(Section, frozen=True):
     certificates: ClientCertificates | None = None  # certificates of clients
     ldap: Directory | None = None  # a directory, in place of htpasswd
     members: str | None = None  # YAML file of groups and departments by user, beside what tokens and directories tell
+
+    @property
+    def asserting(self) -> tuple[tuple[tuple[str | int, ...], str | None], ...]:
+        """Sources outside this file that say who somebody is: their place in the section, and their prefix."""
+        issuers = ((("tokens", number), issuer.prefix) for number, issuer in enumerate(self.tokens))
+        others = (("ldap", self.ldap), ("certificates", self.certificates))
+        return (*issuers, *(((name,), other.prefix) for name, other in others if other is not None))
 
     @property
     def proves(self) -> bool:

@@ -17,6 +17,7 @@ from appliance.config import (
     budget_checks,
     classifier,
     identity_checks,
+    placement_checks,
     route_checks,
     signals_checks,
     yaml_source,
@@ -89,6 +90,8 @@ def _absolute(config: Config, document: Document, folder: Path) -> Config:
         config,
         identity=identity_checks.absolute(config.identity, folder),
         gateway=account_checks.absolute(config.gateway, folder),
+        central=placement_checks.absolute(config.central, folder),
+        peers=placement_checks.absolute(config.peers, folder),
     )
     top = sections.pop("", {})
     changes: dict[str, object] = {
@@ -213,6 +216,10 @@ def _portal(config: Config) -> Iterator[Fault]:
                 yield ("portal", key), str(error)
 
 
+def _placement(config: Config) -> Iterator[Fault]:
+    yield from placement_checks.faults(config)
+
+
 def _classifier(config: Config) -> Iterator[Fault]:
     if config.inspect.classifier is not None:
         for key, what in classifier.faults(config.inspect.classifier):
@@ -264,5 +271,6 @@ _CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _accounts,
     _signals,
     _classifier,
+    _placement,
     _paths,
 )

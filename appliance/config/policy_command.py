@@ -4,8 +4,9 @@ Rules: reads files, changes nothing. A check also tells what is allowed but sure
 catalogue entry has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -13,16 +14,18 @@ from appliance.config.catalogue import load_catalogue
 from appliance.config.conversion import nearest
 from appliance.config.policy_file import load_cases, load_policy
 from appliance.config.policy_imagined import imagine, moment_of
+from appliance.config.route_schema import RouteEntry
 from appliance.inspect.dialects.registry import DIALECTS
 from appliance.model.catalogue import Catalogue
 from appliance.model.facts import Facts, Verdict
-from appliance.model.names import Stage
+from appliance.model.names import Disposition, Stage
 from appliance.model.pseudonym import Pseudonyms
 from appliance.policy.cases import Imagined
 from appliance.policy.engine import compile_policy
 from appliance.policy.explain import explain
 from appliance.policy.rules import Rule
 from appliance.policy.snapshot import PolicySnapshot
+from appliance.route.redirection import carried_over
 
 _APIS = tuple(dialect.api for dialect in DIALECTS)
 
@@ -93,8 +96,12 @@ def explain_request(
     site_key: bytes = b"explain",
     now: float = 0.0,
     timezone: str = "UTC",
+    routes: Mapping[str, RouteEntry] = MappingProxyType({}),
 ) -> Explanation:
-    """The verdict that `request` would get under a policy file, or under a `snapshot` in force, and why."""
+    """The verdict that `request` would get under a policy file, or under a `snapshot` in force, and why.
+
+    `routes`: of the gateway, to say what a redirect does to the call.
+    """
     catalogue = load_catalogue(catalogue_override)
     used = snapshot or PolicySnapshot(version=1, created=now, stage=stage, rules=load_policy(path), timezone=timezone)
     pseudonyms = Pseudonyms(site_key)
@@ -102,13 +109,27 @@ def explain_request(
     facts = imagine(request, policy, pseudonyms)
     moment = now if request.at is None else moment_of(request.at, used.timezone)
     verdict = policy.decide(facts, catalogue.services.get(facts.service or ""), moment)
-    return Explanation(verdict=verdict, text=explain(verdict, policy))
+    return Explanation(verdict=verdict, text=_with_way(explain(verdict, policy), verdict, facts, routes, catalogue))
+
+
+def _with_way(text: str, verdict: Verdict, facts: Facts, routes: Mapping[str, RouteEntry], catalogue: Catalogue) -> str:
+    """With what a redirect does to the call, where it is carried over to another dialect."""
+    if Disposition.REDIRECT not in (verdict.disposition, verdict.effective) or not verdict.route:
+        return text
+    told = carried_over(facts.api, verdict.route, routes, catalogue)
+    return f"{text}\nOn route {verdict.route} {told}." if told else text
 
 
 def explain_facts(
-    facts: Facts, now: float, snapshot: PolicySnapshot, *, catalogue: Catalogue, site_key: bytes
+    facts: Facts,
+    now: float,
+    snapshot: PolicySnapshot,
+    *,
+    catalogue: Catalogue,
+    site_key: bytes,
+    routes: Mapping[str, RouteEntry] = MappingProxyType({}),
 ) -> Explanation:
     """The verdict that a stored exchange would get under a snapshot, and why. `now`: when it was judged."""
     policy = compile_policy(snapshot, catalogue, site_key, Pseudonyms(site_key).person)
     verdict = policy.decide(facts, catalogue.services.get(facts.service or ""), now)
-    return Explanation(verdict=verdict, text=explain(verdict, policy))
+    return Explanation(verdict=verdict, text=_with_way(explain(verdict, policy), verdict, facts, routes, catalogue))

@@ -33,6 +33,8 @@ def imagine(request: Imagined, policy: Policy, pseudonyms: Pseudonyms) -> Facts:
         assurance=request.assurance,
         account=request.account,
         virtual_key=request.virtual_key,
+        key_services=request.key_services,
+        key_models=tuple(model.lower() for model in request.key_models),
         service=service.id if service else None,
         category=service.category if service else None,
         listener=request.listener,

@@ -1,6 +1,8 @@
 """What may stand in the operator's file of prices.
 
-Rules: as in schema.py; prices are US dollars per million tokens, `request` per request; what stands first counts first.
+Rules: as in schema.py; prices are US dollars per million tokens, `request` per request. Which counts: the first entry
+of `models` that fits (service, provider, route and model); without one the listed price of the model at that service,
+less the first of `discounts` that fits. So what is about one provider stands before what is about all.
 """
 
 from appliance.config.section import Section
@@ -13,6 +15,8 @@ class PriceEntry(Section, frozen=True):
     input: float  # 0: free, e.g. for a server of one's own
     output: float
     service: str | None = None  # catalogue id; None: of any service
+    provider: str | None = None  # a name under `providers` of the configuration; None: wherever it is
+    route: str | None = None  # a route of the gateway; None: by whichever way it goes
     cached: float | None = None  # input that the provider had cached
     cache_write: float | None = None
     cache_write_1h: float | None = None
@@ -29,6 +33,8 @@ class DiscountEntry(Section, frozen=True):
     percent: float
     service: str | None = None
     model: str = "*"
+    provider: str | None = None  # as of models
+    route: str | None = None
 
 
 class PricesFile(Section, frozen=True):

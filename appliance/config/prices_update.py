@@ -74,4 +74,5 @@ def _named(file: PricesFile) -> dict[str, PriceEntry | DiscountEntry]:
 
 def _name(entry: PriceEntry | DiscountEntry) -> str:
     kind = "price" if isinstance(entry, PriceEntry) else "discount"
-    return f"{kind} of {entry.service or 'any service'} {entry.model}"
+    where = "".join(f" {key} {value}" for key in ("provider", "route") if (value := getattr(entry, key)))
+    return f"{kind} of {entry.service or 'any service'} {entry.model}{where}"

@@ -23,7 +23,7 @@ class TargetEntry(Section, frozen=True):
 
     provider: str  # a name under `providers`
     weight: int | None = None  # share of the requests among neighbours that have one; without: after those before it
-    models: dict[str, str] = {}  # model as asked for: model at this provider
+    models: dict[str, str] = {}  # model as asked for: model at this provider ('*': any other; as the model: the same)
 
 
 class RouteEntry(Section, frozen=True):
@@ -33,8 +33,8 @@ class RouteEntry(Section, frozen=True):
     target: str = ""  # where it goes: scheme://host[:port]; left out where there are targets
     credential: str = CredentialMode.CLIENT.value  # client, none, or held:NAME: whose key goes upstream
     fallbacks: tuple[str, ...] = ()  # further targets of the same service, tried in order before the first byte
-    targets: tuple[TargetEntry, ...] = ()  # instead: targets at providers, in order; the first decides the dialect
-    models: dict[str, str] = {}  # model as asked for: model that is sent, at every target
+    targets: tuple[TargetEntry, ...] = ()  # instead: targets at providers, in order; dialects may differ
+    models: dict[str, str] = {}  # model as asked for: model that is sent, at every target ('*' as there)
     output_tokens: int | None = None  # reserved for an answer where a request names no most; None: as in metering
 
 

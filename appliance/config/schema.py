@@ -14,6 +14,7 @@ import msgspec
 from appliance.config.account_schema import Accounts, Sealing
 from appliance.config.budget_schema import BudgetEntry, BudgetMatch, Metering, PricesConfig, Site
 from appliance.config.identity_schema import AddressEntry, Identity
+from appliance.config.placement_schema import Central, Peers, Role
 from appliance.config.route_schema import Health, ProviderEntry, RouteEntry, TargetEntry, Tries, ViaEntry, filled
 from appliance.config.section import Section
 from appliance.config.signals_schema import BaselineEntry, LogConfig, MetricsConfig, OtelConfig, SignalsConfig
@@ -240,6 +241,7 @@ class Portal(Section, frozen=True):
 class Config(Section, frozen=True):
     """The whole configuration."""
 
+    role: Role = "appliance"  # appliance: by itself, or central; edge, sidecar: works with a central one
     listen: Listen = Listen()  # where clients reach the appliance
     state_dir: str = msgspec.field(default_factory=default_state_dir)  # journals, store, policy, authority
     run_dir: str = ""  # sockets and effective configuration; empty: derived from state_dir
@@ -269,6 +271,8 @@ class Config(Section, frozen=True):
     log: LogConfig = LogConfig()  # log lines
     neutrality: dict[str, BaselineEntry] = {}  # catalogue id to how that service does without the appliance
     accounts: Accounts = Accounts()  # accounts with providers
+    central: Central | None = None  # of an edge or a sidecar: the central appliance
+    peers: Peers | None = None  # of a central appliance: its edges and sidecars
 
     def __post_init__(self) -> None:
         """Fill the run folder and what routes take from their targets, so that every holder sees the real ones."""
@@ -278,6 +282,11 @@ class Config(Section, frozen=True):
             routes = {name: filled(route, self.providers) for name, route in self.gateway.routes.items()}
             gateway = msgspec.structs.replace(self.gateway, routes=routes)
             msgspec.structs.force_setattr(self, "gateway", gateway)
+
+    @property
+    def ships_records(self) -> bool:
+        """Records go to a central appliance, and no store runs here."""
+        return self.central is not None and self.central.journal is not None
 
     @property
     def ca_dir(self) -> Path:

@@ -15,6 +15,7 @@ from appliance.bus.client import BlockingClient
 from appliance.bus.errors import RemoteError, Unreachable
 from appliance.bus.verbs import Done
 from appliance.model.errors import EvidenceError
+from appliance.store.budget_pages import BudgetsHead, BudgetsRequest, BudgetState
 from appliance.store.export_wire import (
     SUMMARY_FILE,
     ExportDone,
@@ -79,6 +80,15 @@ def appliance_state(client: BlockingClient) -> ApplianceState | None:
     try:
         return client.call("appliance", ApplianceRequest(), reply=ApplianceState)[0]
     except RemoteError:
+        return None
+
+
+def budgets_now(client: BlockingClient) -> tuple[BudgetState, ...] | None:
+    """Where budgets stand now, where that can be read."""
+    try:
+        head, body = client.call("budgets", BudgetsRequest(), reply=BudgetsHead)
+        return None if head.problem else msgspec.json.decode(body, type=tuple[BudgetState, ...])
+    except (RemoteError, msgspec.MsgspecError):
         return None
 
 

@@ -8,8 +8,9 @@ import base64
 import hashlib
 from typing import Final
 
-from appliance.export import markup
+from appliance.export import governance, markup
 from appliance.export.markup import Html, bar, facts, items, note, section, share, size, table, text, when
+from appliance.store.budget_pages import BudgetState
 from appliance.store.export_wire import CountLine, DecisionLine, ExportInfo, ExportSummary
 from appliance.store.finding_pages import ApplianceState
 
@@ -43,14 +44,18 @@ sent to it. A name that is encrypted (Encrypted ClientHello, DNS over HTTPS) is 
 A host is an address, and an address may stand for several people or change hands; a person is known only where the \
 proxy asked who it was.
 A service that the catalogue does not name is not recognised.
+A key is known by its fingerprint, and only where a request through the appliance showed it; a cost is an estimate by \
+public prices, and what has no price is in no sum.
 Detection misses things: scanned means that every detector in use ran over the text, not that nothing is in it.
 The counts of a finding are of all that is stored about it, and its state is that of the moment of making; the other \
 tables are of the period. Records past their age have been deleted.
 """
 
 
-def page(summary: ExportSummary, state: ApplianceState | None = None) -> str:
-    """The whole document. `state`: the appliance as it stands now, if that is known."""
+def page(
+    summary: ExportSummary, state: ApplianceState | None = None, budgets: tuple[BudgetState, ...] | None = None
+) -> str:
+    """The whole document. `state` and `budgets`: the appliance as it stands now, where that is known."""
     body = "".join(
         (
             _head(summary, state),
@@ -58,6 +63,9 @@ def page(summary: ExportSummary, state: ApplianceState | None = None) -> str:
             _decisions(summary),
             _moved(summary),
             _usage(summary),
+            governance.cost(summary, budgets),
+            governance.accounts(summary),
+            governance.keys(summary),
             _coverage(summary),
             _sight(summary, state),
             section("Limits of this report", items(_LIMITS.strip().splitlines())),

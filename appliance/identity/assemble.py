@@ -6,6 +6,7 @@ mapped machine; a credential that no method takes is refused and never ignored; 
 met and is refused at start.
 """
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -20,14 +21,17 @@ from appliance.identity.basic import basic_challenge
 from appliance.identity.bearer import Issuer, TokenMethod, bearer_challenge
 from appliance.identity.claims import ClaimRules
 from appliance.identity.jwks import MAX_JWKS, parse_jwks
+from appliance.identity.kept_keys import KeptKeys
 from appliance.identity.keyring import Fetch, KeyRing
 from appliance.identity.members import Members, load_members
 from appliance.identity.method import Answer, Identification, IdentityMethod, IdentityRequest, wrong
 from appliance.identity.password_file import PasswordFile
+from appliance.identity.realms import OURS, Realm, in_realm
 from appliance.identity.virtual_key_file import VirtualKeyFile
 from appliance.identity.virtual_key_method import VirtualKeyMethod
 from appliance.model.errors import OperatorError
 
+type Opened = Callable[[tuple[str, int], tuple[str, int]], None]  # our own end of a connection and the far one
 type FetchOf = Callable[[str, str | None], Fetch]  # address of a key set, PEM file of authorities: how it is fetched
 
 
@@ -53,33 +57,37 @@ def make_identification(
     *,
     virtual_keys: VirtualKeyFile | None = None,
     fetch: FetchOf | None = None,
+    opened: Opened | None = None,
+    state: Path | None = None,
 ) -> Identification:
     """Methods in their order. `executor`: threads for password checks. OperatorError: files or networks are wrong.
 
-    `virtual_keys`: needed where the section takes them; `fetch`: where an issuer's keys lie at an address.
+    `virtual_keys`: needed where the section takes them; `fetch`: where an issuer's keys lie at an address. `opened`
+    hears of connections to a directory before TLS begins on them. `state`: the folder in which fetched keys are kept.
     """
     if settings.required and not settings.proves:
         raise OperatorError("identity.required: nobody can be known; set a method, e.g. identity.htpasswd")
-    challenge, backoff = _challenge(settings), BackOff()
+    challenge, backoff, taken = _challenge(settings), BackOff(), _taken(settings)
     methods: list[IdentityMethod] = []
     if settings.tokens:
-        issuers = [_issuer(each, number, fetch) for number, each in enumerate(settings.tokens)]
+        issuers = [_issuer(each, number, fetch, taken, state) for number, each in enumerate(settings.tokens)]
         methods.append(TokenMethod(issuers, challenge=challenge, cache_s=settings.cache_s, backoff=backoff))
     if settings.virtual_keys and virtual_keys is not None:
         methods.append(VirtualKeyMethod(virtual_keys, challenge=challenge, backoff=backoff))
-    source, method = _passwords(settings)
+    source, method = _passwords(settings, opened)
     if source is not None:
         realm, cache_s = settings.realm, settings.cache_s
-        methods.append(
-            BasicAuthenticator(
-                source, executor, realm=realm, cache_s=cache_s, backoff=backoff, method=method, challenge=challenge
-            )
+        passwords = BasicAuthenticator(
+            source, executor, realm=realm, cache_s=cache_s, backoff=backoff, method=method, challenge=challenge
         )
+        realm_of = Realm(settings.ldap.prefix or "", taken) if settings.ldap is not None else OURS
+        methods.append(in_realm(passwords, realm_of))
     methods.append(UnclaimedCredential(challenge, passwords=bool(settings.tokens)))
     if settings.certificates is not None:
         from appliance.identity.client_certificates import CertificateMethod
 
-        methods.append(CertificateMethod(settings.certificates))
+        realm_of = Realm(settings.certificates.prefix or "", taken)
+        methods.append(in_realm(CertificateMethod(settings.certificates), realm_of))
     if settings.addresses:
         entries = [AddressMapping(item.network, item.user, item.groups, item.department) for item in settings.addresses]
         methods.append(AddressMap(entries))
@@ -95,15 +103,22 @@ def _challenge(settings: Identity) -> str:
     return ", ".join((*basic, *bearer))
 
 
-def _passwords(settings: Identity) -> tuple[PasswordSource | None, str]:
+def _passwords(settings: Identity, opened: Opened | None) -> tuple[PasswordSource | None, str]:
     if settings.ldap is not None:
         from appliance.identity.directory import DirectoryPasswords
 
-        return DirectoryPasswords(settings.ldap), "ldap"
+        return DirectoryPasswords(settings.ldap, opened=opened), "ldap"
     return (PasswordFile(Path(settings.htpasswd)) if settings.htpasswd is not None else None), "basic"
 
 
-def _issuer(issuer: TokenIssuer, number: int, fetch: FetchOf | None) -> Issuer:
+def _taken(settings: Identity) -> tuple[str, ...]:
+    """Prefixes in use: what stands under one is its source's alone."""
+    return tuple(sorted({prefix for _, prefix in settings.asserting if prefix}))
+
+
+def _issuer(
+    issuer: TokenIssuer, number: int, fetch: FetchOf | None, taken: tuple[str, ...], kept_in: Path | None
+) -> Issuer:
     algorithms = frozenset[str](issuer.algorithms)
     if not is_address(issuer.jwks):
         source: Fetch = partial(_read, Path(issuer.jwks), number)
@@ -111,7 +126,10 @@ def _issuer(issuer: TokenIssuer, number: int, fetch: FetchOf | None) -> Issuer:
         source = fetch(issuer.jwks, issuer.ca_bundle)
     else:
         raise OperatorError(f"identity.tokens[{number}].jwks: addresses cannot be fetched here")
-    ring = KeyRing(source, partial(parse_jwks, accepted=algorithms), refresh_s=issuer.refresh_s, kept_s=issuer.kept_s)
+    kept = KeptKeys(kept_in, issuer.issuer, issuer.jwks) if kept_in is not None and is_address(issuer.jwks) else None
+    parse = partial(parse_jwks, accepted=algorithms)
+    ring = KeyRing(source, parse, refresh_s=issuer.refresh_s, kept_s=issuer.kept_s, kept=kept)
+    ring.begin(time.time())
     rules = ClaimRules(
         issuer.issuer,
         frozenset(issuer.audience),
@@ -119,6 +137,8 @@ def _issuer(issuer: TokenIssuer, number: int, fetch: FetchOf | None) -> Issuer:
         user=issuer.user,
         groups=issuer.groups,
         department=issuer.department,
+        kind=issuer.kind,
+        realm=Realm(issuer.prefix or "", taken),
     )
     return Issuer(rules, algorithms, ring)
 

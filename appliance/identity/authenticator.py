@@ -105,7 +105,7 @@ class BasicAuthenticator:
         # Another connection of the same client may have succeeded, or failed, while this one waited.
         if (known := self._cache.found(credential.user, credential.password, now)) is not None:
             return self._principal(credential, known, request)
-        wait = self._backoff.wait(request.address, now)
+        wait = 0.0 if request.again else self._backoff.wait(request.address, now)
         if wait > 0:
             detail = "too many failed authentication attempts from this address"
             return Refusal(429, RefusalReason.IDENTITY_FAILED, detail, retry_after=ceil(wait))
@@ -117,7 +117,8 @@ class BasicAuthenticator:
             detail = "the directory that proves passwords cannot be reached now"
             return Refusal(503, RefusalReason.IDENTITY_UNAVAILABLE, detail, retry_after=error.retry_after)
         if proven is False:
-            self._backoff.failed(request.address, now)
+            if not request.again:
+                self._backoff.failed(request.address, now)
             return self._denied("unknown user or wrong password")
         member = Member() if proven is True else proven
         if passwords is self._file.passwords:  # else: proven against entries that are no longer in force

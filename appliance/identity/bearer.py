@@ -59,7 +59,7 @@ class TokenMethod:
             return None
         if (owner := self._known(text, now)) is not None:
             return _principal(owner, request)
-        if (wait := self._backoff.wait(request.address, now)) > 0:
+        if not request.again and (wait := self._backoff.wait(request.address, now)) > 0:
             detail = "too many failed authentication attempts from this address"
             return Refusal(429, RefusalReason.IDENTITY_FAILED, detail, retry_after=ceil(wait))
         try:
@@ -100,7 +100,7 @@ class TokenMethod:
                 raise
             check_signature(token, await issuer.ring.find(token.kid, token.alg, now))
         generation = issuer.ring.generation
-        owner = owner_of(token.claims, issuer.rules, now)
+        owner = owner_of(token.claims, issuer.rules, now, token.typ)
         self._good.add(text, owner, now, min(now + self._cache_s, owner.until), generation)
         return owner
 
@@ -114,10 +114,10 @@ class TokenMethod:
         return issuer
 
     def _denied(self, request: IdentityRequest, text: str, error: TokenError, now: float) -> Answer:
-        if error.guess:
+        if error.guess and not request.again:
             self._backoff.failed(request.address, now)
             self._forged.add(text, str(error), now, now + FORGED_S, self._generation())
-        return wrong(request, str(error), self._challenge)
+        return wrong(request, str(error), self._challenge, lapsed=error.lapsed)
 
     def _generation(self) -> int:
         return sum(issuer.ring.generation for issuer in self._issuers.values())

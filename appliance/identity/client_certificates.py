@@ -30,6 +30,7 @@ from appliance.model.names import Assurance, RefusalReason
 MAX_FILE = 16 << 20
 MAX_KNOWN = 4096
 LOOK_EVERY = 1.0
+_OUT_OF_DATE = "the client's certificate is out of date"
 _SIGNERS = (RSAPublicKey, EllipticCurvePublicKey, Ed25519PublicKey)
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
@@ -102,14 +103,14 @@ class CertificateMethod:
             return None
         known = self._of(request.certificate)
         if what := self._fault(known, now):
-            return Refusal(403, RefusalReason.IDENTITY_FAILED, what)
+            return Refusal(403, RefusalReason.IDENTITY_FAILED, what, lapsed=what == _OUT_OF_DATE)
         return Principal(known.user or "", request.address, method="mtls", assurance=Assurance.HIGH)
 
     def _fault(self, known: _Known, now: float) -> str:
         if known.user is None:
             return "the client's certificate names nobody whom this appliance knows"
         if not known.begins <= now < known.ends:
-            return "the client's certificate is out of date"
+            return _OUT_OF_DATE
         if self._revocations is None:
             return ""
         self._revocations.refresh(now)

@@ -40,6 +40,9 @@ MAX_PASSWORD = 1024
 _NO_SUCH_PERSON = frozenset({32, 34, 48, 49, 50, 53})  # result codes of RFC 4511 that say no, and not that it is ill
 
 
+type Opened = Callable[[tuple[str, int], tuple[str, int]], None]  # our own end of a connection and the far one
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     dn: str
@@ -49,21 +52,27 @@ class _Entry:
 class _VerifiedTls(ldap3.Tls):  # type: ignore[misc] # the library is untyped
     """TLS by the standard library's own rules: chain, name, version. The library's own check of names is not used."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, opened: Opened | None = None) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
         self._context = context
+        self._opened = opened
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
         """Replace the socket; ssl.SSLError or TimeoutError when the other side is not the directory."""
         del do_handshake
+        if self._opened is not None:
+            self._opened(connection.socket.getsockname()[:2], connection.socket.getpeername()[:2])
         connection.socket = self._context.wrap_socket(connection.socket, server_hostname=connection.server.host)
 
 
 class DirectoryPasswords:
-    """What `BasicAuthenticator` asks. `password`: of the account that searches. OperatorError: a file is not usable."""
+    """What `BasicAuthenticator` asks. `opened` hears of connections before TLS. OperatorError: a file is unusable."""
 
-    def __init__(self, settings: Directory, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: Directory, *, clock: Callable[[], float] = time.monotonic, opened: Opened | None = None
+    ) -> None:
         self._settings = settings
+        self._opened = opened
         self._host, self._port, self._tls_first = host_and_port(settings.url)
         self._context = _context(settings.ca_bundle)
         self._secret = _secret(settings.bind_password)
@@ -125,7 +134,7 @@ class DirectoryPasswords:
             self._host,
             port=self._port,
             use_ssl=self._tls_first,
-            tls=_VerifiedTls(self._context),
+            tls=_VerifiedTls(self._context, self._opened),
             get_info=ldap3.NONE,
             connect_timeout=wait,
         )

@@ -24,11 +24,15 @@ _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 
 class TokenError(ValueError):
-    """The token is not taken. `guess`: it looks like an attempt, and not like a token that was good once."""
+    """The token is not taken. `guess`: it looks like an attempt, and not like a token that was good once.
 
-    def __init__(self, message: str, *, guess: bool = True) -> None:
+    `lapsed`: its time is over, and nothing else is wrong.
+    """
+
+    def __init__(self, message: str, *, guess: bool = True, lapsed: bool = False) -> None:
         super().__init__(message)
         self.guess = guess
+        self.lapsed = lapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class UncheckedToken:
 
     alg: str
     kid: str
+    typ: str  # small letters, without `application/`; empty: it says none
     claims: dict[str, object] = field(repr=False)
     text: str = field(repr=False)
 
@@ -44,6 +49,7 @@ class UncheckedToken:
 class _Header(msgspec.Struct, frozen=True):
     alg: str
     kid: str = ""
+    typ: str = ""
     crit: object = None
     b64: object = None
 
@@ -89,7 +95,8 @@ def read_token(text: str, accepted: Collection[str]) -> UncheckedToken:
         raise TokenError("the token asks for an extension")
     if len(header.kid) > MAX_KID:
         raise TokenError("the token's key id is too long")
-    return UncheckedToken(header.alg, header.kid, claims, text)
+    typ = header.typ.lower().removeprefix("application/")
+    return UncheckedToken(header.alg, header.kid, typ, claims, text)
 
 
 def check_signature(token: UncheckedToken, keys: Collection[VerifyKey]) -> None:

@@ -4,13 +4,15 @@ Theory of operation. Keys are fetched when the first token comes and again when 
 runs beside the requests, which go on with the keys that are there. A key id that is not among them may be a new one:
 then the set is fetched at once and the request waits for it, but at most once in `ASK_EVERY_S`, whatever clients send,
 and an id that was not in the fresh set is remembered as unknown. While fetching fails the old keys are used until they
-are `kept_s` old; after that nobody is known by them. Rules: one fetch at a time; time as argument; every table bounded.
+are `kept_s` old; after that nobody is known by them. What was fetched is kept (`Kept`), and a ring that begins with it
+is as old as it is. Rules: one fetch at a time; time as argument; every table bounded.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from math import ceil
+from typing import Protocol
 
 from appliance.identity.jwks import VerifyKey
 from appliance.model.errors import OperatorError, PeerError
@@ -24,6 +26,16 @@ type Fetch = Callable[[], Awaitable[bytes]]  # the key set as bytes; PeerError, 
 type Parse = Callable[[bytes], tuple[VerifyKey, ...]]
 
 
+class Kept(Protocol):
+    """Where a set outlives the process."""
+
+    def read(self, now: float) -> tuple[bytes, float] | None:
+        """The set and when it was fetched; None: there is none."""
+
+    def write(self, keys: bytes, fetched: float) -> None:
+        """Keep it; on a thread. OSError or UnicodeDecodeError: it cannot be kept."""
+
+
 class KeysUnavailableError(Exception):
     """There are no keys to check a token with. `retry_after`: seconds."""
 
@@ -35,7 +47,15 @@ class KeysUnavailableError(Exception):
 class KeyRing:
     """`generation` grows when the keys have changed; `problem`: why the last fetch failed, empty: it did not."""
 
-    def __init__(self, fetch: Fetch, parse: Parse, *, refresh_s: float = 600.0, kept_s: float = 86400.0) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        parse: Parse,
+        *,
+        refresh_s: float = 600.0,
+        kept_s: float = 86400.0,
+        kept: Kept | None = None,
+    ) -> None:
         self._fetch = fetch
         self._parse = parse
         self._refresh_s = refresh_s
@@ -46,8 +66,22 @@ class KeyRing:
         self._failures = 0
         self._running: asyncio.Future[None] | None = None
         self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._kept = kept
+        self._written = 0.0
         self.generation = 0
         self.problem = ""
+
+    def begin(self, now: float) -> None:
+        """Start with what was kept, if that can be used."""
+        found = self._kept.read(now) if self._kept is not None else None
+        if found is None or now - found[1] > self._kept_s:
+            return
+        try:
+            self._keys = self._parse(found[0])
+        except PeerError:
+            return  # of a release, or a configuration, that took other keys
+        self._fetched = self._written = found[1]
+        self.generation += 1
 
     async def find(self, kid: str, alg: str, now: float) -> tuple[VerifyKey, ...]:
         """Keys that may have signed a token with this header; () for none. KeysUnavailableError: nobody knows."""
@@ -102,7 +136,8 @@ class KeyRing:
 
     async def _renew(self, now: float) -> None:
         try:
-            keys = self._parse(await self._fetch())
+            data = await self._fetch()
+            keys = self._parse(data)
         except (PeerError, OperatorError, OSError) as error:
             self._failures += 1
             self.problem = str(error) or type(error).__name__
@@ -110,10 +145,17 @@ class KeyRing:
         self._failures = 0
         self.problem = ""
         self._fetched = now
-        if _names(keys) != _names(self._keys):
+        changed = _names(keys) != _names(self._keys)
+        if changed:
             self._keys = keys
             self._unknown.clear()
             self.generation += 1
+        if self._kept is not None and (changed or abs(now - self._written) > min(self._refresh_s, self._kept_s / 2)):
+            self._written = now
+            try:
+                await asyncio.to_thread(self._kept.write, data, now)
+            except (OSError, UnicodeDecodeError) as error:
+                self.problem = f"the keys cannot be kept for the next start ({type(error).__name__})"
 
     def _note_unknown(self, kid: str, now: float) -> None:
         self._unknown[kid] = now + UNKNOWN_S

@@ -39,7 +39,7 @@ class VirtualKeyMethod:
         if entry is None:
             return self._unproven(request, now)
         if (state := entry.state(now)) != "good":
-            return wrong(request, f"this key is {state}", self._challenge)
+            return wrong(request, f"this key is {state}", self._challenge, lapsed=state == "expired")
         return Principal(
             entry.owner,
             request.address,
@@ -48,11 +48,14 @@ class VirtualKeyMethod:
             groups=entry.groups,
             department=entry.department,
             key=entry.id,
+            key_services=entry.services,
+            key_models=entry.models,
         )
 
     def _unproven(self, request: IdentityRequest, now: float) -> Answer:
-        if (wait := self._backoff.wait(request.address, now)) > 0:
-            detail = "too many failed authentication attempts from this address"
-            return Refusal(429, RefusalReason.IDENTITY_FAILED, detail, retry_after=ceil(wait))
-        self._backoff.failed(request.address, now)
+        if not request.again:
+            if (wait := self._backoff.wait(request.address, now)) > 0:
+                detail = "too many failed authentication attempts from this address"
+                return Refusal(429, RefusalReason.IDENTITY_FAILED, detail, retry_after=ceil(wait))
+            self._backoff.failed(request.address, now)
         return wrong(request, "no such key", self._challenge)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,6 +22,7 @@ from appliance.identity.claims import is_name
 PREFIX = "gk_"
 SECRET_BYTES, ID_BYTES, SALT_BYTES = 32, 8, 16
 MAX_KEYS = 100_000
+MAX_LIMITS = 32  # services, and models, that one key is limited to
 _ID, _SECRET, _CHECK = 10, 43, 6
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MARK = PREFIX.encode()
@@ -29,8 +30,11 @@ _ANYWHERE = re.compile(rb"gk_[0-9A-Za-z]{%d}_[0-9A-Za-z]{%d}" % (_ID, _SECRET + 
 _FORM = re.compile(rf"gk_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECK}}})\Z")
 
 
-class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One entry. Times are seconds since the epoch; `services`, `models`: always empty, policy rules limit keys."""
+class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One entry. Times are seconds since the epoch; `services`, `models`: what it may be used for, empty: anything.
+
+    Models are written as in policy rules: small letters, `*` for any run of characters.
+    """
 
     id: str
     owner: str
@@ -104,6 +108,11 @@ class VirtualKeys:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def empty(self, paced: Callable[[Iterable[str]], Iterable[str]]) -> None:
+        """Let go of the entries one by one; of a register that nobody looks into any more."""
+        for name in paced(list(self._entries)):
+            del self._entries[name]
+
     def find(self, shown: ShownKey) -> VirtualKey | None:
         """The entry of a key whose secret is right, in whatever state; None: there is no such key."""
         entry = self._entries.get(shown.id)
@@ -123,9 +132,9 @@ def fault_of(entry: VirtualKey) -> str:
         return "its id is none"
     if not re.fullmatch(r"[0-9a-f]{32}", entry.salt) or not re.fullmatch(r"[0-9a-f]{64}", entry.digest):
         return "salt or digest is damaged"
-    if entry.services or entry.models:
-        return "services and models are not limited here; write a policy rule with match.virtual_keys"
-    words = (entry.owner, *entry.groups)
+    if len(entry.services) > MAX_LIMITS or len(entry.models) > MAX_LIMITS:
+        return f"it is limited to more than {MAX_LIMITS} services or models; write a policy rule"
+    words = (entry.owner, *entry.groups, *entry.services, *entry.models)
     if not all(map(is_name, words)) or not (entry.department is None or is_name(entry.department)):
         return "a name in it is empty, too long or not printable"
     return ""

@@ -29,6 +29,11 @@ def is_count(text: str) -> bool:
     return len(text) >= _FEWEST_COUNTED and text.isdecimal() and any(text in counted for counted in _COUNTED)
 
 
+def is_moment(text: str, entities: Iterable[str]) -> bool:
+    """Whether a number is a time, and all that was found in it is what a time has by chance."""
+    return _SECONDS.match(text) is not None and all(one == _ONE_IN_ELEVEN for one in entities)
+
+
 def names_model(segment: Segment, model: str | None) -> bool:
     """Whether a segment is where a body names its model; `model`: as the body's reader understood it."""
     if not segment.pointer.endswith(_MODEL_KEYS) or not segment.text[:1].isalpha() or not is_identifier(segment.text):

@@ -59,8 +59,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """A request seen whole.
 
     `body` is decoded unless `problem` says that it could not be; `detections` go along `segments`; `problem` is None or
-    a snake_case word: those of Decoded and MalformedBody (nothing was read), or `duplicate_key` (all was read, but
-    readers will differ about what it says).
+    a snake_case word: those of Decoded and MalformedBody (nothing was read), or `duplicate_key` or `key_case` (all
+    was read, but readers will differ about what it says).
     """
 
     view: RequestView

@@ -46,6 +46,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     `api` None: no dialect knew it. `tools_declared`: names of declared functions. `include_usage`: the client itself
     asked for the usage chunk of a stream. `conversation_seed`: hex digest of what opens the conversation (first system
     and first user text), None when there is neither. `conversation`: the protocol's own id of the conversation.
+    `models_beside`: further models that may answer instead of `model`, each once.
     `hosted_mcp`: hosts of tool servers that the provider is asked to call. `logprobs`: the probabilities of tokens are
     asked for. `parts`: the files of the body. `problem`: something a strict reader would refuse although everything was
     read, e.g. `duplicate_key`.
@@ -54,6 +55,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     api: str | None = None
     syntax: Syntax = Syntax.JSON
     model: str | None = None
+    models_beside: tuple[str, ...] = ()
     stream: bool = False
     max_tokens: int | None = None
     logprobs: bool = False

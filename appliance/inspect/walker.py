@@ -166,15 +166,22 @@ def _view(
     first: object, segments: tuple[Segment, ...], opaque: tuple[Opaque, ...], files: list[Part], duplicates: bool
 ) -> RequestView:
     top: dict[str, object] = first if isinstance(first, dict) else {}
-    model = top.get("model")
+    model = _member(top, "model")
     return RequestView(
         model=model if isinstance(model, str) else None,
-        stream=top.get("stream") is True,
+        stream=_member(top, "stream") is True,
         segments=segments,
         opaque=opaque,
         parts=tuple(files),
         problem="duplicate_key" if duplicates else None,
     )
+
+
+def _member(top: dict[str, object], name: str) -> object:
+    """By its name, else by the name in other letters: some servers read either (see dialects/spelling.py)."""
+    if name in top:
+        return top[name]
+    return next((value for key, value in top.items() if len(key) == len(name) and key.casefold() == name), None)
 
 
 def _place(_: StringSpan) -> Place:

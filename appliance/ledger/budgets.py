@@ -48,7 +48,11 @@ class Budget(msgspec.Struct, frozen=True):
         if self.per == "organisation":
             yield self.counter("")
             return
-        for subject in dict.fromkeys(values_of(facts, self.per)) or (NOBODY,):
+        subjects = dict.fromkeys(values_of(facts, self.per))
+        if self.per == "group":  # of the groups that somebody has, those that it is about
+            wanted = next((told for key, told in self.values if key == "group"), subjects.keys())
+            subjects = dict.fromkeys(one for one in subjects if one in wanted)
+        for subject in subjects or (NOBODY,):
             yield self.counter(subject)
 
     def counter(self, subject: str) -> CounterKey:

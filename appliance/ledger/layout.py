@@ -26,7 +26,7 @@ BUSY_AT = 128
 LOG_AT = 4096
 LOG_SIZE = 4096
 SLOTS_AT = LOG_AT + LOG_SIZE
-MAX_KEYS = 32  # counters in one reservation
+MAX_KEYS = 32  # counters in one note; a reservation of more has several
 
 _HEADER = struct.Struct("<8sIIII16s16s")
 _CRC = struct.Struct("<I")

@@ -10,20 +10,24 @@ and a worker that is killed - before the log counts (nothing happened), between 
 and the note's end (the next holder of the lock finishes it) - leaves either no note and nothing added, or a note with
 all of it added, which `refund_dead` takes back exactly once, because that too is one transaction per note.
 
+A reservation of more counters than a note holds has several notes, each with its own counters: each of them is such a
+transaction, so what holds for one holds for all, and what a dead worker leaves of them is refunded note by note.
+
 Rules: a denial changes nothing; a full file or table is an error, never a grant; settling twice has no effect. A worker
 place belongs to one living process (a lock says so); its notes are touched by others only when it is dead.
 """
 
 import datetime as dt
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
 from appliance.ledger.file import CounterFile, create
-from appliance.ledger.layout import FREE_NOTE, MAX_KEYS, NOTE_HEAD, NOTE_SIZE, Item, decode_note, encode_note
+from appliance.ledger.layout import FREE_NOTE, MAX_KEYS, NOTE_HEAD, NOTE_SIZE, Item, Write, decode_note, encode_note
 from appliance.ledger.table import CounterKey, Denied, LedgerFull, Table
 from appliance.ledger.windows import RATE_CODE, Calendar
 from appliance.model.errors import OperatorError
@@ -31,19 +35,28 @@ from appliance.model.errors import OperatorError
 SLOTS = 262144  # 10,000 identities with some twenty counters each; 8 MiB
 WORKERS = 16
 NOTES = 1024  # reservations that one worker may have out at once
+MAX_COUNTERS = 16384  # in one reservation: half of a worker's notes
 _LARGEST = 1 << 53
+_FEW = 64  # notes that are read in one turn at the lock
 _RATES = frozenset(RATE_CODE.values())
 
 
 class Reservation(msgspec.Struct, frozen=True):
     """Amounts granted and noted: settle or refund it exactly once."""
 
-    note: int
+    notes: tuple[int, ...]
     number: int
     keys: tuple[CounterKey, ...]
     amounts: tuple[int, ...]
     items: tuple[Item, ...]
     used: tuple[int, ...] = ()  # what each counter stood at with this
+
+
+class Moved(NamedTuple):
+    """What is held after a move, and why it is not what was asked for."""
+
+    held: Reservation | None
+    denied: Denied | None = None
 
 
 class Ledger:
@@ -89,23 +102,39 @@ class Ledger:
         too many and for a counter named twice.
         """
         self._check(keys, amounts)
-        if not keys:
-            return Reservation(-1, 0, (), (), ())
-        if not self._free:
-            raise LedgerFull(f"{self._file.path}: this worker has no note free; reservations are not being settled")
         self._file.acquire()
         try:
-            granted = self._table.add(keys, amounts, now)
-            if isinstance(granted, Denied):
-                return granted
-            items, writes, used = granted
-            self._number += 1
-            note = self._free[-1]
-            self._file.commit([(self._note_at(note), encode_note(self._number, items)), *writes])
-            self._free.pop()
-            return Reservation(note, self._number, tuple(keys), tuple(amounts), items, used)
+            return self._reserve(keys, amounts, now)
         finally:
             self._file.release()
+
+    def _reserve(
+        self, keys: Sequence[CounterKey], amounts: Sequence[int], now: float, *, force: bool = False
+    ) -> Reservation | Denied:
+        """The same by who holds the lock. `force`: no limits."""
+        if not keys:
+            return Reservation((), 0, (), (), ())
+        needed = -(-len(keys) // MAX_KEYS)
+        if len(self._free) < needed:
+            raise LedgerFull(f"{self._file.path}: this worker has no note free; reservations are not being settled")
+        granted = self._table.add(keys, amounts, now, force=force)
+        if isinstance(granted, Denied):
+            return granted
+        items, writes, used = granted
+        self._number += 1
+        notes = tuple(self._free[-needed:])
+        self._put(notes, self._number, items, writes)
+        del self._free[-needed:]
+        return Reservation(notes, self._number, tuple(keys), tuple(amounts), items, used)
+
+    def _put(self, notes: Sequence[int], number: int, items: tuple[Item, ...], writes: list[Write]) -> None:
+        """Each note with its own counters, one transaction apiece."""
+        if len(notes) == 1:
+            self._file.commit([(self._note_at(notes[0]), encode_note(number, items)), *writes])
+            return
+        for part, note in enumerate(notes):
+            here = slice(part * MAX_KEYS, (part + 1) * MAX_KEYS)
+            self._file.commit([(self._note_at(note), encode_note(number, items[here])), *writes[here]])
 
     def extend(self, reservation: Reservation, more: Sequence[int], now: float) -> Reservation | Denied:
         """Add `more` to the same counters, limits checked; returns the reservation to use from now on.
@@ -123,8 +152,7 @@ class Ledger:
                 return granted
             added, writes, used = granted
             items = tuple(_merged(old, new) for old, new in zip(reservation.items, added, strict=True))
-            note = (self._note_at(reservation.note), encode_note(reservation.number, items))
-            self._file.commit([note, *writes])
+            self._put(reservation.notes, reservation.number, items, writes)
         amounts = tuple(old + new for old, new in zip(reservation.amounts, more, strict=True))
         return msgspec.structs.replace(reservation, amounts=amounts, items=items, used=used)
 
@@ -137,18 +165,53 @@ class Ledger:
         if not reservation.keys:
             return False
         with self._file.locked():
-            if not self._is_out(reservation):
-                return False
-            booked = zip(reservation.keys, reservation.items, reservation.amounts, actual, strict=True)
-            deltas = [max(key.native(used - held), -item.amount) for key, item, held, used in booked]
-            freed = (self._note_at(reservation.note), FREE_NOTE)
-            self._file.commit([freed, *self._table.corrections(reservation.items, deltas, now)])
-        self._free.append(reservation.note)
+            return self._settle(reservation, actual, now)
+
+    def _settle(self, reservation: Reservation, actual: Sequence[int], now: float | None) -> bool:
+        if not self._is_out(reservation):
+            return False
+        booked = zip(reservation.keys, reservation.items, reservation.amounts, actual, strict=True)
+        deltas = [max(key.native(used - held), -item.amount) for key, item, held, used in booked]
+        for part, note in enumerate(reservation.notes):  # mostly one
+            here = slice(part * MAX_KEYS, (part + 1) * MAX_KEYS)
+            back = self._table.corrections(reservation.items[here], deltas[here], now)
+            self._file.commit([(self._note_at(note), FREE_NOTE), *back])
+        self._free += reservation.notes
         return True
+
+    def move(
+        self,
+        reservation: Reservation,
+        actual: Sequence[int] | None,
+        keys: Sequence[CounterKey],
+        amounts: Sequence[int],
+        now: float,
+    ) -> Moved:
+        """Reserve anew in the place of `reservation`, whose room nobody else can take in between.
+
+        `actual`: what it has used, which is settled whatever comes; None: nothing was, and where the new one is denied
+        the old one stays. Raises as `reserve`.
+        """
+        self._check(keys, amounts)
+        self._check(reservation.keys, actual or (0,) * len(reservation.keys))
+        with self._file.locked():
+            was_out = bool(reservation.keys) and self._settle(reservation, actual or (0,) * len(reservation.keys), now)
+            granted = self._reserve(keys, amounts, now)
+            if not isinstance(granted, Denied):
+                return Moved(granted)
+            if actual is not None or not was_out:
+                return Moved(None, granted)
+            back = self._reserve(reservation.keys, reservation.amounts, now, force=True)  # nobody was in between
+            return Moved(None if isinstance(back, Denied) else back, granted)
 
     def refund(self, reservation: Reservation, now: float | None = None) -> bool:
         """Take all of it back: nothing was used. False: it was settled before."""
         return self.settle(reservation, (0,) * len(reservation.keys), now)
+
+    @property
+    def free(self) -> int:
+        """How many more notes this worker may have out: one for each 32 counters of a reservation."""
+        return len(self._free)
 
     def used(self, key: CounterKey, now: float) -> int:
         """What a counter stands at, reservations included."""
@@ -156,13 +219,20 @@ class Ledger:
             return self._table.used(key, now)
 
     def outstanding(self, keys: Sequence[CounterKey]) -> list[int]:
-        """What of each counter is reserved and not settled yet, of living and dead workers."""
-        header, found = self._file.header, dict[bytes, int]()
-        with self._file.locked():
-            area = self._file.map[header.notes_at : header.size]
-            tags = [self._table.tag(key) for key in keys]
-        for at in range(0, len(area), NOTE_SIZE):
-            for item in decode_note(area, at)[1]:
+        """What of each counter is reserved and not settled yet, of living and dead workers.
+
+        Each note is read whole, and not all in one moment: for showing, not for granting.
+        """
+        found, tags = dict[bytes, int](), [self._table.tag(key) for key in keys]
+        counters, header = self._file.map, self._file.header
+        places = range(header.notes_at, header.notes_at + header.workers * header.notes * NOTE_SIZE, NOTE_SIZE)
+        out = [at for at in places if NOTE_HEAD.unpack_from(counters, at)[0]]  # a glance; read well under the lock
+        for few in itertools.batched(
+            out, _FEW, strict=False
+        ):  # nobody who wants to reserve waits for a look at all of them
+            with self._file.locked():
+                items = [item for at in few for item in decode_note(counters, at)[1]]
+            for item in items:
                 found[item.tag] = found.get(item.tag, 0) + item.amount
         return [key.amount(found.get(tag, 0)) for key, tag in zip(keys, tags, strict=True)]
 
@@ -211,9 +281,9 @@ class Ledger:
         return len(out)
 
     def _check(self, keys: Sequence[CounterKey], amounts: Sequence[int]) -> None:
-        if len(keys) > MAX_KEYS or len(keys) != len(amounts):
+        if len(keys) > MAX_COUNTERS or len(keys) != len(amounts):
             raise ValueError(
-                f"{len(keys)} counters and {len(amounts)} amounts; up to {MAX_KEYS} of each belong together"
+                f"{len(keys)} counters and {len(amounts)} amounts; up to {MAX_COUNTERS} of each belong together"
             )
         for amount in amounts:
             if not 0 <= amount <= _LARGEST:
@@ -225,7 +295,7 @@ class Ledger:
         return self._file.header.note_at(self.place, note)
 
     def _is_out(self, reservation: Reservation) -> bool:
-        count, _, number = NOTE_HEAD.unpack_from(self._file.map, self._note_at(reservation.note))
+        count, _, number = NOTE_HEAD.unpack_from(self._file.map, self._note_at(reservation.notes[0]))
         return bool(count) and number == reservation.number
 
     def close(self) -> None:

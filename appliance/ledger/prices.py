@@ -8,7 +8,7 @@ from clients, so they are cut and what is remembered of them is bounded.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,14 @@ _REMEMBERED: Final = 4096
 _STEP: Final = 1800
 
 
+class Place(NamedTuple):
+    """Where a call goes, as far as prices differ by it. `provider`: its name in the configuration; empty: none."""
+
+    service: str | None
+    provider: str = ""
+    route: str = ""
+
+
 class SitePrice(msgspec.Struct, frozen=True):
     """A price of the operator's own. `service` None: of any; `model` may begin or end with `*`; `batch`: times this."""
 
@@ -28,6 +36,8 @@ class SitePrice(msgspec.Struct, frozen=True):
     model: str
     rates: Rates
     batch: Decimal = Decimal(1)
+    provider: str | None = None
+    route: str | None = None
 
 
 class Discount(msgspec.Struct, frozen=True):
@@ -36,6 +46,8 @@ class Discount(msgspec.Struct, frozen=True):
     service: str | None
     model: str
     factor: Decimal
+    provider: str | None = None
+    route: str | None = None
 
 
 class SitePrices(msgspec.Struct, frozen=True):
@@ -52,47 +64,62 @@ class Prices:
     def __init__(self, site: SitePrices | None = None) -> None:
         self._site = site or SitePrices()
         self.version = table().version + (f"+{self._site.version}" if self._site.version else "")
-        self._entries: dict[tuple[str | None, str], Entry | SitePrice | None] = {}
-        self._rates: dict[tuple[str | None, str, int, bool], Rates | None] = {}
+        own: tuple[SitePrice | Discount, ...] = (*self._site.models, *self._site.discounts)
+        self._by_place = any(one.provider or one.route for one in own)
+        self._entries: dict[tuple[Place, str], Entry | SitePrice | None] = {}
+        self._rates: dict[tuple[Place, str, int, bool], Rates | None] = {}
 
-    def cost(self, service: str | None, model: str | None, usage: Usage, now: float, *, batch: bool = False) -> Cost:
-        """What these tokens cost at `now` (epoch seconds); not `priced` where something of them has no price."""
-        rates = self.rates(service, model, now, batch=batch) if model else None
+    def cost(
+        self, place: Place | str | None, model: str | None, usage: Usage, now: float, *, batch: bool = False
+    ) -> Cost:
+        """What these tokens cost at `now` (epoch seconds); not `priced` where something of them has no price.
+
+        `place`: where they went, or a service alone.
+        """
+        rates = self.rates(place, model, now, batch=batch) if model else None
         cost = None if rates is None else total(rates, usage)
         if cost is None:
             return Cost(priced=False, prices=self.version)
         return Cost(micros=(2 * cost + SCALE) // (2 * SCALE), prices=self.version)
 
-    def rates(self, service: str | None, model: str, now: float, *, batch: bool = False) -> Rates | None:
+    def rates(self, place: Place | str | None, model: str, now: float, *, batch: bool = False) -> Rates | None:
         """What holds for a model at `now`; None: nobody has named a price."""
         model = model[:MAX_NAME].lower()
-        key = (service, model, int(now // _STEP), batch)  # sales begin and end at full or half hours: a test looks
+        if not isinstance(place, Place):
+            place = Place(place)
+        elif not self._by_place:
+            place = Place(place.service)
+        key = (place, model, int(now // _STEP), batch)  # sales begin and end at full or half hours: a test looks
         if key not in self._rates:
             if len(self._rates) >= _REMEMBERED:
                 self._rates.clear()
-            self._rates[key] = self._made(service, model, now, batch=batch)
+            self._rates[key] = self._made(place, model, now, batch=batch)
         return self._rates[key]
 
-    def _made(self, service: str | None, model: str, now: float, *, batch: bool) -> Rates | None:
-        entry = self._entry(service, model)
+    def _made(self, place: Place, model: str, now: float, *, batch: bool) -> Rates | None:
+        entry = self._entry(place, model)
         if entry is None:
             return None
         if isinstance(entry, SitePrice):
             return entry.rates.times(entry.batch) if batch else entry.rates
         rates = rates_of(in_force(entry, now, batch=batch))
-        fitting = (one for one in self._site.discounts if one.service in (None, service) and named(one.model, model))
-        discount = next(fitting, None)
+        discount = next((one for one in self._site.discounts if _fits(one, place, model)), None)
         return rates.times(discount.factor) if discount else rates
 
-    def _entry(self, service: str | None, model: str) -> Entry | SitePrice | None:
-        key = (service, model)
+    def _entry(self, place: Place, model: str) -> Entry | SitePrice | None:
+        key = (place, model)
         if key not in self._entries:
             if len(self._entries) >= _REMEMBERED:
                 self._entries.clear()
-            own = (one for one in self._site.models if one.service in (None, service) and named(one.model, model))
-            seller = PROVIDERS.get(service or "")
+            own = (one for one in self._site.models if _fits(one, place, model))
+            seller = PROVIDERS.get(place.service or "")
             self._entries[key] = next(own, None) or (find(seller, model) if seller else None)
         return self._entries[key]
+
+
+def _fits(one: SitePrice | Discount, place: Place, model: str) -> bool:
+    wanted = (one.service, one.provider, one.route)
+    return all(want in (None, is_) for want, is_ in zip(wanted, place, strict=True)) and named(one.model, model)
 
 
 def named(pattern: str, model: str) -> bool:

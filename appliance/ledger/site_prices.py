@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from appliance.config.prices_schema import PriceEntry, PricesFile
+from appliance.config.prices_schema import DiscountEntry, PriceEntry, PricesFile
 from appliance.ledger.prices import Discount, SitePrice, SitePrices, site_rates
 
 _KINDS = {
@@ -19,15 +19,21 @@ _KINDS = {
 
 def site_prices(file: PricesFile, version: str) -> SitePrices:
     """What `Prices` takes."""
-    discounts = (Discount(one.service, one.model, (100 - _exact(one.percent)) / 100) for one in file.discounts)
+    discounts = (_discount(one) for one in file.discounts)
     return SitePrices(version, tuple(map(_price, file.models)), tuple(discounts))
+
+
+def _discount(entry: DiscountEntry) -> Discount:
+    factor = (100 - _exact(entry.percent)) / 100
+    return Discount(entry.service, entry.model, factor, entry.provider, entry.route)
 
 
 def _price(entry: PriceEntry) -> SitePrice:
     told = {_KINDS[key]: str(_exact(value)) for key in _KINDS if (value := getattr(entry, key)) is not None}
     if entry.request is not None:
         told["req"] = str(_exact(entry.request) * 1000)  # the table tells it per thousand
-    return SitePrice(entry.service, entry.model, site_rates(told), _exact(entry.batch_percent) / 100)
+    batch = _exact(entry.batch_percent) / 100
+    return SitePrice(entry.service, entry.model, site_rates(told), batch, entry.provider, entry.route)
 
 
 def _exact(value: float) -> Decimal:

@@ -37,11 +37,15 @@ def standings(ledger: Ledger, budgets: Budgets, history: Iterable[Used], now: fl
     for used in history:
         for claim in budgets.claims(used.facts):
             claims.setdefault((claim.budget.name, claim.key.subject), claim)
-    found = list(claims.values())
-    reserved = ledger.outstanding([claim.key for claim in found])
-    told = [_told(ledger, claim, held, now) for claim, held in zip(found, reserved, strict=True)]
+    told = standings_of(ledger, list(claims.values()), now)
     order = {budget.name: place for place, budget in enumerate(budgets.all)}
     return sorted(told, key=lambda one: (order[one.budget], -one.used / one.limit, one.subject))
+
+
+def standings_of(ledger: Ledger, claims: list[Claim], now: float) -> list[Standing]:
+    """Where these counters stand, in their order."""
+    reserved = ledger.outstanding([claim.key for claim in claims])
+    return [_told(ledger, claim, held, now) for claim, held in zip(claims, reserved, strict=True)]
 
 
 def since(budgets: Iterable[Budget], now: float) -> float:

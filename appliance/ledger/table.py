@@ -22,6 +22,7 @@ from appliance.model.errors import EvidenceError
 PROBES = 32
 _CACHE = 65536
 _A_MOMENT = 1.0  # seconds after which something that runs may have ended
+_MOST = 1 << 62  # what a slot is let grow to, whatever providers tell: one that cannot be written settles nothing
 _FIRST_RATE = min(RATE_CODE.values())
 
 
@@ -119,7 +120,8 @@ class Table:
         start, end, used = self._counted(key, begun, used, now)
         if key.limit is not None and amount and used + amount > key.limit and not force:
             return Denied(key, used, max(0.0, end - now))
-        return start, used + amount, start, used + amount
+        total = min(used + amount, _MOST)
+        return start, total, start, total
 
     def _counted(self, key: CounterKey, begun: int, used: int, now: float) -> tuple[int, float, int]:
         """Start and end of the window that counts now, and what it stands at."""
@@ -165,7 +167,7 @@ class Table:
                 if now is not None:
                     writes.append((at, SLOT.pack(held, _corrected(item, begun, amount, windows.moment(now)), 0)))
             elif begun == item.start or (amount > 0 and begun > item.start):
-                writes.append((at, SLOT.pack(held, begun, max(0, used + amount))))
+                writes.append((at, SLOT.pack(held, begun, min(max(0, used + amount), _MOST))))
         return writes
 
     def tag(self, key: CounterKey) -> bytes:

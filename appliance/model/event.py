@@ -68,6 +68,11 @@ class Attempt(msgspec.Struct, frozen=True):
     service: str | None = None  # who is there, where a route has targets of several services
     model: str | None = None  # what was sent, where it is not what was asked for
     ms: float | None = None  # until the head of the answer, or the failure
+    provider: str | None = None  # its name in the configuration
+    sent: bool | None = None  # whether the request went out; None: a record of before
+    denied: bool = False  # a budget had no room for it, so it was not dialled
+    usage: Usage | None = None  # of several attempts each: what it used, or may have been billed for (`estimated`)
+    cost: Cost | None = None  # likewise
 
 
 class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind"):
@@ -93,7 +98,7 @@ class ExchangeClosed(msgspec.Struct, frozen=True, tag="close", tag_field="kind")
     gone_bytes: int | None = None  # bytes that had gone to the client when a late detector spoke
     late_labels: tuple[Label, ...] | None = None  # found in the request after it had gone; None: not read, or nothing
     sent: Coverage | None = None  # what the client sent after the opening, e.g. sound on a WebSocket
-    cost: Cost | None = None  # of all attempts; None: no tokens were used, or nobody counted
+    cost: Cost | None = None  # of all attempts (`usage`: of the last); None: no tokens were used, or nobody counted
     account: AccountKind | None = None  # whose account the provider's answer names; None: it names none
     account_id: str | None = None  # keyed digest of that account
 

@@ -20,6 +20,8 @@ class Principal(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
     department: str | None = None
     key: str | None = None  # id of the virtual key that was shown; never the key
+    key_services: tuple[str, ...] = ()  # what that key is limited to; empty: to nothing
+    key_models: tuple[str, ...] = ()  # likewise, as patterns
 
 
 class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,11 +68,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: AccountKind | None = None  # whose account with the provider it is, as far as it is known by then
     account_id: str | None = None  # keyed digest of that account
     virtual_key: str | None = None  # id of the virtual key that the caller showed
+    key_services: tuple[str, ...] = ()  # services that this key is limited to; empty: to none
+    key_models: tuple[str, ...] = ()  # likewise models, as patterns
     conversation: str | None = None
     max_tokens: int | None = None
     tools_declared: tuple[str, ...] = ()  # names, at most 128
     hosted_mcp: tuple[str, ...] = ()  # hosts of tool servers that the provider is asked to call itself
     uploads: tuple[Upload, ...] = ()  # at most 64
+    models_beside: tuple[str, ...] = ()  # models that the request lets answer instead of `model`, at most 32
+    model_sent: str | None = None  # what a route's target is sent instead of `model`, while that target is judged
 
 
 class RuleHit(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ class Imagined(Part, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()  # groups of that user
     department: str | None = None  # department of that user
     virtual_key: str | None = None  # id of the virtual key that is shown
+    key_services: tuple[str, ...] = ()  # services that this key is for; without them all
+    key_models: tuple[str, ...] = ()  # models that this key is for, `*` for any run of characters; without them all
     assurance: Assurance = Assurance.NONE  # how far the identity can be trusted
     account: AccountKind | None = None  # whose account with the provider: corporate, personal, anonymous, unknown
     listener: str = "proxy"  # proxy, gateway

@@ -63,6 +63,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def current_version(folder: Path) -> int:
+    """The number of the current snapshot by its name, 0 when there is none. Cheap: one readlink."""
+    try:
+        found = _NAME.fullmatch((folder / CURRENT).readlink().name)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
 def read_current(folder: Path) -> PolicySnapshot | None:
     """The snapshot that `current` names, None when there has never been one; OperatorError when it is damaged."""
     link = folder / CURRENT

@@ -23,6 +23,7 @@ from appliance.model.facts import Facts, RuleHit, Verdict
 from appliance.model.names import Assurance, DetectionKind, Disposition, Layer, Stage, Surface
 from appliance.policy import decisions as decided
 from appliance.policy.answers import HIDING, ended_by, hidden_of
+from appliance.policy.key_limits import beyond_key
 from appliance.policy.matching import (
     CompiledRule,
     Digest,
@@ -276,7 +277,10 @@ class Policy:
                 continue
             if rule.matches(facts, unapproved) and (rule.always_due or rule.due(facts, now)):
                 hits.append(self._ready[place] or Hit(_rule_hit(rule, facts, now, self._shared), rule))
-        if binding:
+        beyond = beyond_key(facts) if facts.key_services or facts.key_models else None
+        if beyond is not None:
+            hits.append(beyond)
+        if binding or beyond is not None:
             hits.sort(key=lambda hit: hit.rank)
         return hits
 

@@ -236,11 +236,20 @@ def _of_call(match: Match) -> Iterator[Check]:
         yield lambda facts, _: facts.account in accounts
 
 
+def _names(models: re.Pattern[str], model: str | None) -> bool:
+    return model is not None and models.match(model.lower()) is not None
+
+
+def reads_only(facts: Facts) -> bool:
+    """A list is read, which names no model; a message on a socket, which began with a GET as well, has bytes."""
+    return facts.method.upper() in ("GET", "HEAD") and not facts.request_bytes
+
+
 def _is_other(facts: Facts, but: re.Pattern[str]) -> bool:
     """Another model is asked for, or one that nobody could read; lists are read without one."""
     if facts.model is None:
-        return facts.method.upper() not in ("GET", "HEAD")
-    return but.match(facts.model.lower()) is None
+        return not reads_only(facts)
+    return any(but.match(one.lower()) is None for one in (facts.model, *facts.models_beside))
 
 
 def _globs(match: Match) -> Iterator[Check]:
@@ -249,7 +258,7 @@ def _globs(match: Match) -> Iterator[Check]:
         yield lambda facts, _: hosts.match(host_of(facts)) is not None
     if match.models:
         models = glob(match.models)
-        yield lambda facts, _: facts.model is not None and models.match(facts.model.lower()) is not None
+        yield lambda facts, _: any(_names(models, one) for one in (facts.model, facts.model_sent, *facts.models_beside))
     if match.models_except:
         but = glob(match.models_except)
         yield lambda facts, _: _is_other(facts, but)

@@ -17,15 +17,18 @@ from appliance.policy.matching import RANK, CompiledRule, matched_entities
 class Hit:
     """A hit while the verdict is made: what is recorded, and where the rest comes from."""
 
-    __slots__ = ("decision", "hides", "hit", "rank", "rule", "strictness")
+    __slots__ = ("decision", "hides", "hit", "rank", "rule", "strictness", "words")
 
-    def __init__(self, hit: RuleHit, rule: CompiledRule | None = None, decision: Decision | None = None) -> None:
+    def __init__(
+        self, hit: RuleHit, rule: CompiledRule | None = None, decision: Decision | None = None, words: str = ""
+    ) -> None:
         self.hit = hit
         self.rank = RANK[hit.layer]
         self.strictness = hit.disposition.strictness
         self.hides = rule is not None and hit.acts and hit.disposition in HIDING
         self.rule = rule
         self.decision = decision
+        self.words = words
 
     @property
     def route(self) -> str | None:
@@ -35,7 +38,7 @@ class Hit:
     @property
     def reason(self) -> str:
         """Why, in the words of the rule or decision."""
-        return self.decision.reason if self.decision else self.rule.rule.reason if self.rule else ""
+        return self.words or (self.decision.reason if self.decision else self.rule.rule.reason if self.rule else "")
 
 
 def route(acting: Sequence[Hit], disposition: Disposition) -> str | None:

@@ -32,11 +32,12 @@ class Settings(msgspec.Struct, frozen=True):
 class Breaker:
     """One target."""
 
-    __slots__ = ("_failed", "_opened", "_settings", "_trial", "_until")
+    __slots__ = ("_failed", "_opened", "_settings", "_trial", "_until", "probed")
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._failed = 0
+        self.probed: bool | None = None  # what the last probe found; None: none was sent
         self._opened = 0  # how often in a row
         self._until: float | None = None  # None: closed
         self._trial: float | None = None  # when the running trial counts as lost
@@ -46,6 +47,15 @@ class Breaker:
         if self._until is None:
             return State.CLOSED
         return State.OPEN if now < self._until else State.HALF_OPEN
+
+    @property
+    def faults(self) -> int:
+        """In a row."""
+        return self._failed
+
+    def left_alone(self, now: float) -> float:
+        """Seconds until a request may try it again; 0: it is not left alone."""
+        return 0.0 if self._until is None else max(0.0, self._until - now)
 
     def takes(self, now: float) -> bool:
         """Whether a further request may go there as to any other."""
@@ -77,8 +87,14 @@ class Breaker:
 
     def reached(self, now: float) -> None:
         """A probe has found it: the next request may try it."""
+        self.probed = True
         if self._until is not None:
             self._until = min(self._until, now)
+
+    def unreached(self, now: float) -> None:
+        """A probe has not found it, which counts like a request that got no answer."""
+        self.probed = False
+        self.failed(now)
 
     def _shut(self, now: float, seconds: float) -> None:
         until = now + min(seconds, self._settings.most_s)

@@ -14,6 +14,7 @@ from appliance.model.catalogue import Service
 USUAL: Final = "/v1"
 _BASES: Final[Mapping[str, Mapping[str, str]]] = {
     "openai.chat": {
+        "azure_openai": "/openai/v1",  # the paths without api-version; the model is the deployment's name
         "dashscope": "/compatible-mode/v1",
         "deepinfra": "/v1/openai",
         "github_copilot": "",
@@ -27,8 +28,13 @@ _BASES: Final[Mapping[str, Mapping[str, str]]] = {
     "anthropic.messages": {"azure_ai": "/anthropic/v1"},
 }
 _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
-    "openai.chat": ("/chat/completions", "/models"),
+    "openai.chat": ("/chat/completions", "/responses", "/models"),
     "anthropic.messages": ("/messages", "/messages/count_tokens", "/models"),
+    "ollama.chat": ("/chat/completions",),  # OpenAI's, which it takes beside its own
+}
+_HOME: Final[Mapping[str, frozenset[str]]] = {
+    "openai.chat": frozenset({*_CALLS["openai.chat"], "/completions", "/embeddings"}),
+    "anthropic.messages": frozenset(_CALLS["anthropic.messages"]),
 }
 _LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "gemini.generate": ("/v1beta/models", "/v1/models"),
@@ -42,6 +48,11 @@ _BESIDE: Final[Mapping[str, frozenset[str]]] = {
     "gemini.generate": frozenset({"gemini.embed"}),
     "ollama.chat": frozenset({"ollama.generate", "ollama.embed"}),
 }
+
+
+def names_deployment(target: str) -> bool:
+    """Whether the path says which model is meant, as Azure's older ones do: nobody else reads it there."""
+    return "/deployments/" in target.partition("?")[0]
 
 
 def base_of(service: Service) -> str:
@@ -66,9 +77,26 @@ def native_path(asked: Service, there: Service, target: str) -> str:
     return target
 
 
+def at_home(there: Service, target: str) -> str:
+    """The request target of a client that was given the gateway as its base URL, as `there` has it."""
+    path, question, query = target.partition("?")
+    base, words = base_of(there), path.rstrip("/").removeprefix(USUAL)
+    if base == USUAL or not path.startswith(f"{USUAL}/") or words not in _HOME.get(there.dialect or "", ()):
+        return target
+    return f"{base}{words}{question}{query}"
+
+
+def placed(there: Service, target: str) -> str:
+    """The request target of a call in the dialect of `there`, in the usual place, as that service has it."""
+    for words in _CALLS.get(there.dialect or "", ()):
+        if target == f"{USUAL}{words}":
+            return f"{base_of(there)}{words}"
+    return target
+
+
 def reads(service: Service) -> tuple[str, ...]:
     """Paths of the list of models, which programs read before their first call."""
     dialect = service.dialect or ""
-    if dialect in _CALLS:
+    if "/models" in _CALLS.get(dialect, ()):
         return tuple(dict.fromkeys((f"{base_of(service)}/models", "/v1/models", "/models")))
     return _LISTS.get(dialect, ())

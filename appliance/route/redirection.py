@@ -1,8 +1,8 @@
 """Whether a service's calls can be redirected to a route: one owner of the rule, for decisions and for requests.
 
 Rules: pure; the answer is words for a person, or None where nothing stands in the way. A redirect leads to a route of
-the gateway whose service speaks the same dialect; what cannot be followed is refused and never passes. The client's
-credentials stay with the owner that it asked: `sends` tells whose key goes along.
+the gateway whose service speaks the same dialect, or one that calls can be carried over to; what cannot be followed is
+refused and never passes. The client's credentials stay with the owner that it asked: `sends` tells whose key goes.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,8 +11,9 @@ from typing import Protocol
 
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.names import CredentialMode, Surface
+from appliance.route.carrying import alike, carries, takes
 from appliance.route.held import held_name
-from appliance.route.native import reads, spoken
+from appliance.route.native import names_deployment, reads
 
 PORTAL_ROUTE = "portal"  # where redirects of pages lead: the notice, and from there the site's own chat
 
@@ -76,9 +77,10 @@ def _route_fault(service: Service, route: str, entry: Route, catalogue: Catalogu
     there = catalogue.services.get(entry.service)
     if there is None:
         return f"route {route} leads to {entry.service}, which the catalogue does not know"
-    if there.dialect != service.dialect:
+    if not alike((service, there)):
         spoken = there.dialect or "no dialect that can be redirected to"
-        return f"route {route} speaks {spoken}, {service.name} speaks the dialect {service.dialect}"
+        told = f"route {route} speaks {spoken}, {service.name} speaks the dialect {service.dialect}"
+        return f"{told}, and nothing is carried over between these"
     return None
 
 
@@ -111,12 +113,32 @@ def caution(service: Service, route: str, routes: Mapping[str, Route], catalogue
     return f"route {route} sends no key: the clients' own stay here; give it credential held:NAME where it needs one"
 
 
-def why_not_request(service: Service, api: str | None, method: str, path: str) -> str | None:
-    """Why one request cannot follow although its service can. `api`: the dialect that its body was read as."""
-    dialect = service.dialect
-    if dialect is None or (api is not None and api in spoken(dialect)):
+def why_not_request(
+    service: Service, api: str | None, method: str, path: str, there: Service | None = None
+) -> str | None:
+    """Why one request cannot follow although its service can. `api`: the dialect that its body was read as.
+
+    `there`: who is behind the route; None: somebody like `service`.
+    """
+    goal = there or service
+    if goal.id != service.id and names_deployment(path):
+        return (
+            f"the model of this request stands in its path, which {goal.name} does not read; use paths below /openai/v1"
+        )
+    if goal.dialect is None or takes(goal, api) or (method == "POST" and carries(api, goal)):
         return None
-    bare = path.partition("?")[0]
-    if api is None and method in ("GET", "HEAD") and bare in reads(service):
+    bare, same = path.partition("?")[0], goal.dialect == service.dialect
+    if same and api is None and method in ("GET", "HEAD") and bare in reads(service):
         return None
-    return f"only calls in the dialect {dialect} can be redirected, and this request is none"
+    if same:
+        return f"only calls in the dialect {goal.dialect} can be redirected, and this request is none"
+    return f"{api or 'this request'} cannot be carried over to {goal.name}, which speaks the dialect {goal.dialect}"
+
+
+def carried_over(api: str | None, route: str, routes: Mapping[str, Route], catalogue: Catalogue) -> str | None:
+    """What a redirect does to a call that it carries over to another dialect, in words; None: it stays as it is."""
+    entry = routes.get(route)
+    there = catalogue.services.get(entry.service) if entry is not None else None
+    if there is None or not carries(api, there):
+        return None
+    return f"the call is carried over from the dialect {api} to {there.dialect}, and its answer back ({there.name})"

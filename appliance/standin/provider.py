@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from appliance.standin import messages
 from appliance.standin.saying import said, saying
 from appliance.standin.websocket import serve_socket
 
@@ -167,12 +168,27 @@ async def answer(provider: Provider, request: Request, writer: asyncio.StreamWri
     if (how := saying(model)) is not None:
         writer.write(said(model, how, json.loads(request.body)))
         await writer.drain()
-        return True
-    if stream:
+    elif request.path.partition("?")[0] == messages.PATH:
+        await _message(model, writer, stream=stream)
+    elif stream:
         return await _stream(provider, model, writer, usage=usage)
-    _plain(writer, 200, _completion(model))
-    await writer.drain()
+    else:
+        _plain(writer, 200, _completion(model))
+        await writer.drain()
     return True
+
+
+async def _message(model: str, writer: asyncio.StreamWriter, *, stream: bool) -> None:
+    """In Anthropic's words."""
+    if stream:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        for event in messages.events(model, WORDS):
+            writer.write(_framed(event))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+    else:
+        _plain(writer, 200, messages.whole(model, WORDS))
+    await writer.drain()
 
 
 def _completion(model: str) -> dict[str, Any]:

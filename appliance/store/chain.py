@@ -68,6 +68,7 @@ class _Body(_Head):
     event: Event
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)  # lines may be a peer's
 _line = msgspec.json.Decoder(_Line)
 _body = msgspec.json.Decoder(_Body)
 _head = msgspec.json.Decoder(_Head)
@@ -118,7 +119,8 @@ def _read_line(append: Append, seq: int, line: bytes) -> tuple[Entry, str]:
     try:
         parsed = _line.decode(line)
         body = bytes(parsed.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        body.decode()  # what is skipped has not been looked at, and the whole text becomes a column
+    except _UNREADABLE:
         raise _damage(append, seq, "it is not a journal line") from None
     digest = hashlib.sha256(body).hexdigest()
     if not hmac.compare_digest(digest.encode(), parsed.digest.encode()):
@@ -126,7 +128,7 @@ def _read_line(append: Append, seq: int, line: bytes) -> tuple[Entry, str]:
     persons = _bounded(parsed.persons) if parsed.persons else {}
     try:
         whole = _body.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         head = _read_head(append, seq, body)
         return Entry(seq, digest, body, None, persons, f"unknown record: {error}"), head.prev
     _right_place(append, seq, whole)
@@ -136,7 +138,7 @@ def _read_line(append: Append, seq: int, line: bytes) -> tuple[Entry, str]:
 def _read_head(append: Append, seq: int, body: bytes) -> _Head:
     try:
         head = _head.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise _damage(append, seq, "its body has no readable head") from None
     _right_place(append, seq, head)
     return head

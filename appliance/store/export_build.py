@@ -17,10 +17,10 @@ import msgspec
 from appliance.store.connection import Connection, transaction
 from appliance.store.export_copy import STORAGE, Bounds, Copied, columns, copy
 from appliance.store.export_csv import OPTIONS, cell, literal, name
-from appliance.store.export_masks import WITHHELD, key_expression, masked
+from appliance.store.export_masks import WITHHELD, key_expression, masked, process_of
 from appliance.store.export_summary import summarise
 from appliance.store.export_views import INFO, OWN_VIEWS
-from appliance.store.export_wire import DATABASE_FILE, SUMMARY_FILE, ExportFormat, ExportInfo
+from appliance.store.export_wire import DATABASE_FILE, SUMMARY_FILE, ChainHead, ExportFormat, ExportInfo
 from appliance.store.owner import open_beside
 
 _COPY_FILE: Final = "copy.duckdb"
@@ -62,7 +62,7 @@ def build(connection: Connection, plan: Plan, bounds: Bounds) -> Built:
             files += [making.csv(view) for view in sorted(info.rows)]
         if ExportFormat.HTML in plan.formats:
             page = plan.folder / SUMMARY_FILE
-            page.write_bytes(msgspec.json.encode(summarise(making.rows, info)))
+            page.write_bytes(msgspec.json.encode(summarise(making.rows, info, copied.keyless)))
             files.append(page)
         making.run("USE memory")
         making.run("DETACH export")
@@ -167,8 +167,15 @@ class _Making:
             author=author,
             role=plan.role,
             rows=rows,
-            chain_heads=self._copied.heads,
+            chain_heads=self._heads(),
         )
+
+    def _heads(self) -> tuple[ChainHead, ...]:
+        """Names of other appliances are no more told here than in the tables."""
+        key, heads = self._plan.key, self._copied.heads
+        if key is None:
+            return heads
+        return tuple(msgspec.structs.replace(head, producer=process_of(head.producer, key)) for head in heads)
 
     def _write_info(self, info: ExportInfo) -> None:
         self.run(f"CREATE TABLE export_info ({', '.join(f'{column} {kind}' for column, kind, _ in INFO)})")

@@ -20,7 +20,7 @@ from appliance.store.owner import STORE_ERROR
 
 STORAGE: Final = "STORAGE_VERSION 'v1.4.0', ROW_GROUP_SIZE 16384"  # DuckDB 1.4 opens it; small groups, little memory
 _ALIAS: Final = "export_copy"
-_LEFT_OUT: Final = frozenset({"migrations", "snapshots", "erasures", "marks", "persons", "folded"})
+_LEFT_OUT: Final = frozenset({"migrations", "snapshots", "erasures", "marks", "persons", "folded", "key_columns"})
 _HERE: Final = "database_name = current_database() AND schema_name = 'main'"
 _FOUND: Final = "finding IN (SELECT id FROM findings WHERE last_seen >= $since AND first_seen < $until)"
 
@@ -104,6 +104,7 @@ class Copied(msgspec.Struct, frozen=True):
     comments: tuple[Comment, ...]
     heads: tuple[ChainHead, ...]
     schema_version: int
+    keyless: int = 0  # exchanges of before keys and accounts had columns: theirs stand in their texts only
 
 
 def copy(connection: Connection, path: Path, since: float, until: float, bounds: Bounds) -> Copied:
@@ -123,7 +124,7 @@ def copy(connection: Connection, path: Path, since: float, until: float, bounds:
 def _copy(cursor: Connection, path: Path, span: dict[str, float], bounds: Bounds) -> Copied:
     bounds.ask(cursor, f"ATTACH {literal(str(path))} AS {_ALIAS} ({STORAGE})")
     with transaction(cursor):
-        copied = _copied(cursor, bounds)
+        copied = msgspec.structs.replace(_copied(cursor, bounds), keyless=_keyless(cursor, span, bounds))
         for table in copied.tables:
             _copy_table(cursor, table, span, bounds)
         _copy_persons(cursor, copied.tables, bounds)
@@ -148,6 +149,12 @@ def _copied(connection: Connection, bounds: Bounds) -> Copied:
         heads=tuple(ChainHead(*head) for head in heads),
         schema_version=int(bounds.ask(connection, "SELECT max(number) FROM migrations")[0][0]),
     )
+
+
+def _keyless(connection: Connection, span: dict[str, float], bounds: Bounds) -> int:
+    older = "n <= (SELECT coalesce(max(n), 0) FROM key_columns)"
+    counted = f"SELECT count(*) FROM exchange_open WHERE ts >= $since AND ts < $until AND {older}"  # noqa: S608 - our names
+    return int(bounds.ask(connection, counted, **span)[0][0])
 
 
 def _comments(connection: Connection, bounds: Bounds) -> tuple[Comment, ...]:

@@ -4,15 +4,20 @@ Rules: text is left out unless its column stands here, so a new column never lea
 seconds. Digests of persons, and whatever else could be joined with the store or another export, are keyed anew with a
 key that lives as long as the export is being made. Words that the operator chose (routes, rules, departments) stay only
 when they are frequent, plain, and hold no known person's name or address. What a client may write as it likes stays
-only in words of ours: a model's name when it is made of the words that providers use, a method when HTTP knows it.
+only in words of ours: a model's name when it is made of the words that providers use, a program's when it is known,
+a method when HTTP knows it. Other appliances, whose names tell of places and people, are keyed wherever they stand.
 Hosts and services stay when the catalogue names them. The names of parameters are fixed: `$key` (hexadecimal text),
 `$public` (names of the catalogue).
 """
 
+import hashlib
+import re
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
+
+from appliance.store.wire import peer_of_producer, peer_producer
 
 MAX_WORDS: Final = 1_000  # different values of a column of free words that are judged; the rarer ones go
 REMOVED: Final = "(removed)"
@@ -33,7 +38,19 @@ _MODEL_WORDS: Final = (
 _MAKERS: Final = "models|meta|meta-llama|openai|anthropic|google|mistralai|deepseek|deepseek-ai|qwen"
 _MODEL: Final = f"(({_MAKERS})[/.])?({_FAMILIES})[0-9.]{{0,4}}([-_.:]({_MODEL_WORDS})){{0,8}}"
 _METHODS: Final = "CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE"  # RFC 9110 and 5789
+# Programs as they name themselves: discovery/known/clients.json, and what speaks HTTP for everybody.
+_PROGRAMS: Final = (
+    "(async)?(azure)?openai|(async)?anthropic(bedrock|vertex)?|(async)?groq|(async)?cohere|aider|ai-sdk|aiohttp|"
+    "axios|chrome|claude-(cli|code)|cline|codex_[a-z_]{1,20}|continue|curl|deno|bun|edge|firefox|geminicli|go-http-client|"
+    "google-genai-sdk|githubcopilot|got|huggingface_hub|java|java-http-client|langchain(-[a-z]{1,10})?|litellm|"
+    "llama-index(-[a-z]{1,10})?|mistral-client-(python|go|typescript)|mozilla|node|node-fetch|okhttp|ollama(-(js|python))?|"
+    "opencode|openrouter|postmanruntime|pydantic-ai|python|python-httpx|python-requests|python-urllib(3)?|reqwest|roo-code|"
+    "smolagents|undici|wget"
+)
+_RELEASE: Final = r"[0-9]{1,4}(\.[0-9]{1,4}){0,2}([-.]?(a|alpha|b|beta|rc|dev|post)[-.]?[0-9]{0,4})?"
 _SHORT: Final = 3  # a shorter name is looked for as a whole only
+
+_OURS: Final = "[a-z]{1,12}[0-9]{0,4}"  # how processes are called
 
 type Mask = Callable[["Where", str], str]  # an expression for the quoted column
 
@@ -99,6 +116,39 @@ def _model(_where: Where, column: str) -> str:
     return f"CASE WHEN {plain} THEN {column} ELSE {key_expression('m_', column)} END"
 
 
+def _program(_where: Where, column: str) -> str:
+    """A known program as it names itself; of all others only that they are the same."""
+    known = f"regexp_full_match(lower({column}), '{_PROGRAMS}')"
+    return f"CASE WHEN {known} THEN {column} ELSE {key_expression('b_', column)} END"
+
+
+def _release(_where: Where, column: str) -> str:
+    plain = f"regexp_full_match({column}, '{_RELEASE}')"
+    return f"CASE WHEN {column} IS NULL OR {plain} THEN {column} ELSE '{REMOVED}' END"
+
+
+def process_of(name: str, key: str) -> str:
+    """What `_process` shows of one name."""
+    peer = peer_of_producer(name)
+    if peer is None:
+        return name
+    digest = hashlib.sha256((key + peer).encode()).hexdigest()[:16]
+    return peer_producer(f"e_{digest}", _whole(name.rpartition(".")[2]))
+
+
+def _whole(last: str) -> str:
+    return last if re.fullmatch(_OURS, last) else "process"
+
+
+def _process(_where: Where, column: str) -> str:
+    """A process of this appliance by its name; of another appliance only that it is the same one."""
+    peer = f"regexp_extract({column}, '^peer\\.(.+)\\.[^.]+$', 1)"
+    last = f"regexp_extract({column}, '[^.]*$')"
+    shown = f"CASE WHEN regexp_full_match({last}, '{_OURS}') THEN {last} ELSE 'process' END"
+    other = f"'peer.' || {key_expression('e_', peer)} || '.' || {shown}"
+    return f"CASE WHEN starts_with({column}, 'peer.') THEN {other} ELSE {column} END"
+
+
 def _method(_where: Where, column: str) -> str:
     return f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '{_METHODS}') THEN {column} ELSE '{REMOVED}' END"
 
@@ -134,16 +184,19 @@ def _nothing(_where: Where, _column: str) -> str:
 _ANYWHERE: Final[dict[str, Mask]] = {
     **dict.fromkeys(
         (
-            "producer", "worker", "identity_method", "category", "surface", "listener", "api", "disposition",
+            "identity_method", "category", "surface", "listener", "api", "disposition",
             "effective", "stage", "outcome", "decision", "role", "severity", "note", "kind", "state", "governance",
-            "leg", "seen", "transport", "before", "after", "cause",
+            "leg", "seen", "transport", "before", "after", "cause", "account", "key_shape",
         ),
         _kept,
     ),
-    **dict.fromkeys(("route", "department", "rule"), _words),
+    **dict.fromkeys(("producer", "worker"), _process),
+    **dict.fromkeys(("route", "department", "rule", "held"), _words),
+    "client_name": _program,
+    "client_version": _release,
     **dict.fromkeys(("model", "model_served"), _model),
     "method": _method,
-    **dict.fromkeys(("service", "subject", "name", "owner", "host", "contradicts"), _public),
+    **dict.fromkeys(("service", "served", "subject", "name", "owner", "host", "contradicts"), _public),
     "principal": _digest,
     "client": _digest,
     "finding": _keyed("f_"),
@@ -153,6 +206,8 @@ _ANYWHERE: Final[dict[str, Mask]] = {
     "exchange": _keyed("x_"),
     "conversation": _keyed("c_"),
     "virtual_key": _keyed("k_"),
+    "key_fingerprint": _keyed("k_"),
+    "account_id": _keyed("o_"),
     "body_digest": _keyed(""),
     "sent_digest": _keyed(""),
     **dict.fromkeys(("ts", "until", "taken", "first_seen", "last_seen", "bypass_last", "touched", "expires"), _second),

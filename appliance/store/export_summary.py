@@ -9,15 +9,19 @@ from typing import Any, Final
 import msgspec
 
 from appliance.store.export_wire import (
+    AccountLine,
+    BudgetLine,
     CountLine,
     CoverageLine,
     DecisionLine,
     ExportInfo,
     ExportSummary,
     FindingLine,
+    KeyLine,
     MovedLine,
     ReasonLine,
     SensorLine,
+    SpendLine,
     UsageLine,
 )
 
@@ -66,10 +70,32 @@ _SENSORS: Final = """SELECT sensor, source, min(ts), max(greatest(ts, until)), C
   CAST(coalesce(sum("count") FILTER (WHERE leg = 'direct'), 0) AS BIGINT)
   FROM v_observations GROUP BY 1, 2 ORDER BY 5 DESC, 1, 2"""
 _TUNNELS: Final = """SELECT CAST(coalesce(sum(tunnels), 0) AS BIGINT),
-  CAST(coalesce(sum(bytes_up + bytes_down), 0) AS BIGINT) FROM tunnels"""
+  CAST(coalesce(least(sum(bytes_up) + sum(bytes_down), 9223372036854775807), 0) AS BIGINT) FROM tunnels"""
+
+_FIRST: Final = """(SELECT * FROM exchange_close QUALIFY row_number() OVER (PARTITION BY exchange ORDER BY n) = 1)"""
+_SPENT: Final = f"""count(*), count(DISTINCT o.principal), CAST(coalesce(sum(c.input_tokens), 0) AS BIGINT),
+  CAST(coalesce(sum(c.output_tokens), 0) AS BIGINT), CAST(coalesce(sum(c.cost_micros), 0) AS BIGINT),
+  CAST(coalesce(sum(c.overrun_micros), 0) AS BIGINT), count(*) FILTER (WHERE NOT c.cost_priced),
+  count(*) FILTER (WHERE c.usage_estimated), count(*) FILTER (WHERE c.outcome = 'blocked' AND c.status = 429)
+  FROM exchange_open o LEFT JOIN {_FIRST} c ON c.exchange = o.exchange WHERE o.handed IS NOT TRUE
+  GROUP BY 1, 2 ORDER BY 7 DESC, 3 DESC, 1, 2"""
+_SPEND: Final = f"SELECT o.service, coalesce(c.model_served, o.model), {_SPENT}"
+_DEPARTMENTS: Final = f"SELECT o.department, NULL, {_SPENT}"
+_BUDGETS: Final = """SELECT nullif(regexp_extract(detail, '^budget ([a-z0-9_.-]+)', 1), ''), note, count(*), max(ts)
+  FROM notices WHERE starts_with(note, 'budget_') GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
+_KEYS: Final = """SELECT key_fingerprint, any_value(key_shape), any_value(held), count(DISTINCT principal),
+  count(DISTINCT client), array_to_string(list_sort(list(DISTINCT coalesce(client_name, '?')))[:8], ', '),
+  array_to_string(list_sort(list(DISTINCT service))[:8], ', '),
+  coalesce(array_to_string(list_sort(list(DISTINCT account) FILTER (account IS NOT NULL)), ', '), ''),
+  CAST(sum(exchanges) AS BIGINT), min(first_seen), max(last_seen)
+  FROM v_key_uses GROUP BY key_fingerprint ORDER BY 11 DESC, 1"""
+_ACCOUNTS: Final = """SELECT o.service, coalesce(c.account, o.account), count(*), count(DISTINCT o.principal)
+  FROM exchange_open o LEFT JOIN (SELECT exchange, arg_min(account, n) AS account FROM exchange_close
+                                  WHERE account IS NOT NULL GROUP BY exchange) c ON c.exchange = o.exchange
+  WHERE o.service IS NOT NULL AND o.handed IS NOT TRUE GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"""
 
 
-def summarise(ask: Ask, info: ExportInfo) -> ExportSummary:
+def summarise(ask: Ask, info: ExportInfo, keyless: int = 0) -> ExportSummary:
     """The figures; `ask` runs one statement on the connection that uses the export."""
 
     def lines[T: msgspec.Struct](kind: type[T], statement: str) -> tuple[T, ...]:
@@ -93,4 +119,10 @@ def summarise(ask: Ask, info: ExportInfo) -> ExportSummary:
         sensors=lines(SensorLine, _SENSORS) if has_observations else (),
         tunnels=tunnels,
         tunnel_bytes=tunnel_bytes,
+        spend=lines(SpendLine, _SPEND),
+        departments=lines(SpendLine, _DEPARTMENTS),
+        budgets=lines(BudgetLine, _BUDGETS),
+        keys=lines(KeyLine, _KEYS),
+        accounts=lines(AccountLine, _ACCOUNTS),
+        keyless=keyless,
     )

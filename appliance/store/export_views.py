@@ -30,7 +30,7 @@ OWN_VIEWS: Final = {
             "host": "Host that was asked for",
             "port": "Port that was asked for",
             "detail": "Why, in more words",
-            "listener": "proxy or gateway",
+            "listener": "proxy, gateway or peer (of edges)",
         },
     ),
     "v_notices": OwnView(

@@ -208,6 +208,60 @@ class SensorLine(msgspec.Struct, frozen=True):
     past: int
 
 
+class SpendLine(msgspec.Struct, frozen=True):
+    """What was used of one service and model, or by one department (`what`, and `more` of it).
+
+    `overrun_micros`: of the cost, what lies beyond what budgets had granted. `unpriced`: exchanges that are in no sum.
+    `limited`: exchanges whose answer was ended at a limit; what was turned away before is a refusal, in no line here.
+    """
+
+    what: str | None
+    more: str | None
+    exchanges: int
+    people: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    overrun_micros: int
+    unpriced: int
+    estimated: int
+    limited: int
+
+
+class BudgetLine(msgspec.Struct, frozen=True):
+    """How often the operator was told of a budget. `budget` None: pseudonymised, or told of none by name."""
+
+    budget: str | None
+    note: str
+    count: int
+    last: float
+
+
+class KeyLine(msgspec.Struct, frozen=True):
+    """A key with a provider that was used; `held`: the appliance's own of that name. Lists are joined by commas."""
+
+    fingerprint: str
+    shape: str | None
+    held: str | None
+    people: int
+    hosts: int
+    programs: str
+    services: str
+    accounts: str
+    exchanges: int
+    first: float
+    last: float
+
+
+class AccountLine(msgspec.Struct, frozen=True):
+    """By whose accounts a service was used. `account` None: nothing tells."""
+
+    service: str | None
+    account: str | None
+    exchanges: int
+    people: int
+
+
 class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What the page for people is made of; lists are bounded, `rows` in `info` tell how many there are in all."""
 
@@ -226,3 +280,9 @@ class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
     sensors: tuple[SensorLine, ...] = ()
     tunnels: int = 0  # connections passed sealed or unread, to names that are no AI service or by rule
     tunnel_bytes: int = 0
+    spend: tuple[SpendLine, ...] = ()  # by service and model, the dearest first
+    departments: tuple[SpendLine, ...] = ()
+    budgets: tuple[BudgetLine, ...] = ()  # what the operator was told of them
+    keys: tuple[KeyLine, ...] = ()  # the latest used first
+    accounts: tuple[AccountLine, ...] = ()
+    keyless: int = 0  # exchanges of before keys and accounts had columns: in neither list

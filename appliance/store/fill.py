@@ -57,15 +57,20 @@ _EVIDENCE: Final = """INSERT INTO finding_evidence
 SELECT i + 1, id, ? - i, 'eth0', 'tls', 'a_' || left(md5('party' || i), 16), 'SNI host' || i || '.example'
 FROM subjects"""
 _PEOPLE: Final = 2_000
+_KEYS: Final = 3_000
 _OPENS: Final = """INSERT INTO exchange_open
 SELECT e.* REPLACE (n + 2 * i AS n, seq + 2 * i AS seq, ? - (? - i) * 0.5 AS ts, 'x' || i AS exchange,
   'p_' || left(md5('person' || i % ?), 16) AS principal, 'a_' || left(md5('host' || i % ?), 16) AS client,
   CASE WHEN i % 20 < 12 THEN service ELSE ['anthropic', 'chatgpt', 'mistral', 'gemini'][1 + i % 4] END AS service,
   ['allow', 'observe', 'redact', 'block', 'coach'][1 + (i * 7) % 5] AS effective,
-  ['research', 'sales' || chr(10) || 'board', ''][1 + i % 3] AS groups)
+  ['research', 'sales' || chr(10) || 'board', ''][1 + i % 3] AS groups,
+  'k_' || left(md5('key' || i % ?), 16) AS key_fingerprint, 'openai_project' AS key_shape,
+  ['corporate', 'personal', 'anonymous', 'unknown'][1 + i % 4] AS account,
+  ['openai-python', 'litellm', 'curl', 'cursor'][1 + i % 4] AS client_name, '1.' || i % 50 AS client_version)
 FROM exchange_open e, range(1, ?) t(i) WHERE exchange = 'template'"""
 _CLOSES: Final = """INSERT INTO exchange_close
-SELECT e.* REPLACE (n + 2 * i AS n, seq + 2 * i AS seq, ? - (? - i) * 0.5 + 0.4 AS ts, 'x' || i AS exchange)
+SELECT e.* REPLACE (n + 2 * i AS n, seq + 2 * i AS seq, ? - (? - i) * 0.5 + 0.4 AS ts, 'x' || i AS exchange,
+  if(i % 2 = 0, 'personal', NULL) AS account, 512 + i % 4000 AS cost_micros, i % 50 <> 0 AS cost_priced)
 FROM exchange_close e, range(1, ?) t(i) WHERE exchange = 'template' AND i % 1000 <> 0"""
 _STARTED: Final = "UPDATE folded SET n = ?"
 
@@ -133,7 +138,7 @@ def _exchanges(connection: Connection, count: int, now: float) -> None:
     append = Append(producer="filled", epoch=1, first_seq=1, last_seq=2)
     Ingest(connection, lambda: now, 1).commit([(append, b"".join(lines))])
     with transaction(connection):
-        connection.execute(_OPENS, [now, count, _PEOPLE, _PEOPLE, count])
+        connection.execute(_OPENS, [now, count, _PEOPLE, _PEOPLE, _KEYS, count])
         connection.execute(_CLOSES, [now, count, count])
         connection.execute(_STARTED, [2 * count])
         connection.execute("UPDATE marks SET n = ?, seq = ?", [2 * count, 2 * count])

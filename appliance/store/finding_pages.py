@@ -14,6 +14,7 @@ from appliance.model.finding import Finding, FindingKey
 from appliance.model.names import FindingKind, FindingState, Governance, Severity, Surface
 from appliance.store.feedback_pages import EntityFeedback
 from appliance.store.pages import Filter, Limit, PageRequest
+from appliance.store.people_pages import AccountUse, SignalSeen
 from appliance.store.wire import Name, Request
 
 FINDINGS: Final = "findings"  # push topic on analyst.sock: findings have changed; at most one push each 50 ms
@@ -106,6 +107,7 @@ class FindingDetail(msgspec.Struct, frozen=True):
     """Everything about one finding. Lists are newest first and bounded; `series`: sightings per hour, last 48 hours.
 
     `moved`: what became of it since a decision that was to move its traffic.
+    `accounts`: by whose accounts it was used in the last 7 days; `signals`: who stands out, by which numbers.
     `detections`: what was detected in its exchanges, the most frequent first, and what analysts said of it.
     """
 
@@ -117,6 +119,8 @@ class FindingDetail(msgspec.Struct, frozen=True):
     series: tuple[int, ...]
     detections: tuple[EntityFeedback, ...] = ()
     moved: Moved | None = None
+    accounts: tuple[AccountUse, ...] = ()
+    signals: tuple[SignalSeen, ...] = ()
 
 
 class TriageRequest(Request, frozen=True):
@@ -284,6 +288,21 @@ class ApplianceRequest(Request, frozen=True):
     """Verb `appliance` on analyst.sock. Answered with `ApplianceState`."""
 
 
+class TargetState(msgspec.Struct, frozen=True):
+    """What a worker thinks of one target of a route; the rest as in `appliance.bus.control.TargetHealth`."""
+
+    worker: str
+    route: str
+    service: str
+    target: str
+    provider: str = ""
+    state: str = "closed"  # closed: well | open: comes last | half_open: one request tries it
+    faults: int = 0
+    until: int = 0
+    probed: bool | None = None
+    key: bool = True
+
+
 class ApplianceState(Request, frozen=True):
     """The appliance as its supervisor tells it (verb `appliance` on ingest.sock), relayed to analysts.
 
@@ -299,3 +318,4 @@ class ApplianceState(Request, frozen=True):
     sensors: tuple[SensorState, ...] = ()
     problems: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()  # names of the gateway's routes, for a redirect
+    targets: tuple[TargetState, ...] = ()  # of every route, as each worker thinks of them

@@ -28,9 +28,12 @@ from appliance.store.finding_pages import (
     StateChange,
 )
 from appliance.store.finding_rows import SHOWN
+from appliance.store.people import accounts, signals
 
 HOUR_S: Final = 3600
 HOURS: Final = 48
+ACCOUNTS_S: Final = 7 * 86_400.0  # by whose accounts it was used since then
+_WHOSE: Final = "service = $service AND surface = $surface"
 MAX_REFUSALS: Final = 5_000  # different hosts and callers that are looked through
 _ROW: Final = ", ".join(SHOWN)
 
@@ -86,8 +89,21 @@ def finding(connection: Connection, request: FindingRequest, catalogue: Catalogu
     people, hosts, series = read(connection, found, catalogue, now)
     evidence, history = _evidence(connection, found.id), _history(connection, found.id)
     return FindingDetail(
-        found, people, hosts, evidence, history, series, of_finding(connection, found), moved(connection, found)
+        found,
+        people,
+        hosts,
+        evidence,
+        history,
+        series,
+        of_finding(connection, found),
+        moved(connection, found),
+        () if found.kind in FROM_REFUSALS else accounts(connection, _WHOSE, _of(found, now)),
+        signals(connection, found),
     )
+
+
+def _of(found: Finding, now: float) -> dict[str, object]:
+    return {"since": now - ACCOUNTS_S, "service": found.subject, "surface": found.surface.value}
 
 
 def _finding(row: tuple[object, ...]) -> Finding:

@@ -11,14 +11,16 @@ import msgspec
 
 from appliance.model.event import Event, ExchangeOpened, Observed, Refused
 from appliance.store.connection import Connection
+from appliance.store.handed import is_handed
+from appliance.store.peers import as_stored
 
 CHUNK: Final = 4_000  # row numbers or events in one go
 MAX_WAITING: Final = 20_000  # events in memory; beyond that they are read back
 WRITE_MARK: Final = 10_000  # row numbers after which the mark is written though nothing concerned a finding
 CONCERNS: Final = (ExchangeOpened, Observed, Refused)
-_WINDOW: Final = """SELECT n, body FROM exchange_open WHERE n > ? AND n <= ?
-UNION ALL SELECT n, body FROM refusals WHERE n > ? AND n <= ?
-UNION ALL SELECT n, body FROM observations WHERE n > ? AND n <= ? ORDER BY n"""
+_WINDOW: Final = """SELECT n, producer, body FROM exchange_open WHERE n > ? AND n <= ?
+UNION ALL SELECT n, producer, body FROM refusals WHERE n > ? AND n <= ?
+UNION ALL SELECT n, producer, body FROM observations WHERE n > ? AND n <= ? ORDER BY n"""
 _NEXT: Final = """SELECT min(n) FROM (SELECT min(n) AS n FROM exchange_open WHERE n > ?
 UNION ALL SELECT min(n) FROM refusals WHERE n > ? UNION ALL SELECT min(n) FROM observations WHERE n > ?)"""
 
@@ -32,12 +34,13 @@ class _Body(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Body)
 
 
-def _event(n: int, body: str) -> tuple[Numbered, ...]:
-    """The event of a row; none for a record that this program cannot read any more: it stays where it is."""
+def _event(n: int, producer: str, body: str) -> tuple[Numbered, ...]:
+    """The event of a row; none where another record counts, or this program cannot read it any more."""
     try:
-        return ((n, _body.decode(body).event),)
+        event = as_stored(_body.decode(body).event, producer)
     except msgspec.MsgspecError:
         return ()
+    return () if is_handed(event) else ((n, event),)
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -65,7 +68,7 @@ class Folding:
 
     def note(self, events: list[Numbered], position: int) -> None:
         """These are on disk now, and nothing else that concerns findings up to `position`."""
-        self._waiting += events
+        self._waiting += [numbered for numbered in events if not is_handed(numbered[1])]
         self._position = position
         if len(self._waiting) > MAX_WAITING:
             self._waiting, self._since = [], position
@@ -95,9 +98,7 @@ class Folding:
 
     def _read(self, upto: int) -> tuple[Numbered, ...]:
         rows = self._connection.execute(_WINDOW, [self.mark, upto] * 3).fetchall()
-        return tuple(
-            numbered for n, body in msgspec.convert(rows, list[tuple[int, str]]) for numbered in _event(n, body)
-        )
+        return tuple(numbered for row in msgspec.convert(rows, list[tuple[int, str, str]]) for numbered in _event(*row))
 
     def _skip(self, upto: int) -> int:
         """Past a hole that deletion left: just before the next row, at most where memory begins."""

@@ -20,27 +20,34 @@ from appliance.store.chain import Entry, Gap, read_frame
 from appliance.store.connection import Connection, transaction
 from appliance.store.folding import CONCERNS, Numbered
 from appliance.store.owner import ROW_ERRORS
+from appliance.store.peers import of_peer, told_once
 from appliance.store.placing import Misfit, Origin, row_of
 from appliance.store.rows import TABLES, HostRow, Row, insert_statement
 from appliance.store.tally import Tally
-from appliance.store.wire import Append, Appended
+from appliance.store.wire import Append, Appended, peer_of_producer, peer_producer
 
 type Life = tuple[str, int]  # producer and epoch
 type Outcome = Appended | Exception
 
 PERSON_REFRESH_S: Final = 3600.0  # how stale `last_seen` may be: saves a write per event
 MAX_KNOWN_PERSONS: Final = 100_000
-MAX_REMEMBERED_ALARMS: Final = 1_000
+MAX_REMEMBERED_ALARMS: Final = 1_000  # of this appliance, and of each peer: none uses up another's
 
 _encode: Final = msgspec.json.Encoder().encode
 _INSERT: Final = {row: insert_statement(row) for row in TABLES}
 _UNPLACED: Final = "INSERT INTO unplaced VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _MARK: Final = """INSERT INTO marks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (producer, epoch)
 DO UPDATE SET seq = excluded.seq, digest = excluded.digest, n = excluded.n, updated = excluded.updated"""
-_PERSONS: Final = """INSERT INTO persons SELECT r.digest, r.value, r.first_seen, r.last_seen
+_MET: Final = """INSERT INTO persons SELECT r.digest, r.value, r.first_seen, r.last_seen
 FROM (SELECT from_json(x, '{"digest":"VARCHAR","value":"VARCHAR","first_seen":"DOUBLE","last_seen":"DOUBLE"}') AS r
-      FROM (SELECT unnest(?::VARCHAR[]) AS x))
-ON CONFLICT (digest) DO UPDATE SET value = excluded.value, last_seen = greatest(last_seen, excluded.last_seen)"""
+      FROM (SELECT unnest(?::VARCHAR[]) AS x)) ON CONFLICT (digest) DO UPDATE SET """
+_PERSONS: Final = _MET + "value = excluded.value, last_seen = greatest(last_seen, excluded.last_seen)"
+# A peer's word adds a name, and never changes one.
+_PERSONS_OF_PEERS: Final = (
+    _MET
+    + """last_seen = CASE WHEN value = excluded.value
+THEN greatest(last_seen, excluded.last_seen) ELSE last_seen END"""
+)
 _HIGHEST_N: Final = """SELECT max(n) FROM (
 SELECT max(n) AS n FROM exchange_open UNION ALL SELECT max(n) FROM exchange_close UNION ALL SELECT max(n) FROM refusals
 UNION ALL SELECT max(n) FROM notices UNION ALL SELECT max(n) FROM tunnels UNION ALL SELECT max(n) FROM observations
@@ -86,6 +93,7 @@ class Batch:
         self.bodies: dict[type[Row], list[str]] = {}  # of the rows, in their order
         self.unplaced: list[Unplaced] = []
         self.persons: dict[str, PersonRow] = {}
+        self.peers_persons: dict[str, PersonRow] = {}  # told by other appliances
         self.marks: dict[Life, Mark] = {}
         self.events: dict[int, Event] = {}  # by row number: those that may concern a finding
 
@@ -126,23 +134,26 @@ class Ingest:
         self._n = _highest(connection)
         self._marks = _marks(connection)
         self._seen: dict[str, float] = {}
+        self._seen_of_peers: dict[str, float] = {}
         self._taken = 0.0  # when the present frames came
         self._erased = _erasures(connection)
-        self._alarms: set[tuple[str, Life, int]] = set()
+        self._alarms: dict[str | None, set[tuple[str, Life, int]]] = {}
 
     @property
     def position(self) -> int:
         """The number of the newest row that may be on disk."""
         return self._n
 
-    def mark(self, producer: str, epoch: int) -> Mark:
-        """How far this producer's life has been taken in."""
-        return self._marks.get((producer, epoch)) or genesis(producer, epoch)
+    def mark(self, producer: str, epoch: int, peer: str | None = None) -> Mark:
+        """How far this producer's life has been taken in. `peer`: whose it is; its chain begins under its own name."""
+        stored = producer if peer is None else peer_producer(peer, producer)
+        return self._marks.get((stored, epoch)) or genesis(producer, epoch)
 
     def forget(self, digest: str, ts: float) -> None:
         """Called with the erasure of a person: events up to `ts` must not bring the value back."""
         self._erased[digest] = ts
         self._seen.pop(digest, None)
+        self._seen_of_peers.pop(digest, None)
 
     def tell(self, note: str, detail: str, severity: str = "alarm") -> None:
         """Store a notice of the store's own."""
@@ -165,8 +176,8 @@ class Ingest:
 
     def _take(self, batch: Batch, append: Append, data: bytes) -> Outcome:
         """Put a frame's new lines into the batch; what its sender is to be told after COMMIT."""
-        life = (append.producer, append.epoch)
-        mark = batch.marks.get(life) or self.mark(*life)
+        life = (append.stored_as, append.epoch)
+        mark = batch.marks.get(life) or self.mark(append.producer, append.epoch, append.peer)
         try:
             frame = read_frame(append, data, mark)
         except Gap as gap:
@@ -182,7 +193,7 @@ class Ingest:
             self._alarm(batch, "journal_gap", life, mark.seq, told)
         for entry in frame.entries:
             self._place(batch, append, entry)
-        batch.marks[life] = frame.mark
+        batch.marks[life] = Mark(*life, frame.mark.seq, frame.mark.digest)
         self.counters.records += len(frame.entries)
         self.counters.repeats += append.last_seq - append.first_seq + 1 - len(frame.entries)
         return Appended(frame.mark.seq)
@@ -193,36 +204,44 @@ class Ingest:
             self._set_aside(batch, append, entry, entry.fault)
             return
         self._n += 1
-        origin = Origin(self._n, append.producer, append.epoch, entry.seq, entry.digest, "", self._taken)
+        origin = Origin(self._n, append.stored_as, append.epoch, entry.seq, entry.digest, "", self._taken)
         try:
+            if append.peer is not None:
+                told_once(entry.body, event)
+                event = of_peer(event, append.peer, append.producer, self._taken, edge=append.edge)
             batch.add(row_of(origin, event), entry.body.decode())
             if isinstance(event, CONCERNS):
                 batch.events[self._n] = event
         except Misfit as misfit:
             self._set_aside(batch, append, entry, str(misfit))
         for digest, value in entry.persons.items():
-            self._meet(batch, digest, value, event.ts)
+            if append.peer is None:
+                self._meet((batch.persons, self._seen), digest, value, event.ts)
+            else:
+                self._meet((batch.peers_persons, self._seen_of_peers), digest, value, min(event.ts, self._taken))
 
-    def _meet(self, batch: Batch, digest: str, value: str, ts: float) -> None:
-        known = batch.persons.get(digest)
-        last = known.last_seen if known else self._seen.get(digest, float("-inf"))
+    def _meet(self, where: tuple[dict[str, PersonRow], dict[str, float]], digest: str, value: str, ts: float) -> None:
+        met, seen = where
+        known = met.get(digest)
+        last = known.last_seen if known else seen.get(digest, float("-inf"))
         if ts <= self._erased.get(digest, float("-inf")) or ts < last + PERSON_REFRESH_S:
             return
-        batch.persons[digest] = PersonRow(digest, value, known.first_seen if known else ts, ts)
+        met[digest] = PersonRow(digest, value, known.first_seen if known else ts, ts)
 
     def _set_aside(self, batch: Batch, append: Append, entry: Entry, fault: str) -> None:
         self._n += 1
         self.counters.unplaced += 1
         now = self._clock()
-        life = (append.producer, append.epoch)
+        life = (append.stored_as, append.epoch)
         batch.unplaced.append(Unplaced(self._n, *life, entry.seq, entry.digest, entry.body, now, fault[:1024]))
         self._alarm(batch, "record_unplaced", life, entry.seq, f"{life[0]}-{life[1]}, line {entry.seq}: {fault[:512]}")
 
     def _alarm(self, batch: Batch, note: str, life: Life, seq: int, detail: str) -> None:
         """A notice of the store's own; once per cause, since a shipper repeats what was refused."""
-        if (note, life, seq) in self._alarms or len(self._alarms) >= MAX_REMEMBERED_ALARMS:
+        told = self._alarms.setdefault(peer_of_producer(life[0]), set())
+        if (note, life, seq) in told or len(told) >= MAX_REMEMBERED_ALARMS:
             return
-        self._alarms.add((note, life, seq))
+        told.add((note, life, seq))
         self._notice(batch, "alarm", note, detail)
 
     def _notice(self, batch: Batch, severity: str, note: str, detail: str) -> None:
@@ -241,8 +260,9 @@ class Ingest:
                 hosts.keep(self._connection, met)
             for row in batch.unplaced:
                 self._connection.execute(_UNPLACED, list(msgspec.structs.astuple(row)))
-            if batch.persons:
-                self._connection.execute(_PERSONS, [[_encode(person).decode() for person in batch.persons.values()]])
+            for statement, people in ((_PERSONS, batch.persons), (_PERSONS_OF_PEERS, batch.peers_persons)):
+                if people:
+                    self._connection.execute(statement, [[_encode(person).decode() for person in people.values()]])
             now = self._clock()
             for mark in batch.marks.values():
                 self._connection.execute(_MARK, [mark.producer, mark.epoch, mark.seq, mark.digest, self._n, now])
@@ -254,9 +274,10 @@ class Ingest:
         self.tally.take(row for rows in batch.rows.values() for row in rows)
         if self._listener is not None:
             self._listener.note(list(batch.events.items()), self._n)
-        if len(self._seen) > MAX_KNOWN_PERSONS:
-            self._seen.clear()
-        self._seen.update((person.digest, person.last_seen) for person in batch.persons.values())
+        for seen, met in ((self._seen, batch.persons), (self._seen_of_peers, batch.peers_persons)):
+            if len(seen) > MAX_KNOWN_PERSONS:
+                seen.clear()
+            seen.update((person.digest, person.last_seen) for person in met.values())
 
     def _store_singly(self, batch: Batch) -> None:
         """Some row of the batch is refused: one transaction each, and what is refused again is set aside."""
@@ -279,7 +300,7 @@ class Ingest:
             except ROW_ERRORS as error:
                 self._store_aside(single.marks, item, body, str(error).partition("\n")[0])
         last = Batch()
-        last.marks, last.persons = batch.marks, batch.persons
+        last.marks, last.persons, last.peers_persons = batch.marks, batch.persons, batch.peers_persons
         self._store(last)
 
     def _store_aside(self, marks: dict[Life, Mark], row: Row, body: str, fault: str) -> None:

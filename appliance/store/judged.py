@@ -12,9 +12,13 @@ from appliance.store.connection import Connection
 from appliance.store.judged_pages import Judged, JudgedCount, JudgedCountRequest, JudgedRequest, Said, SaidRequest
 
 FAR: Final = 1e15  # later than any time
-_PAGE: Final = """WITH page AS (
+# Its last number is found first: DuckDB takes the facts out of every row that is left before it keeps the first ones.
+_PAGE: Final = """WITH ends_at AS (
+  SELECT max(n) AS n FROM (
+    SELECT n FROM exchange_open WHERE n > $after AND ts >= $since AND ts < $until ORDER BY n LIMIT $most)),
+ page AS MATERIALIZED (
   SELECT n, ts, exchange, json_extract(body, '$.event.facts') AS facts, disposition, effective, rule, policy_version
-  FROM exchange_open WHERE n > $after AND ts >= $since AND ts < $until ORDER BY n LIMIT $most),
+  FROM exchange_open WHERE n > $after AND n <= (SELECT n FROM ends_at) AND ts >= $since AND ts < $until),
  ends AS (
   SELECT exchange, arg_min(cost_micros, n) AS cost FROM exchange_close
   WHERE n > $after AND exchange IN (SELECT exchange FROM page) GROUP BY exchange)

@@ -238,7 +238,7 @@ class HistoryRequest(Request, frozen=True):
 
 
 class HistoryRow(msgspec.Struct, frozen=True):
-    """Verb `history`: requests of one kind, and what they took. `n`: the first of them.
+    """Verb `history`: requests of one kind, and what they took. `n`: tells groups apart, less for what began earlier.
 
     `groups`: one a line; `tools`: names as a JSON list. `micros`: millionths of a dollar.
     """

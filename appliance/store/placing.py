@@ -21,6 +21,8 @@ from appliance.model.event import (
     Refused,
     Tunnelled,
 )
+from appliance.route.held import held_name
+from appliance.store.handed import is_handed
 from appliance.store.rows import (
     CloseRow,
     DetectorsRow,
@@ -152,6 +154,14 @@ def _opened(origin: Origin, event: ExchangeOpened) -> OpenRow:
         conversation=facts.conversation,
         groups="\n".join(facts.groups),
         virtual_key=facts.virtual_key,
+        key_fingerprint=facts.key_fingerprint,
+        key_shape=facts.key_shape,
+        held=next((name for edit in event.edits if (name := held_name(edit)) is not None), None),
+        account=facts.account,
+        account_id=facts.account_id,
+        client_name=facts.client_name,
+        client_version=facts.client_version,
+        handed=is_handed(event) or None,
     )
 
 
@@ -187,7 +197,7 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         coverage_scanned=scanned,
         coverage_unscanned=unscanned,
         coverage_opaque=opaque,
-        attempts=_whole(len(event.attempts), _LARGEST_INT),
+        attempts=_whole(sum(not one.denied for one in event.attempts), _LARGEST_INT),
         reason=event.reason,
         cost_micros=_whole(cost.micros) if cost and cost.priced else None,
         cost_priced=cost.priced if cost else None,
@@ -202,6 +212,9 @@ def _closed(origin: Origin, event: ExchangeClosed) -> CloseRow:
         gone_bytes=None if event.gone_bytes is None else _whole(event.gone_bytes),
         sent_bytes=sent[0],
         sent_unscanned=sent[3] + sent[4],
+        account=event.account,
+        account_id=event.account_id,
+        served=next((one.service for one in reversed(event.attempts) if one.service and not one.denied), None),
     )
 
 

@@ -146,27 +146,56 @@ def counts(connection: Connection, request: SpanRequest) -> list[CountRow]:
     return [CountRow(*row) for row in _any(rows)]
 
 
+# Places in `tried` tell groups of one exchange apart, so that each has a number of its own to go on from.
+_HISTORY = """WITH ended AS (
+  SELECT exchange, arg_min(outcome, n) AS outcome, arg_min(attempts, n) AS attempts,
+         arg_min(input_tokens, n) AS received, arg_min(output_tokens, n) AS made, arg_min(cost_micros, n) AS micros,
+         arg_min(served, n) AS served,
+         arg_min(CASE WHEN attempts > 1 THEN json_extract(body, '$.event.attempts') END, n) AS tried
+  FROM exchange_close WHERE ts >= ? GROUP BY exchange
+), listed AS (
+  SELECT exchange, list_filter(from_json(tried, '[{"service":"VARCHAR","denied":"BOOLEAN",
+           "usage":{"input_tokens":"BIGINT","output_tokens":"BIGINT"},"cost":{"micros":"BIGINT"}}]'),
+           lambda one: NOT coalesce(one.denied, false)) AS list
+  FROM ended WHERE tried IS NOT NULL
+), apart AS (
+  SELECT exchange, place, one.service AS service, one.usage.input_tokens AS received, one.usage.output_tokens AS made,
+         coalesce(one.cost.micros, 0) AS micros
+  FROM (SELECT exchange, len(list) AS size, unnest(list) AS one, generate_subscripts(list, 1) AS place FROM listed)
+  WHERE place < size AND one.usage IS NOT NULL
+), used AS (
+  SELECT o.n * 64 AS n, o.exchange, coalesce(c.served, o.service) AS service, 1 AS requests, c.received, c.made,
+         c.micros - coalesce(a.micros, 0) AS micros
+  FROM exchange_open o LEFT JOIN ended c ON c.exchange = o.exchange
+  LEFT JOIN (SELECT exchange, sum(micros) AS micros FROM apart GROUP BY exchange) a ON a.exchange = o.exchange
+  WHERE o.ts >= ? AND NOT starts_with(o.producer, 'peer.')
+        AND NOT coalesce(list_contains(?::VARCHAR[], c.outcome)
+                         AND NOT (c.outcome = 'blocked' AND c.attempts > 0), false)
+  UNION ALL
+  SELECT o.n * 64 + least(a.place, 63), o.exchange, coalesce(a.service, o.service), 0, a.received, a.made, a.micros
+  FROM apart a JOIN exchange_open o ON o.exchange = a.exchange
+  WHERE o.ts >= ? AND NOT starts_with(o.producer, 'peer.')
+)
+SELECT min(u.n), o.department, o.principal, u.service, CAST(sum(u.requests) AS BIGINT), o.model, o.virtual_key,
+       o.groups, CAST(json_extract(o.body, '$.event.facts.tools_declared') AS VARCHAR) AS tools,
+       CAST(coalesce(sum(u.received), 0) AS BIGINT), CAST(coalesce(sum(u.made), 0) AS BIGINT),
+       CAST(coalesce(sum(u.micros), 0) AS BIGINT)
+FROM used u JOIN exchange_open o ON o.exchange = u.exchange
+GROUP BY o.department, o.principal, u.service, o.model, o.virtual_key, o.groups, tools
+HAVING min(u.n) < coalesce(?, 9223372036854775807)
+ORDER BY 1 DESC LIMIT ?"""
+
+
 def history(connection: Connection, request: HistoryRequest) -> list[HistoryRow]:
     """Requests by all that budgets ask for, for rebuilding counters; the group that began last comes first.
 
-    What policy ended in mid-answer has been used: it had been sent.
+    What policy ended in mid-answer has been used: it had been sent. What peers recorded they count themselves. A
+    request counts for the service that it went to last; what earlier attempts may have been billed for counts for
+    theirs, as tokens and cost and as no request.
     """
     rows = connection.execute(
-        """SELECT min(o.n), department, principal, service, count(*), model, virtual_key, groups,
-               CAST(json_extract(o.body, '$.event.facts.tools_declared') AS VARCHAR) AS tools,
-               CAST(coalesce(sum(c.received), 0) AS BIGINT), CAST(coalesce(sum(c.made), 0) AS BIGINT),
-               CAST(coalesce(sum(c.micros), 0) AS BIGINT)
-        FROM exchange_open o
-        LEFT JOIN (SELECT exchange, arg_min(outcome, n) AS outcome, arg_min(attempts, n) AS attempts,
-                          arg_min(input_tokens, n) AS received, arg_min(output_tokens, n) AS made,
-                          arg_min(cost_micros, n) AS micros
-                   FROM exchange_close WHERE ts >= ? GROUP BY exchange) c ON c.exchange = o.exchange
-        WHERE o.ts >= ? AND NOT coalesce(list_contains(?::VARCHAR[], c.outcome)
-                                         AND NOT (c.outcome = 'blocked' AND c.attempts > 0), false)
-        GROUP BY department, principal, service, model, virtual_key, groups, tools
-        HAVING min(o.n) < coalesce(?, 9223372036854775807)
-        ORDER BY 1 DESC LIMIT ?""",
-        [request.since, request.since, list(request.unused), request.before, request.limit],
+        _HISTORY,
+        [request.since, request.since, list(request.unused), request.since, request.before, request.limit],
     ).fetchall()
     return [HistoryRow(*row) for row in _any(rows)]
 

@@ -62,6 +62,14 @@ class OpenRow(Row, frozen=True, kw_only=True):
     conversation: str | None
     groups: str
     virtual_key: str | None
+    key_fingerprint: str | None
+    key_shape: str | None
+    held: str | None
+    account: str | None
+    account_id: str | None
+    client_name: str | None
+    client_version: str | None
+    handed: bool | None
 
 
 class CloseRow(Row, frozen=True, kw_only=True):
@@ -98,6 +106,9 @@ class CloseRow(Row, frozen=True, kw_only=True):
     cost_micros: int | None
     cost_priced: bool | None
     overrun_micros: int | None
+    account: str | None
+    account_id: str | None
+    served: str | None
 
 
 class RefusalRow(Row, frozen=True, kw_only=True):

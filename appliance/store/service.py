@@ -35,6 +35,7 @@ from appliance.store.feedback_pages import FeedbackRequest
 from appliance.store.finding_pages import APPLIANCE, FINDINGS, MAX_EVIDENCE
 from appliance.store.finding_verbs import FindingVerbs
 from appliance.store.findings import Findings
+from appliance.store.governance_verbs import GovernanceVerbs
 from appliance.store.ingest import Ingest
 from appliance.store.owner import Owner, Settings
 from appliance.store.pages import Health, HealthRequest, PageHead
@@ -160,7 +161,7 @@ class Store:
     def analyst_verbs(self) -> dict[str, Verb]:
         """Verbs of analyst.sock."""
         verbs = {name: Verb(query.request, self._answering(query)) for name, query in QUERIES.items()}
-        verbs |= self._verbs.for_analysts()
+        verbs |= self._verbs.for_analysts() | GovernanceVerbs(self._config, self._reader, self._clock).for_analysts()
         verbs["health"] = Verb(HealthRequest, self._health)
         verbs["tally"] = Verb(TallyRequest, self._tally)
         verbs["decide"] = Verb(Decide, self._decide)
@@ -251,7 +252,7 @@ class Store:
         return Reply(await self._writer.append(request, body))
 
     async def _mark(self, request: MarkRequest, _body: bytes, _peer: Peer) -> Reply:
-        mark = await self._writer.call(lambda: self._ingest.mark(request.producer, request.epoch))
+        mark = await self._writer.call(lambda: self._ingest.mark(request.producer, request.epoch, request.peer))
         return Reply(Appended(mark.seq))
 
     def _answering(self, query: Query) -> Callable[[msgspec.Struct, bytes, Peer], Awaitable[Reply]]:

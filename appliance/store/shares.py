@@ -21,7 +21,8 @@ type By = Literal["service", "host", "person", "department"]
 
 _USED: Final = """SELECT service, client, principal, any_value(department) AS department,
 count(*) FILTER (WHERE listener <> 'gateway') AS asked, count(*) FILTER (WHERE listener = 'gateway') AS at_gateway
-FROM exchange_open WHERE ts >= $since AND service IS NOT NULL GROUP BY service, client, principal"""
+FROM exchange_open WHERE ts >= $since AND service IS NOT NULL AND handed IS NOT TRUE
+GROUP BY service, client, principal"""
 _SEEN: Final = """SELECT service, client, ts // 3600 AS hour,
 coalesce(sum(count) FILTER (WHERE leg = 'proxy' AND cause IS NULL), 0) AS via,
 coalesce(sum(count) FILTER (WHERE leg = 'direct'), 0) AS past FROM observations

@@ -38,6 +38,7 @@ class Tally:
         self._spreads: dict[_Key, list[float]] = {}  # counts by bound and beyond, then the sum
         self._services: set[str] = set()
         self._open: dict[str, OpenRow] = {}
+        self._aside: dict[str, None] = {}  # exchanges of which another record counts
         self._ring: deque[tuple[int, OpenRow, CloseRow]] = deque(maxlen=MAX_RING)
         self._number = 0
 
@@ -72,6 +73,11 @@ class Tally:
             return Tallied(self._life, len(self._open), series, spreads, ended, self._number)
 
     def _opened(self, row: OpenRow) -> None:
+        if row.handed:  # counted by the record of who has sent it on
+            self._aside[row.exchange] = None
+            if len(self._aside) > MAX_OPEN:
+                del self._aside[next(iter(self._aside))]
+            return
         service = self._service(row.service)
         self._add("exchanges_opened", 1, service, row.effective)
         self._add("request_bytes", row.request_bytes, service)
@@ -81,6 +87,9 @@ class Tally:
             del self._open[next(iter(self._open))]
 
     def _closed(self, row: CloseRow) -> None:
+        if row.exchange in self._aside:
+            del self._aside[row.exchange]
+            return
         opened = self._open.pop(row.exchange, None)
         service = self._service(opened.service if opened else None)
         self._add("exchanges_closed", 1, service, row.outcome)

@@ -17,6 +17,20 @@ MAX_NAME: Final = 128
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
+_OF_PEER: Final = "peer."  # no producer of this appliance has a dot in its name
+
+
+def peer_producer(peer: str, producer: str) -> str:
+    """How the store names `producer` of another appliance."""
+    return f"{_OF_PEER}{peer}.{producer}"
+
+
+def peer_of_producer(producer: str) -> str | None:
+    """Whose a stored producer is; None: of this appliance."""
+    if not producer.startswith(_OF_PEER):
+        return None
+    return producer.removeprefix(_OF_PEER).rpartition(".")[0]
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a caller sends."""
@@ -27,6 +41,8 @@ class Append(Request, frozen=True):
 
     `oldest`: the lowest sequence number that the sender still holds. Only where it equals `first_seq` may a gap be
     taken in (the store was renewed after the journal let go of the older lines); the gap is then noted as an alarm.
+    `peer`: set by the process that takes journals of other appliances (appliance.peers), from the certificate; so is
+    `edge`: the configuration lets that peer hand exchanges over.
     """
 
     producer: Name
@@ -34,6 +50,13 @@ class Append(Request, frozen=True):
     first_seq: Count
     last_seq: Count
     oldest: int | None = None
+    peer: Name | None = None
+    edge: bool = False
+
+    @property
+    def stored_as(self) -> str:
+        """The producer's name in the store: no peer can write as another, nor as a process of this appliance."""
+        return self.producer if self.peer is None else peer_producer(self.peer, self.producer)
 
 
 class Appended(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,6 +71,7 @@ class MarkRequest(Request, frozen=True):
 
     producer: Name
     epoch: Count
+    peer: Name | None = None
 
 
 class Decide(Request, frozen=True):

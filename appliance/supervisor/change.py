@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 async def reload(boss: Supervisor) -> str:
     """Take the configuration anew and roll the workers. OperatorError: it is bad and nothing has changed."""
     fresh, old = await asyncio.to_thread(boss.settings.load), boss.config
-    for key in ("state_dir", "run_dir"):
-        if getattr(fresh, key) != getattr(old, key):
+    fixed = {"state_dir": "state_dir", "run_dir": "run_dir", "role": "role", "ships_records": "central.journal"}
+    for name, key in fixed.items():
+        if getattr(fresh, name) != getattr(old, name):
             raise OperatorError(f"{key}: cannot change while running; stop with `gnomon down`, then start again")
     listeners.check_safe(fresh)
     bound = await listeners.rebind(old, fresh)
@@ -43,20 +44,23 @@ async def reload(boss: Supervisor) -> str:
         for sock in bound.values():
             sock.close()
         raise
-    boss.retired += [boss.listeners[name] for name in bound]
-    boss.listeners |= bound
+    wanted = listeners.places(fresh)
+    boss.retired += [sock for name, sock in boss.listeners.items() if name in bound or name not in wanted]
+    boss.listeners = {name: sock for name, sock in (boss.listeners | bound).items() if name in wanted}
     boss.name_addresses()
     boss.config = fresh
     boss.workers.count, boss.workers.drain_s = fresh.worker_count, fresh.drain_s
     boss.workers.roll()
     boss.sensors.follow(fresh, old, anew=renamed or boss.known != known)
     boss.known = known
-    if renamed or _of_store(fresh) != _of_store(old):
-        boss.store.roll()
+    if renamed or fresh.ships_records or _of_store(fresh) != _of_store(old):
+        boss.store.roll()  # a shipper always: its certificates may be others
     if fresh.log != old.log:
         log.configure(form=fresh.log.format)
     if (fresh.metrics, fresh.otel) != (old.metrics, old.otel):
         await boss.observing.restart()
+    if fresh.peers is not None or old.peers is not None:
+        await boss.receiving.restart()  # always where there are peers, for the same reason
     boss.control.look_at_policy()
     return f"configuration read; {fresh.worker_count} worker(s) are being replaced one by one"
 
@@ -74,6 +78,7 @@ async def upgrade(boss: Supervisor) -> None:
         boss.problem(f"upgrade refused, nothing has changed: {error}")
         return
     await boss.observing.stop()
+    await boss.receiving.stop()
     await boss.control.close()
     for child in boss.children.values():
         child.abandon()
@@ -85,6 +90,7 @@ async def upgrade(boss: Supervisor) -> None:
             child.watch()
         await boss.control.start()
         boss.observing.start()
+        boss.receiving.start()
 
 
 def _estate(boss: Supervisor) -> Handover:

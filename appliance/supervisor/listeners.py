@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from appliance.model.errors import OperatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from appliance.config.schema import Config
 
 BACKLOG: Final = 4096
@@ -37,8 +39,20 @@ def shown(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def places(config: Config) -> dict[str, str]:
+    """The addresses to listen on, by name; `exchanges`: for the edges of a central appliance."""
+    exchanges = config.peers.exchanges if config.peers is not None else None
+    more = {"exchanges": exchanges} if exchanges is not None else {}
+    return {"proxy": config.listen.proxy, "gateway": config.listen.gateway, **more}
+
+
+def key_of(name: str) -> str:
+    """The key of the configuration that says where a listener is."""
+    return "peers.exchanges" if name == "exchanges" else f"listen.{name}"
+
+
 def bind(name: str, text: str) -> socket.socket:
-    """A listening socket for `listen.<name>`. OSError EADDRINUSE if it is taken, OperatorError for anything else."""
+    """A listening socket for a listener. OSError EADDRINUSE if it is taken, OperatorError for anything else."""
     host, port = split_address(text)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -54,7 +68,7 @@ def bind(name: str, text: str) -> socket.socket:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise OperatorError(f"listen.{name}: cannot listen on {text}: {reason}; {_remedy(error)}") from None
+        raise OperatorError(f"{key_of(name)}: cannot listen on {text}: {reason}; {_remedy(error)}") from None
     return sock
 
 
@@ -64,13 +78,17 @@ def _remedy(error: Exception) -> str:
     return "choose an address of this machine"
 
 
-async def bind_all(config: Config, patience_s: float = 0.0) -> dict[str, socket.socket]:
-    """Both listeners, or none: OperatorError names the address. `patience_s`: how long to wait for one in use."""
+async def bind_all(config: Config, patience_s: float = 0.0, have: Collection[str] = ()) -> dict[str, socket.socket]:
+    """All listeners but those of `have`, or none: OperatorError names the address.
+
+    `patience_s`: how long to wait for one in use.
+    """
     deadline = asyncio.get_running_loop().time() + patience_s
     bound: dict[str, socket.socket] = {}
     try:
-        for name, text in (("proxy", config.listen.proxy), ("gateway", config.listen.gateway)):
-            bound[name] = await _bind_patiently(name, text, deadline)
+        for name, text in places(config).items():
+            if name not in have:
+                bound[name] = await _bind_patiently(name, text, deadline)
     except BaseException:
         for sock in bound.values():
             sock.close()
@@ -79,11 +97,11 @@ async def bind_all(config: Config, patience_s: float = 0.0) -> dict[str, socket.
 
 
 async def rebind(old: Config, fresh: Config) -> dict[str, socket.socket]:
-    """Sockets for the addresses that differ; OperatorError, and nothing bound, when one cannot be had."""
+    """Sockets for the addresses that differ or are new; OperatorError, and nothing bound, when one cannot be had."""
     bound: dict[str, socket.socket] = {}
     try:
-        for name in ("proxy", "gateway"):
-            if (text := getattr(fresh.listen, name)) != getattr(old.listen, name):
+        for name, text in places(fresh).items():
+            if text != places(old).get(name):
                 bound[name] = await _bind_patiently(name, text, 0.0)
     except BaseException:
         for sock in bound.values():
@@ -100,7 +118,7 @@ async def _bind_patiently(name: str, text: str, deadline: float) -> socket.socke
             if asyncio.get_running_loop().time() >= deadline:
                 holder = holder_of(split_address(text)[1])
                 raise OperatorError(
-                    f"listen.{name}: {text} is in use{holder}; stop that program or set another listen.{name}"
+                    f"{key_of(name)}: {text} is in use{holder}; stop that program or set another {key_of(name)}"
                 ) from None
             await asyncio.sleep(_STEP_S)
 

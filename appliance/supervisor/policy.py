@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from appliance.config.schema import Config
+    from appliance.model.decision import Decision
     from appliance.policy.rules import Rule
     from appliance.policy.snapshot import PolicySnapshot
 
@@ -34,12 +35,9 @@ def folder_of(config: Config) -> Path:
 
 def current_version(config: Config) -> int:
     """The number of the current snapshot by its name on disk, 0 when there is none. Cheap: one readlink."""
-    try:
-        name = (folder_of(config) / "current").readlink().name
-    except OSError:
-        return 0
-    number = name.removeprefix("policy-").removesuffix(".json")
-    return int(number) if number.isdecimal() else 0
+    from appliance.policy import disk
+
+    return disk.current_version(folder_of(config))
 
 
 def catalogue_version(config: Config) -> str:
@@ -83,7 +81,18 @@ def change_stage(config: Config, stage: Stage) -> PolicySnapshot:
     return _write_next(config, wanted)
 
 
-def _write_next(config: Config, wanted: _Wanted) -> PolicySnapshot:
+def take_decisions(config: Config, decisions: tuple[Decision, ...]) -> PolicySnapshot:
+    """A snapshot with these decisions in the place of those before, where decisions are made elsewhere."""
+
+    def wanted(now: PolicySnapshot | None) -> _Terms:
+        if now is None:
+            raise OperatorError(f"{folder_of(config)}: there is no policy snapshot yet; start the appliance first")
+        return (now.stage, now.rules, now.catalogue_version, now.timezone)
+
+    return _write_next(config, wanted, decisions)
+
+
+def _write_next(config: Config, wanted: _Wanted, decisions: tuple[Decision, ...] | None = None) -> PolicySnapshot:
     from appliance.policy.disk import read_current, snapshot_path, write_snapshot
     from appliance.policy.snapshot import PolicySnapshot
 
@@ -91,14 +100,16 @@ def _write_next(config: Config, wanted: _Wanted) -> PolicySnapshot:
     for _ in range(_TRIES):
         now = read_current(folder)
         stage, rules, catalogue, timezone = terms = wanted(now)
-        if now is not None and (now.stage, now.rules, now.catalogue_version, now.timezone) == terms:
+        held = now.decisions if now else ()
+        decided = held if decisions is None else decisions
+        if now is not None and (now.stage, now.rules, now.catalogue_version, now.timezone) == terms and held == decided:
             return now
         fresh = PolicySnapshot(
             version=now.version + 1 if now else 1,
             created=time.time(),
             stage=stage,
             rules=rules,
-            decisions=now.decisions if now else (),
+            decisions=decided,
             catalogue_version=catalogue,
             timezone=timezone,
         )

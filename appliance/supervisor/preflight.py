@@ -32,6 +32,7 @@ def check_files(config: Config) -> None:
     faults.extend(_identity(config))
     faults.extend(_known(config))
     faults.extend(_budgets(config))
+    faults.extend(_placement(config))
     if faults:
         raise OperatorError("\n".join(faults))
 
@@ -42,6 +43,13 @@ def _identity(config: Config) -> Iterator[str]:
         from appliance.identity.preflight import check  # its libraries only where they are needed
 
         yield from check(settings)
+
+
+def _placement(config: Config) -> Iterator[str]:
+    if config.central is not None or config.peers is not None:
+        from appliance.peers.preflight import check  # its libraries only where they are needed
+
+        yield from check(config)
 
 
 def _detection(config: Config) -> Iterator[str]:
@@ -57,11 +65,12 @@ def _detection(config: Config) -> Iterator[str]:
 def _budgets(config: Config) -> Iterator[str]:
     from appliance.config.budget_checks import services_unknown
     from appliance.config.catalogue import load_catalogue
-    from appliance.config.prices_file import load_prices
+    from appliance.config.prices_file import load_prices, places_unknown
 
     try:
         if config.prices.file and Path(config.prices.file).is_file():
-            load_prices(Path(config.prices.file))
+            file, _ = load_prices(Path(config.prices.file))
+            yield from places_unknown(file, config.providers, config.gateway.routes)
         if any(budget.match.service for budget in config.budgets):
             override = config.catalogue.override
             catalogue = load_catalogue(Path(override) if override else None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("gnomon.recovery")
 SWEEP_S: Final = 30.0
 RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 10.0
 
 
 class Recovery:
@@ -30,6 +31,7 @@ class Recovery:
         self._supervisor = supervisor
         self._due = asyncio.Event()
         self._one = asyncio.Lock()
+        self._told: frozenset[str] = frozenset()  # what was said of folders that wait
 
     def due(self) -> None:
         """Somebody has died, or the store is back."""
@@ -37,14 +39,18 @@ class Recovery:
 
     async def forever(self) -> None:
         """Until cancelled."""
+        failures = 0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_S):
                     await self._due.wait()
             self._due.clear()
             if self._supervisor.store.serving and not await self.once():
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(min(LONGEST_RETRY_S, RETRY_S * 2.0 ** min(failures, 10)))
+                failures += 1
                 self._due.set()
+            else:
+                failures = 0
 
     async def once(self) -> bool:
         """Adopt what is dead; False when the store did not take all of it."""
@@ -63,7 +69,9 @@ class Recovery:
                 return True
         for found in report.recovered:
             state = found.pending or "shipped"
-            _log.info("journal %s: %d exchange(s) closed as lost; %s", found.folder, found.lost, state)
+            if found.folder not in self._told or found.pending is None:
+                _log.info("journal %s: %d exchange(s) closed as lost; %s", found.folder, found.lost, state)
+        self._told = frozenset(found.folder for found in report.pending)
         return not report.pending
 
     async def counters(self) -> bool:
@@ -75,7 +83,9 @@ class Recovery:
         if await asyncio.to_thread(evidence.counters_stand, config):
             return True
         try:
-            if await self.once():  # the store must have what the dead left before it is asked
+            if config.ships_records and config.budgets:
+                _log.warning("the counters of budgets begin at nothing: no store here could tell what was used before")
+            if config.ships_records or await self.once():  # the store must have what the dead left before it is asked
                 told = await asyncio.to_thread(evidence.rebuild_counters, config)
                 _log.info("%d counter(s) told by the store", told)
                 return True

@@ -20,12 +20,13 @@ from appliance.bus.errors import RemoteError, Unreachable
 from appliance.bus.verbs import Done
 from appliance.model.errors import PeerError
 from appliance.route.redirection import PORTAL_ROUTE
-from appliance.store.finding_pages import ApplianceState, SensorState, WorkerState
+from appliance.store.finding_pages import ApplianceState, SensorState, TargetState, WorkerState
 from appliance.supervisor.plan import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from appliance.bus.control import TargetHealth
     from appliance.supervisor.supervisor import Supervisor
 
 SOCKET: Final = "analyst.sock"
@@ -99,6 +100,11 @@ class Teller:
         self._due.set()
 
 
+def target_of(worker: str, health: TargetHealth) -> TargetState:
+    """What one worker thinks of a target, for analysts."""
+    return TargetState(worker, **msgspec.structs.asdict(health))
+
+
 def state_of(boss: Supervisor) -> ApplianceState:
     """The appliance as it stands."""
     lives = boss.workers.lives
@@ -116,5 +122,8 @@ def state_of(boss: Supervisor) -> ApplianceState:
         workers=tuple(workers),
         sensors=tuple(SensorState(**msgspec.structs.asdict(one)) for one in boss.sensors.states()),
         problems=tuple(boss.problems),
+        targets=tuple(
+            target_of(name, one) for name, health in sorted(told.items()) if health for one in health.targets
+        ),
         routes=(*boss.config.gateway.routes, *((PORTAL_ROUTE,) if boss.config.portal.approved else ())),
     )

@@ -11,7 +11,7 @@ import os
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,11 +20,15 @@ from appliance.bus.control import ChildStatus, Health, Reloaded, Snapshot, Statu
 from appliance.bus.errors import RemoteError
 from appliance.bus.server import Peer, Reply, Server, Verb
 from appliance.bus.verbs import Done
+from appliance.model.decision import Decision
 from appliance.supervisor import policy
 
 if TYPE_CHECKING:
     from appliance.model.names import Stage
     from appliance.supervisor.supervisor import Supervisor
+
+
+_CENTRAL: Final = "central appliance "
 
 
 class Control:
@@ -33,6 +37,7 @@ class Control:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._told: dict[str, Health] = {}
+        self._peers: tuple[control.PeerStanding, ...] = ()
         self._version = 0
         self._stage = supervisor.config.stage
         self._server: Server | None = None
@@ -44,6 +49,8 @@ class Control:
             "health": Verb(Health, self._health),
             "applied": Verb(control.Applied, self._applied),
             "sensing": Verb(control.Sensing, self._sensing),
+            "peering": Verb(control.Peering, self._peering),
+            "decided": Verb(control.Decided, self._decided),
             "published": Verb(control.Published, self._published),
             "status": Verb(control.StatusRequest, self._status),
             "down": Verb(control.Down, self._down),
@@ -94,6 +101,8 @@ class Control:
             children=tuple(self._child(name) for name in sorted(boss.children)),
             problems=tuple(boss.problems),
             sensors=boss.sensors.states(),
+            role=boss.config.role,
+            peers=self._peers,
         )
 
     def told(self, worker: str) -> Health | None:
@@ -160,6 +169,27 @@ class Control:
         if self._supervisor.sensors.sensing(request):
             self._supervisor.tell()
         return Reply(Done())
+
+    async def _peering(self, request: control.Peering, _body: bytes, peer: Peer) -> Reply:
+        boss = self._supervisor
+        if peer.pid != boss.receiving.pid:
+            self._check(request.process, peer)
+        self._peers = request.peers
+        if boss.config.ships_records:
+            boss.problems = [one for one in boss.problems if not one.startswith(_CENTRAL)]
+            away = [f"{_CENTRAL}{one.name}: {one.problem}" for one in request.peers if one.problem]
+            boss.problems += [words for words in away if words not in boss.problems]
+        return Reply(Done())
+
+    async def _decided(self, request: control.Decided, body: bytes, peer: Peer) -> Reply:
+        boss = self._supervisor
+        self._check(request.process, peer)
+        if not boss.config.ships_records or request.process != boss.store.kind:
+            raise RemoteError("forbidden", "decisions are made here")
+        decisions = msgspec.json.decode(body, type=tuple[Decision, ...])
+        snapshot = await asyncio.to_thread(policy.take_decisions, boss.config, decisions)
+        self.look_at_policy()
+        return Reply(Snapshot(snapshot.version))
 
     async def _published(self, _request: control.Published, _body: bytes, _peer: Peer) -> Reply:
         self.look_at_policy()

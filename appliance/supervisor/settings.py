@@ -26,13 +26,17 @@ class Programs:
     """The command lines of the children; descriptors are inherited under the same numbers."""
 
     def store(self, config: Config) -> list[str]:
-        """The store."""
-        return [sys.executable, "-I", "-m", "appliance.store", "--run-dir", config.run_dir]
+        """The store, or what stands in for it where records are shipped."""
+        module = "appliance.peers" if config.ships_records else "appliance.store"
+        return [sys.executable, "-I", "-m", module, "--run-dir", config.run_dir]
 
-    def worker(self, config: Config, name: str, proxy_fd: int, gateway_fd: int) -> list[str]:
-        """A proxy worker. `-O`: a quarter of mitmproxy's time goes to assertions and type checks of its own records."""
-        fds = ["--proxy-fd", str(proxy_fd), "--gateway-fd", str(gateway_fd)]
-        return [sys.executable, "-I", "-O", "-m", "addons.launch", "--run-dir", config.run_dir, "--worker", name, *fds]
+    def worker(self, config: Config, name: str, fds: Mapping[str, int]) -> list[str]:
+        """A proxy worker. `fds`: descriptors of the listeners.
+
+        `-O`: a quarter of mitmproxy's time goes to assertions and type checks of its own records.
+        """
+        argv = [sys.executable, "-I", "-O", "-m", "addons.launch", "--run-dir", config.run_dir, "--worker", name]
+        return [*argv, *(word for listener, fd in fds.items() for word in (f"--{listener}-fd", str(fd)))]
 
     def sensor(self, config: Config, name: str, source: Source, listeners: Mapping[str, str]) -> list[str]:
         """A sensor. `listeners`: name to address and port, as they are bound."""

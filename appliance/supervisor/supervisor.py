@@ -30,7 +30,7 @@ from appliance.supervisor.change import reload, upgrade
 from appliance.supervisor.child import Child, Listener, describe
 from appliance.supervisor.instance import Instance, make_folders
 from appliance.supervisor.log import pass_on
-from appliance.supervisor.observing import Observing
+from appliance.supervisor.observing import RECEIVER, Observing
 from appliance.supervisor.plan import Action, Drain, Kill, Plan, Start
 from appliance.supervisor.preflight import known_version
 from appliance.supervisor.recovery import Recovery
@@ -68,12 +68,12 @@ class Supervisor(Listener):
         self.children: dict[str, Child] = {}
         self.listeners: dict[str, socket.socket] = {}
         self.addresses: dict[str, str] = {}
-        self.store = Plan("store", 1, overlap=False, drain_s=STORE_DRAIN_S)
+        self.store = Plan("shipper" if config.ships_records else "store", 1, overlap=False, drain_s=STORE_DRAIN_S)
         self.workers = Plan("w", config.worker_count, overlap=True, drain_s=config.drain_s)
         self.sensors = Sensors(config)
         self.known = known_version(config)  # what the site knows of AI software, as its sensors have read it
         self._teller = Teller(self)
-        self.observing = Observing(self)
+        self.observing, self.receiving = Observing(self), Observing(self, RECEIVER)
         self.control = Control(self)
         self._recovery = Recovery(self)
         self._plans: list[Plan] = []
@@ -96,15 +96,19 @@ class Supervisor(Listener):
             background = [
                 spawn(self._recovery.forever(), "recovery"),
                 spawn(self._watch_policy(), "policy watch"),
-                spawn(relay(Path(self.config.run_dir), self.control.look_at_policy), "snapshot relay"),
-                spawn(self._teller.forever(), "state relay"),
             ]
+            if not self.config.ships_records:
+                background += [
+                    spawn(relay(Path(self.config.run_dir), self.control.look_at_policy), "snapshot relay"),
+                    spawn(self._teller.forever(), "state relay"),
+                ]
             await self._start_children()
             if not self._stopping:
                 self.phase = "up"
                 self.tell()
                 self.settings.announce(self)
                 self.observing.start()
+                self.receiving.start()
             while not self._stopping:
                 await self._steer(lambda: self._stopping or self._upgrading)
                 if self._upgrading:
@@ -123,8 +127,8 @@ class Supervisor(Listener):
         listeners.check_safe(config)
         if inherited:
             self._inherit(inherited)
-        else:
-            self.listeners = await listeners.bind_all(config, listeners.RETRY_S if self._took_over else 0.0)
+        patience = listeners.RETRY_S if self._took_over else 0.0
+        self.listeners |= await listeners.bind_all(config, patience, self.listeners)
         asked = None if inherited else self.settings.stage  # an old flag must not undo a later `gnomon stage`
         self.name_addresses()
         self.notes = await asyncio.to_thread(self.settings.evidence.prepare, config, asked)
@@ -167,6 +171,7 @@ class Supervisor(Listener):
         if self.children:
             _log.info("draining")
         await self.observing.stop()
+        await self.receiving.stop()
         for sock in (*self.listeners.values(), *self.retired):
             sock.close()
         self.workers.stop()
@@ -301,14 +306,15 @@ class Supervisor(Listener):
                 self.children[name].signal(signal.SIGKILL)
 
     def _start(self, plan: Plan, name: str) -> None:
-        fds = tuple(sock.fileno() for sock in (self.listeners["proxy"], self.listeners["gateway"]))
+        numbers = {listener: sock.fileno() for listener, sock in self.listeners.items()}
+        fds = tuple(numbers.values())
         if plan is self.store:
             argv, fds = self.settings.programs.store(self.config), ()
         elif plan is not self.workers:
             source = self.sensors.source_of(name)
             argv, fds = self.settings.programs.sensor(self.config, name, source, self.addresses), ()
         else:
-            argv = self.settings.programs.worker(self.config, name, *fds)
+            argv = self.settings.programs.worker(self.config, name, numbers)
         try:
             child = Child.spawn(name, argv, self, fds=fds, parent_fd=self.lifeline[0])
         except OSError as error:

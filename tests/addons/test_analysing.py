@@ -1,6 +1,7 @@
 """A worker's analyser: real processes, killed at their deadline, unable to do anything but read."""
 
 import asyncio
+import gzip
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from tests_support import HOST
 from worker_world import worker_at
 
 from addons.analysing import Analyser, AnalysisError, wants
+from appliance.config.budget_schema import BudgetEntry
 from appliance.config.tables import tables_folder
 from appliance.inspect.detect.detectors import Detectors
 from appliance.inspect.dialects import Call
@@ -47,6 +49,25 @@ async def test_it_says_what_the_inspector_says(analyser, tmp_path):
         assert (there.labels, there.coverage, there.api, there.model) == (here.labels, here.coverage, here.api, "m")
         chosen = lambda found: found.kind.value == "secret"  # noqa: E731
         assert there.edited(chosen) == here.edited(chosen)
+
+
+async def test_what_came_compressed_can_be_edited_though_nothing_was_found_in_it(analyser):
+    raw = gzip.compress(body("nothing here"))
+    there = await analyser.request(CALL, "gzip", raw, None)
+    assert (there.raw, there.body) == (raw, body("nothing here"))
+    sent = there.edited(None, shortened=(None, 7))
+    assert json.loads(gzip.decompress(sent.body))["max_tokens"] == 7
+    assert there.edited(None).body is raw
+
+
+async def test_a_compressed_request_is_made_as_short_as_there_is_room(provider, tmp_path):
+    entry = BudgetEntry(name="b", what="output_tokens", amount=20, window="day")
+    headers = JSON | {"content-encoding": "gzip"}
+    async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:
+        assert (await client.post(URL, content=gzip.compress(body("hi")), headers=headers)).status_code == 200
+    sent = json.loads(gzip.decompress(bytes.fromhex(provider.arrivals()[-1]["raw"])))
+    assert 0 < sent["max_completion_tokens"] <= 20
+    assert worker.events("open")[0]["edits"] == ["max_tokens"]
 
 
 async def test_a_job_that_takes_too_long_ends_its_process_and_the_next_one_is_served(tmp_path):

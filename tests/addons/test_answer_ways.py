@@ -55,9 +55,14 @@ class Collaborators:
             return 1.0
 
     class meter:  # noqa: N801 - likewise
-        @staticmethod
-        def cost(_exchange, _usage, _model):
-            return None
+        class charged:  # noqa: N801 - likewise
+            @staticmethod
+            def cost(_exchange, _usage, _model):
+                return None
+
+            @staticmethod
+            def apart(_exchange, attempts, _usage, cost):
+                return attempts, cost
 
     def __init__(self, detectors):
         self.inspector, self.watcher = Inspector(detectors), Watching(detectors)

@@ -11,7 +11,7 @@ from certificates_world import DAY, Authority
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from issuer_world import NAME, issuer_at
 from tests_support import HOST
-from tokens_world import RSA_ONE, jwks, public, token
+from tokens_world import RSA_ONE, RSA_TWO, jwks, public, token
 from worker_world import worker_at
 
 from addons import listener_tls
@@ -115,6 +115,27 @@ async def test_a_virtual_key_goes_beside_the_clients_own_and_no_further(provider
     assert not any("x-gnomon-key" in arrival["headers"] for arrival in arrivals)
 
 
+async def test_a_key_that_is_for_some_services_and_models_only(provider, tmp_path, state):
+    for_another, _ = mint(state, services=("anthropic",))
+    for_one, entry = mint(state, services=("openai",), models=("stand-in",))
+    before = len(provider.arrivals())
+    async with worker_at(
+        tmp_path, provider, identity=Identity(virtual_keys=True), gateway=Gateway(routes=ROUTES)
+    ) as worker:
+        async with through(worker, headers={"x-gnomon-key": for_another}) as client:
+            refused = await client.post(f"/openai{PATH}", json=BODY)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "policy_block")
+            assert "this key is for anthropic only" in refused.json()["error"]["message"]
+        async with worker.client(headers={"x-gnomon-key": for_one}) as client:
+            assert (await client.post(URL, json=BODY)).status_code == 200
+            assert (await client.post(URL, json=BODY | {"model": "stand-in-503"})).status_code == 403
+            assert (await client.get(f"https://{HOST}/v1/models")).status_code == 200
+        opened = worker.events("open")
+    assert opened[2]["verdict"]["rule"] == f"key:{entry.id}"
+    assert (opened[2]["facts"]["key_services"], opened[2]["facts"]["key_models"]) == (["openai"], ["stand-in"])
+    assert len(provider.arrivals()) == before + 2
+
+
 async def test_a_virtual_key_never_reaches_a_provider(provider, tmp_path, state):
     key, _ = mint(state)
     before = len(provider.arrivals())
@@ -201,6 +222,19 @@ async def test_while_the_issuer_is_down_nobody_new_is_known(provider, tmp_path, 
         assert "status 500" in notice["detail"]
 
 
+async def test_a_start_while_the_issuer_is_down_knows_who_was_known_before(provider, tmp_path, state, issuer):
+    good = {"x-gnomon-token": token(exp=time.time() + 600, iat=None)}
+    for status, known in ((b"200 OK", {}), (b"500 Internal Server Error", good)):
+        issuer.publish(issuer.answer.partition(b"\r\n\r\n")[2], status=status)
+        async with worker_at(tmp_path, provider, **tokens(issuer, provider)) as worker, through(worker) as client:
+            assert (await client.post(f"/own{PATH}", json=BODY, headers=good)).status_code == 200, known
+    (kept,) = (state / "issuer-keys").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    forged = {"x-gnomon-token": token(RSA_TWO, exp=time.time() + 600, iat=None)}
+    async with worker_at(tmp_path, provider, **tokens(issuer, provider)) as worker, through(worker) as client:
+        assert (await client.post(f"/own{PATH}", json=BODY, headers=forged)).status_code == 401
+
+
 @pytest.fixture
 def people(tmp_path):
     return Authority(tmp_path / "people")
@@ -284,3 +318,28 @@ async def test_a_certificate_is_taken_back_while_its_connection_is_open(provider
         other, _ = people.issue("Paul", emails=("paul@example.test",))
         with pytest.raises((httpx.TransportError, AssertionError)):
             assert (await ask(worker, provider, other)).status_code == 200
+
+
+HOSTILE = (
+    "gk_'; DROP TABLE x--",
+    "eyJ\x9b2J.x.y",
+    "\u202e".encode().decode("latin-1"),
+    "A" * 9000,
+    '"};{"kind":"close"',
+    "%s%n",
+)
+
+
+async def test_what_is_shown_in_vain_stands_nowhere(provider, tmp_path, state, issuer, caplog):
+    """In no answer, no journal and no log; nor does it make another line or header in any of them."""
+    async with worker_at(tmp_path, provider, **tokens(issuer, provider)) as worker, through(worker) as client:
+        for value in HOSTILE:
+            for header in ("x-gnomon-key", "x-gnomon-token"):
+                shown = {header.encode(): value.encode("latin-1")}
+                answer = await client.post(f"/own{PATH}", json=BODY, headers=shown)
+                assert answer.status_code in (401, 429)
+                assert value not in answer.text + str(answer.headers)
+        refused = worker.events("refusal")
+        assert len(refused) == 2 * len(HOSTILE)
+        assert all(event["detail"].isprintable() for event in refused)
+        assert not any(value in worker.journal() or value in caplog.text for value in HOSTILE[:-1])

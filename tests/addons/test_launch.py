@@ -20,7 +20,7 @@ from mitmproxy import http
 class Answer:
     def requestheaders(self, flow):
         flow.response = http.Response.make(200, flow.metadata["gnomon.listener"])
-launch.build = lambda config, worker: [Answer()]
+launch.build = lambda config, worker, opened: [Answer()]
 sys.exit(launch.main(sys.argv[1:]))
 """
 ROOT = Path(__file__).parents[2]

@@ -92,6 +92,21 @@ async def test_a_request_that_is_within_its_budget_goes_as_it_came(provider, tmp
         assert opened["body_digest"] == opened["sent_digest"] == provider.arrivals()[-1]["sha256"]
 
 
+async def test_an_answer_in_one_piece_that_nobody_bounds_is_reserved_as_long_as_it_may_become(provider, tmp_path):
+    entry = budget("output_tokens", 70_000)
+    async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:
+        await client.post(URL, json=BODY)
+        assert "max_completion_tokens" not in json.loads(provider.arrivals()[-1]["body"])
+        (made,) = Budgets([entry], str).all
+        with Ledger(counter_file(worker.config), claim=False) as ledger:
+            ledger.add_settled(made.counter(""), 10_000, time.time())
+        await client.post(URL, json=BODY)
+        assert json.loads(provider.arrivals()[-1]["body"])["max_completion_tokens"] == 4096
+        assert worker.events("open")[-1]["edits"] == ["max_tokens"]
+        await client.post(URL, json=BODY | {"max_tokens": 5000})
+        assert json.loads(provider.arrivals()[-1]["body"])["max_tokens"] == 5000
+
+
 async def test_no_room_for_the_prompt_is_a_refusal_and_changes_nothing(provider, tmp_path):
     entry = budget("tokens", 10)
     async with worker_at(tmp_path, provider, budgets=(entry,)) as worker, worker.client() as client:

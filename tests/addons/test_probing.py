@@ -55,3 +55,19 @@ def test_without_a_time_nothing_is_dialled(tmp_path):
     probing = ProbingAddon(config, Routing(config, load_catalogue(None), Sender(Keys({}, {}))))
     probing.running()
     assert probing._task is None
+
+
+async def test_probes_are_noted_as_our_own_before_they_say_anything(tmp_path):
+    authority, told = TestAuthority(tmp_path), []
+    async with Upstream(authority, nothing, "a.test") as a:
+        config = Config(
+            state_dir=str(tmp_path),
+            egress=Egress(ca_bundle=str(authority.path), hosts={"a.test:443": a.place}),
+            gateway=Gateway(
+                routes={"openai": RouteEntry(service="openai", target="https://a.test")}, health=Health(probe_s=60)
+            ),
+        )
+        routing = Routing(config, load_catalogue(None), Sender(Keys({}, {})))
+        probing = ProbingAddon(config, routing, opened=lambda near, far: told.append((near, far)))
+        await probing.once()
+    assert [far for _, far in told] == [("127.0.0.1", a.port)]

@@ -13,7 +13,10 @@ from tests_support import HOST
 from worker_world import worker_at
 
 from addons.socket_answers import SocketAnswers
-from appliance.config.schema import Egress, PolicyConfig
+from appliance.config.schema import Egress, Identity, PolicyConfig
+from appliance.config.site_key import load_site_key
+from appliance.identity import virtual_key_file
+from appliance.identity.virtual_keys import VirtualKey
 from appliance.inspect.stream.editor import StreamEditor
 from appliance.model.names import Stage
 
@@ -21,6 +24,7 @@ KEY = "sk-ant-api03-" + "A1b2C3d4E5" * 9 + "x"
 MAIL = "ada@example.com"
 REALTIME = "/v1/realtime?model=gpt-realtime"
 UNKNOWN = "/v1/some/socket"
+KEYS = Identity(virtual_keys=True)
 BLOCK = """rules:
   - id: no-mail
     match: {ai: true, labels: {entities: [EMAIL_ADDRESS]}}
@@ -378,3 +382,40 @@ async def test_a_socket_to_no_ai_service_passes_unread(authority, tmp_path):
             await client.raw(b"\xff anything")
             assert await far.reader.readexactly(10) == b"\xff anything"
             assert worker.journal() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "messages"),
+    [
+        (UNKNOWN, [item("how warm is it?")]),
+        ("/v1/realtime", [item("how warm is it?")]),
+        (REALTIME, ['{"type":"session.update","session":{"model":"gpt-realtime-pro"}}']),
+    ],
+)
+async def test_a_key_for_certain_models_says_nothing_on_a_socket_whose_model_is_another_or_unread(
+    authority, tmp_path, path, messages
+):
+    async with socket(authority, tmp_path, path, extra=(limited(tmp_path),), identity=KEYS) as world:
+        assert world.client.status == 101
+        await world.client.send(messages[0])
+        assert (await world.client.read()).code == 1008
+        assert (await world.server.read()).code == 1001
+    assert world.worker.events("close")[0]["outcome"] == "blocked"
+
+
+async def test_what_a_socket_has_named_once_is_its_model(authority, tmp_path):
+    said = ['{"type":"session.update","session":{"model":"gpt-realtime"}}', item("how warm is it?")]
+    async with socket(authority, tmp_path, "/v1/realtime", extra=(limited(tmp_path),), identity=KEYS) as world:
+        for message in said:
+            await world.client.send(message)
+            assert await world.server.read() == message
+        await ended(world)
+    assert world.worker.events("open")[-1]["facts"]["model"] == "gpt-realtime"
+
+
+def limited(tmp_path) -> str:
+    """The header with a key for one model."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    made = VirtualKey(id="", owner="maria", salt="", digest="", created=1.0, models=("gpt-realtime",))
+    return f"x-gnomon-key: {virtual_key_file.mint(state, load_site_key(state), made)[0]}"

@@ -1,7 +1,8 @@
 """Runs inside the environment of the SDKs: what each makes of answers that came from another provider, as JSON.
 
-`python translated_driver.py BASE` asks BASE/SOURCE/TARGET for every pair of dialects and every scenario and prints
-{"SOURCE TARGET scenario": facts}. Nothing of the project is imported here.
+`python translated_driver.py BASE [PLACE]` asks BASE/PLACE for every pair of dialects and every scenario and prints
+{"SOURCE TARGET scenario": facts}. PLACE holds {source}, {target} or {route} (SOURCE/TARGET if it is left out). Nothing
+of the project is imported here.
 
 Facts: text, thought, calls, stop, usage (asked, said, cached); of an error its class and words.
 """
@@ -197,7 +198,7 @@ ASKS = dict(zip(APIS, (openai_chat, openai_responses, anthropic_messages, gemini
 
 
 def main():
-    base = sys.argv[1]
+    base, place = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "{source}/{target}"
     found = {}
     for source in APIS:
         for target in APIS:
@@ -205,7 +206,8 @@ def main():
                 continue
             for scenario in SCENARIOS:
                 try:
-                    made = ASKS[source](f"{base}/{source}/{target}", scenario)
+                    there = place.format(source=source, target=target, route=target.replace(".", "-"))
+                    made = ASKS[source](f"{base}/{there}", scenario)
                 except Exception as error:  # noqa: BLE001 - what an SDK raises is what is looked at
                     made = {"error": type(error).__name__, "words": str(error)[:300]}
                 found[f"{source} {target} {scenario}"] = made

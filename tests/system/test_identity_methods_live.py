@@ -44,10 +44,11 @@ def site(provider, slapd, tmp_path_factory):
     (folder / "keys.json").write_bytes(jwks(public(RSA_ONE, "one")))
     (folder / "members.yaml").write_text("users:\n  maria: {groups: [board]}\n")
     identity = f"identity:\n  required: true\n  virtual_keys: true\n  members: {folder}/members.yaml\n"
-    identity += f"  tokens: [{{issuer: 'https://login.example.test', audience: [gnomon], jwks: {folder}/keys.json}}]\n"
+    identity += "  tokens: [{issuer: 'https://login.example.test', audience: [gnomon], prefix: '',"
+    identity += f" jwks: {folder}/keys.json}}]\n"
     if slapd is not None:
         where = f"url: 'ldaps://{DIRECTORY}:{slapd.tls}', ca_bundle: {slapd.ca}"
-        identity += f"  ldap: {{{where}, user_dn: 'uid={{user}},ou=people,dc=example,dc=test'}}\n"
+        identity += f"  ldap: {{{where}, user_dn: 'uid={{user}},ou=people,dc=example,dc=test', prefix: ''}}\n"
     state = folder / "site" / "state"
     state.mkdir(mode=0o700, parents=True)
     write_key(Config(state_dir=str(state)), "team", b"sk-of-the-company")

@@ -21,8 +21,8 @@ model_list:
   - model_name: ours
     litellm_params:
       {model: custom_openai/stand-in-ours, api_base: 'https://chat.example.test/v1', api_key: sk-in-clear-77}
-  - model_name: azure-left-behind
-    litellm_params: {model: azure/x, api_base: 'https://x.openai.azure.com', api_key: os.environ/AZURE_API_KEY}
+  - model_name: bedrock-left-behind
+    litellm_params: {model: bedrock/x, aws_region_name: eu-central-1}
 router_settings: {model_group_alias: {gpt-4: smart}, fallbacks: [{ours: [fast]}]}
 general_settings: {master_key: sk-1234}
 """  # fmt: skip
@@ -101,7 +101,7 @@ def test_another_provider_answers_its_models(moved, second, stream):
     [
         ("ada", "smart", 403),  # not among the models of that key
         ("ada", "gpt-4", 403),
-        ("litellm-master", "azure-left-behind", 403),  # told in the report, and never sent to another provider
+        ("litellm-master", "bedrock-left-behind", 403),  # told in the report, and never sent to another provider
         ("litellm-master", "never-listed", 403),
         ("sk-1234", "fast", 403),  # the old master key opens nothing
     ],

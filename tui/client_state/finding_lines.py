@@ -27,7 +27,7 @@ _WAYS: Final = {
     Governance.BYPASS: Span("bypass", "bad"),
     Governance.UNKNOWN: Span("unknown", "dim"),
 }
-_KINDS: Final = {
+KINDS: Final = {
     FindingKind.SERVICE_IN_USE: "is used here",
     FindingKind.NAME_DISAGREEMENT: "names disagree (domain fronting)",
     FindingKind.CERTIFICATE_REJECTED: "clients reject the appliance's certificate",
@@ -52,7 +52,7 @@ def title(finding: Finding) -> Line:
     name = Span(foreign(finding.name or finding.subject), "name")
     if finding.kind is FindingKind.SERVICE_IN_USE:
         return line(name)
-    return line(name, Span(f" {_KINDS[finding.kind]}", "dim"))
+    return line(name, Span(f" {KINDS[finding.kind]}", "dim"))
 
 
 def row(finding: Finding, now: float) -> tuple[Line, ...]:
@@ -85,6 +85,7 @@ def page(detail: FindingDetail, names: Names, now: float) -> list[Line]:
         line(),
         *_when(detail, now),
         line(),
+        *_governance(detail, names, now),
         *_parties("PEOPLE", detail.people, names, now),
         line(),
         *_parties("HOSTS", detail.hosts, names, now),
@@ -95,6 +96,14 @@ def page(detail: FindingDetail, names: Names, now: float) -> list[Line]:
         line(),
         *_history(detail.history),
     ]  # fmt: skip
+
+
+def _governance(detail: FindingDetail, names: Names, now: float) -> list[Line]:
+    """Who stands out, where anybody does, and by whose accounts it was used."""
+    from tui.client_state.person_lines import accounts, signals  # which itself shows findings
+
+    told = [*signals(detail.signals, names), line()] if detail.signals else []
+    return [*told, *accounts(detail.accounts, now), line()] if detail.accounts else told
 
 
 def _by(finding: Finding) -> str:

@@ -26,7 +26,8 @@ _REASONS: dict[str, str] = {
         "a request goes on as its client wrote it: nothing is filled in; a policy rule can lower max_tokens (limit)",
     ),
     **dict.fromkeys(("timeout", "stream_timeout", "max_retries"), "they hold for all routes: gateway.tries"),
-    **dict.fromkeys(("api_version", "base_model"), "belongs to Azure OpenAI's paths, which are not written here"),
+    "api_version": "the paths below /openai/v1, where calls of Azure OpenAI are sent, take none",
+    "base_model": "prices go by the name of the deployment: write its price into prices.yaml",
     **dict.fromkeys(
         ("extra_headers", "headers", "extra_body", "additional_drop_params", "drop_params", "organization"),
         "nothing is added to or dropped from a request by its target; a policy rule can inject or strip headers",
@@ -43,6 +44,7 @@ _REASONS: dict[str, str] = {
     ),
 }  # fmt: skip
 _INFO = {
+    "base_model": "prices go by the name of the deployment: write its price into prices.yaml",
     "id": "a number of their own",
     "db_model": "where their program keeps it",
     "mode": "what a call is, is read from the call",

@@ -19,10 +19,12 @@ from appliance.config.route_checks import MAX_TARGETS
 from appliance.config.route_schema import RouteEntry
 from appliance.config.yaml_source import Value
 from appliance.model.catalogue import Catalogue
+from appliance.route.carrying import alike, carries
 from appliance.route.redirection import why_not
 from appliance.route.routes import RESERVED
 
 type Pairs = dict[str, Value]
+CLIENTS = "openai.chat"  # what clients of their program speak
 _FRACTION = 1000  # weights are whole numbers here
 
 
@@ -122,7 +124,7 @@ def routed(wishes: dict[str, tuple[Wish, ...]], catalogue: Catalogue, account: A
             routes[by_shape[shape]] = {"targets": [_entry(provider, wish) for provider, wish in targets]}
         route = by_shape[shape]
         names.setdefault(route, []).append(asked)
-        _alias(routes[route], asked, targets)
+        _alias(routes[route], asked, targets, catalogue)
     default = _default(wishes, names)
     entries = providers.entries()
     redirects, unreached = _led(routes, names, default, entries, catalogue)
@@ -149,16 +151,17 @@ def routed(wishes: dict[str, tuple[Wish, ...]], catalogue: Catalogue, account: A
 def _targets(
     found: tuple[Wish, ...], providers: _Providers, catalogue: Catalogue, account: Account
 ) -> list[tuple[str, Wish]]:
-    """Providers of a name, all in the dialect of the first."""
-    spoken = catalogue.services[found[0].deployment.service].dialect
+    """Providers of a name, all in the dialect of the first, or in one that its calls can be carried over to."""
+    first = catalogue.services[found[0].deployment.service]
     targets: list[tuple[str, Wish]] = []
     seen: set[tuple[str, str, str]] = set()
     for wish in found[:MAX_TARGETS]:
         one = wish.deployment
         if (one.target, one.credential, one.sent) in seen:
             continue
-        if catalogue.services[one.service].dialect != spoken:
-            account.none((*one.path, "model_name"), f"speaks another dialect than the other targets of {one.asked}")
+        if not alike((first, catalogue.services[one.service])):
+            told = f"speaks a dialect that nothing is carried over to from the other targets of {one.asked}"
+            account.none((*one.path, "model_name"), told)
             continue
         seen.add((one.target, one.credential, one.sent))
         targets.append((providers.name(one, {provider for provider, _ in targets}), wish))
@@ -169,11 +172,12 @@ def _entry(provider: str, wish: Wish) -> Value:
     return {"provider": provider} | ({"weight": wish.weight} if wish.weight is not None else {})
 
 
-def _alias(route: Pairs, asked: str, targets: list[tuple[str, Wish]]) -> None:
-    """What each target calls the model, where that is another word."""
+def _alias(route: Pairs, asked: str, targets: list[tuple[str, Wish]], catalogue: Catalogue) -> None:
+    """What each target calls the model: where that is another word, or where calls are carried over to it."""
     entries = route["targets"]
     for (_, wish), entry in zip(targets, entries if isinstance(entries, list) else (), strict=True):
-        if wish.deployment.sent not in (asked, "*") and isinstance(entry, dict):
+        same = wish.deployment.sent in (asked, "*")
+        if isinstance(entry, dict) and (not same or carries(CLIENTS, catalogue.services[wish.deployment.service])):
             models = entry.setdefault("models", {})
             if isinstance(models, dict):
                 models[asked] = wish.deployment.sent

@@ -88,6 +88,9 @@ def read_holders(value: dict[str, Value], account: Account, names: Names, ids: S
         if isinstance(entry, dict):
             path: Path_ = ("teams", number)
             group = teams.get(text(entry.get("team_id")), "")
+            if not group:
+                account.none(path, "a team without a name: nobody can be in it")
+                continue
             whom = Whom(f"team-{group}", {"group": [group]})
             rules += _only(entry, path, f"team-{group}", {"groups": [group]}, names, account)
             budgets += _limits(entry, path, whom, account)

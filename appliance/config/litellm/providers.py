@@ -37,6 +37,7 @@ PROVIDERS: dict[str, Known] = {
     "openai": Known("openai", "https://api.openai.com", "OPENAI_API_KEY"),
     "anthropic": Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
     "gemini": Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_API_KEY"),
+    "azure": Known("azure_openai", "", "AZURE_API_KEY"),
     "cohere": Known("cohere", "https://api.cohere.com", "COHERE_API_KEY"),
     "cohere_chat": Known("cohere", "https://api.cohere.com", "COHERE_API_KEY"),
     "mistral": Known("mistral", "https://api.mistral.ai", "MISTRAL_API_KEY"),
@@ -67,8 +68,7 @@ PROVIDERS: dict[str, Known] = {
     "text-completion-openai": Known("openai", "https://api.openai.com", "OPENAI_API_KEY"),
 }
 _NOT_WRITTEN = {
-    "azure": "Azure OpenAI has the deployment in the path, and the catalogue gives it no dialect to write",
-    "azure_text": "as azure: the deployment stands in the path",
+    "azure_text": "the older completions of Azure OpenAI stand below a deployment's path, which is not written here",
     "azure_ai": "the calls of Azure AI Foundry are in no dialect that is written here",
     "bedrock": "Bedrock wants every request signed with an AWS key, which is not done here; clients sign themselves",
     "sagemaker": "SageMaker wants every request signed with an AWS key, which is not done here",

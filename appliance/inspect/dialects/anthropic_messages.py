@@ -19,6 +19,7 @@ from appliance.inspect.content import media_type
 from appliance.inspect.dialects import Call, EventReader, fields
 from appliance.inspect.dialects.anthropic_events import MessagesEvents, error_body, read_usage
 from appliance.inspect.dialects.anthropic_words import NAMES, ROLES, VALUES, blind, channel_of
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.dialects.telling import called_tools
 from appliance.inspect.jsonspans import Document, StringSpan, parse
 from appliance.inspect.segments import Place, gather
@@ -27,6 +28,7 @@ from appliance.inspect.view import Part, RequestView, ResponseView
 from appliance.model.detection import Segment
 
 API: Final = "anthropic.messages"
+_SPELLING: Final = Spelling(NAMES, data=("input",))
 JSON: Final = "application/json"
 _ENDS = ("/v1/messages", "/anthropic/messages")
 _VERTEX = re.compile(r"/publishers/anthropic/models/([^/]+):(rawPredict|streamRawPredict)")
@@ -56,8 +58,8 @@ class AnthropicMessages:
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request. MalformedBody when it is not a JSON object."""
-        document = parse(body, known=NAMES)
-        view = read_request(self.api, body, document)
+        document, body, problem = _SPELLING.parse(body)
+        view = msgspec.structs.replace(read_request(self.api, body, document), problem=problem)
         vertex = _VERTEX.search(call.bare)
         if vertex is None:
             return view

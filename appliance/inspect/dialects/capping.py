@@ -104,6 +104,33 @@ def _adding(api: str, service: str | None) -> str | None:
     return "max_output_tokens" if api == "openai.responses" else None
 
 
+def takes_older_name(service: str | None) -> bool:
+    """Whether a service of chat completions knows a most by its older name only."""
+    return service not in _COMPLETION
+
+
+def respelt(api: str | None, service: str | None, body: bytes) -> bytes:
+    """The body with its most under the name that `service` knows, where it has another: the same number.
+
+    As it is where it names none, names both, or could be understood in two ways.
+    """
+    if api != "openai.chat":
+        return body
+    name, other = "max_completion_tokens", "max_tokens"
+    name, other = (other, name) if takes_older_name(service) else (name, other)
+    if f'"{other}"'.encode() not in body:
+        return body
+    try:
+        document = parse(body)
+    except MalformedBody:
+        return body
+    keys = {span.pointer: span for span in document.strings if span.is_key}
+    found = keys.get(f"/{other}")
+    if document.duplicate_keys or found is None or f"/{name}" in keys:
+        return body
+    return apply(body, [(found.start, found.end, name.encode())])
+
+
 def lowered(api: str | None, service: str | None, body: bytes, most: int) -> bytes | None:
     """The body with its most made `most`, or written into it; None: that cannot be done in its place."""
     try:

@@ -29,6 +29,7 @@ from appliance.inspect.dialects.gemini_events import GeminiEvents, error_body, i
 from appliance.inspect.dialects.gemini_places import Carried, carried, member, place, roots
 from appliance.inspect.dialects.gemini_words import NAMES
 from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.dialects.telling import Telling
 from appliance.inspect.jsonspans import parse
 from appliance.inspect.segments import gather
@@ -37,6 +38,7 @@ from appliance.inspect.view import Part, RequestView, ResponseView
 
 _WHAT: Final = "a body of the Gemini API"
 _JSON: Final = "application/json"
+_SPELLING: Final = Spelling(NAMES)
 _METHOD = re.compile(r":(\w+)\Z")
 _MODEL = re.compile(r"/(?:models|tunedModels|endpoints)/([^/:]+)(?=:\w+\Z)")
 _GENERATE: Final = frozenset(
@@ -62,7 +64,7 @@ class Gemini:
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request. MalformedBody when it is not a JSON object."""
-        document = parse(body, known=NAMES)
+        document, body, problem = _SPELLING.parse(body)
         asked = top(document, _WHAT)
         known: Carried = carried(roots(asked))
         parts: list[Part] = []
@@ -80,7 +82,7 @@ class Gemini:
             hosted_mcp=hosted(tools),
             conversation_seed=seed(segments),
             parts=files(parts, opaque),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's

@@ -17,9 +17,10 @@ from appliance.inspect.dialects.fields import asks_logprobs, count, objects, see
 from appliance.inspect.dialects.ollama_events import OllamaEvents, is_repeat, read_usage
 from appliance.inspect.dialects.ollama_words import NAMES, ROLES, VALUES
 from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.dialects.telling import called_tools
 from appliance.inspect.dialects.vectors import Vectors, without_vectors
-from appliance.inspect.jsonspans import Document, StringSpan, parse
+from appliance.inspect.jsonspans import StringSpan, parse
 from appliance.inspect.media import is_base64
 from appliance.inspect.segments import Place, gather
 from appliance.inspect.stream.events import Framing
@@ -27,6 +28,7 @@ from appliance.inspect.view import Part, RequestView, ResponseView
 from appliance.inspect.walker import walk
 
 _JSON: Final = "application/json"
+_SPELLING: Final = Spelling(NAMES)
 _STREAMS: Final = {"application/x-ndjson": Framing.NDJSON, "text/event-stream": Framing.SSE}
 _CHANNELS: Final = {"thinking": "reasoning", "name": "name", "tool_name": "name"}
 _LEAST_ROW: Final = 16
@@ -63,13 +65,13 @@ class Ollama:
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request; one that names no model by the generic walker, with its MalformedBody."""
         vectors = without_vectors(body, 1 if self._embeds else _LEAST_ROW)
-        document = _document(vectors)
-        if document is None:
+        document, data, problem = _SPELLING.parse(vectors.data)
+        if not text(table(document.value).get("model")):
             return walk(body, call.content_type)
         asked = table(document.value)
         roles = [_role(message.get("role")) for message in objects(asked.get("messages"))]
         files: list[Part] = []
-        segments, opaque = gather(vectors.data, document.strings, lambda span: _place(span, roles), files)
+        segments, opaque = gather(data, document.strings, lambda span: _place(span, roles), files)
         return RequestView(
             api=self.api,
             model=text(asked.get("model")),
@@ -81,7 +83,7 @@ class Ollama:
             tools_declared=texts(within(tool, "function", "name") for tool in objects(asked.get("tools"))),
             conversation_seed=seed(segments),
             parts=tuple(files),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's
@@ -122,12 +124,6 @@ class Ollama:
 CHAT: Final = Ollama("ollama.chat", ("chat",))
 GENERATE: Final = Ollama("ollama.generate", ("generate",))
 EMBED: Final = Ollama("ollama.embed", ("embed", "embeddings"), streams=False)
-
-
-def _document(vectors: Vectors) -> Document | None:
-    """The request, None when it is not Ollama's. MalformedBody: no JSON."""
-    document = parse(vectors.data, known=NAMES)
-    return document if text(table(document.value).get("model")) else None
 
 
 def _role(given: object) -> str:

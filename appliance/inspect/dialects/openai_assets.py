@@ -19,12 +19,15 @@ from appliance.inspect.dialects.openai_asset_words import NAMES, place
 from appliance.inspect.dialects.openai_errors import refused
 from appliance.inspect.dialects.openai_request import deployment
 from appliance.inspect.dialects.openai_usage import read_usage
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.dialects.vectors import Vectors, without_vectors
 from appliance.inspect.jsonspans import parse
 from appliance.inspect.segments import gather
 from appliance.inspect.stream.events import Framing
 from appliance.inspect.view import Part, RequestView, ResponseView
 from appliance.inspect.walker import walk
+
+_SPELLING: Final = Spelling(NAMES)
 
 
 class Asset(NamedTuple):
@@ -65,10 +68,10 @@ class OpenAIAsset:
         if not body or not _says_json(call.content_type):
             return self._walked(body, call)
         vectors = self._vectors(body)
-        document = parse(vectors.data, known=NAMES)
+        document, data, problem = _SPELLING.parse(vectors.data)
         asked = top(document, f"a request of {self.api}")
         files: list[Part] = []
-        segments, opaque = gather(vectors.data, document.strings, lambda span: place(span, of_request=True), files)
+        segments, opaque = gather(data, document.strings, lambda span: place(span, of_request=True), files)
         return RequestView(
             api=self.api,
             model=text(asked.get("model")) or deployment(call.bare),
@@ -76,7 +79,7 @@ class OpenAIAsset:
             segments=segments,
             opaque=vectors.among(opaque, "token_ids"),
             parts=tuple(files),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's

@@ -19,11 +19,13 @@ from appliance.inspect.dialects.openai_stream import ChatEvents, blind_in
 from appliance.inspect.dialects.openai_usage import read_timings, read_usage
 from appliance.inspect.dialects.openai_words import CHANNELS, NAMES, VALUES, is_repeat
 from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.jsonspans import StringSpan, parse
 from appliance.inspect.segments import Place, gather
 from appliance.inspect.view import Part, RequestView, ResponseView
 
 API = "openai.chat"
+_SPELLING = Spelling(NAMES)
 
 
 class OpenAIChat:
@@ -37,7 +39,7 @@ class OpenAIChat:
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request. MalformedBody when it is not a JSON object."""
-        document = parse(body, known=NAMES)
+        document, body, problem = _SPELLING.parse(body)
         asked = top(document, "a chat completion")
         roles = _roles(asked.get("messages"))
         parts: list[Part] = []
@@ -47,6 +49,7 @@ class OpenAIChat:
         return RequestView(
             api=API,
             model=text(asked.get("model")) or deployment(call.bare),
+            models_beside=_beside(asked),
             stream=asked.get("stream") is True,
             max_tokens=count(asked.get("max_tokens")) if most is None else most,
             logprobs=asks_logprobs(asked),
@@ -57,7 +60,7 @@ class OpenAIChat:
             conversation_seed=seed(segments),
             hosted_mcp=hosted_mcp(asked.get("tools")),
             parts=files(parts, opaque),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's
@@ -90,6 +93,17 @@ class OpenAIChat:
     def ask_usage(self, body: bytes) -> bytes:
         """Insert `stream_options.include_usage`; unchanged where the client chose, or the body is ambiguous."""
         return with_usage(body)
+
+
+def _beside(asked: dict[str, object]) -> tuple[str, ...]:
+    """Models that OpenRouter (`models`) and LiteLLM (`fallbacks`) turn to where the first does not answer."""
+    told = (asked.get(name) for name in ("models", "fallbacks"))
+    found = texts(one.get("model") if isinstance(one, dict) else one for some in told for one in _list(some))
+    return tuple(dict.fromkeys(found))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _calls(message: object) -> list[object]:

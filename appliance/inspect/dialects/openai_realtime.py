@@ -28,12 +28,14 @@ from appliance.inspect.dialects.openai_items import (
 from appliance.inspect.dialects.openai_request import deployment, hosted_mcp, tool_names
 from appliance.inspect.dialects.openai_responses_events import ResponsesEvents
 from appliance.inspect.dialects.openai_usage import read_usage
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.jsonspans import StringSpan, parse
 from appliance.inspect.segments import Place, gather, words
 from appliance.inspect.stream.events import Framing
 from appliance.inspect.view import Part, RequestView, ResponseView
 
 API = "openai.realtime"
+_SPELLING = Spelling(NAMES)
 _SESSIONS = ("/realtime/sessions", "/realtime/client_secrets", "/realtime/transcription_sessions")
 
 
@@ -49,7 +51,7 @@ class OpenAIRealtime:
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read one message of the client. MalformedBody when it is not a JSON object."""
-        document = parse(body, known=NAMES)
+        document, body, problem = _SPELLING.parse(body)
         said = top(document, "a realtime event")
         session, response, item = table(said.get("session")), table(said.get("response")), table(said.get("item"))
         parts: list[Part] = []
@@ -68,7 +70,7 @@ class OpenAIRealtime:
             conversation_seed=seed(segments),
             hosted_mcp=hosted_mcp(*tools),
             parts=files(parts, opaque),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's

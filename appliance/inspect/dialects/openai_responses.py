@@ -29,12 +29,14 @@ from appliance.inspect.dialects.openai_responses_events import ResponsesEvents
 from appliance.inspect.dialects.openai_usage import read_usage
 from appliance.inspect.dialects.openai_words import is_repeat
 from appliance.inspect.dialects.repeats import blanked, without_repeats
+from appliance.inspect.dialects.spelling import Spelling
 from appliance.inspect.jsonspans import StringSpan, parse
 from appliance.inspect.segments import Place, gather, words
 from appliance.inspect.stream.events import Framing
 from appliance.inspect.view import Part, RequestView, ResponseView
 
 API = "openai.responses"
+_SPELLING = Spelling(NAMES)
 _KEPT = re.compile(r"/(?:responses/(?!compact|input_tokens)[^/]+|conversations/[^/]+/items(?:/[^/]+)?)\Z")
 _ENDS = ("/responses", "/responses/compact", "/responses/input_tokens")
 
@@ -53,7 +55,7 @@ class OpenAIResponses:
 
     def request(self, body: bytes, call: Call) -> RequestView:
         """Read a request or a message of the client. MalformedBody when it is not a JSON object."""
-        document = parse(body, known=NAMES)
+        document, body, problem = _SPELLING.parse(body)
         asked = top(document, "a request for a response")
         items = asked.get("input")
         voices = Voices(items)
@@ -73,7 +75,7 @@ class OpenAIResponses:
             conversation=_conversation(asked),
             hosted_mcp=hosted_mcp(*tools),
             parts=files(parts, opaque),
-            problem="duplicate_key" if document.duplicate_keys else None,
+            problem=problem,
         )
 
     def response(self, body: bytes, call: Call, content_type: str) -> ResponseView:  # noqa: ARG002 - the protocol's

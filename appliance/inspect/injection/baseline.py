@@ -13,8 +13,9 @@ text can be told from what is kept: words become one of `DIMENSIONS` sums.
 
 import math
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -57,14 +58,19 @@ class Features(NamedTuple):
 def features(text: str, chars: int, tools: Iterable[str], now: float) -> Features:
     """Of the newest text of a user, all characters of the request, declared tools, and epoch seconds."""
     words = text[:_SAMPLE].lower().split()
-    counts: dict[int, float] = {}
-    for term in (*words, *map("{} {}".format, words, words[1:])):
-        place = zlib.crc32(term.encode("utf-8", "replace")) % DIMENSIONS
-        counts[place] = counts.get(place, 0.0) + 1
-    norm = math.sqrt(sum(count * count for count in counts.values())) or 1.0
+    counts = Counter(_places(words))
+    norm = math.sqrt(sum([count * count for count in counts.values()])) or 1.0
     declared = f"{zlib.crc32(' '.join(sorted(tools)).encode('utf-8', 'replace')):08x}"
-    terms = tuple((place, count / norm) for place, count in counts.items())
+    terms = tuple([(place, count / norm) for place, count in counts.items()])
     return Features(terms, math.log1p(chars), language(words), declared, int(now // 3600) % _HOURS)
+
+
+def _places(words: list[str]) -> list[int]:
+    """The sums that words and pairs of neighbours, with a blank between, belong to: checksums of their UTF-8."""
+    written = " ".join(words).encode("utf-8", "replace").split(b" ")
+    singles = list(map(zlib.crc32, written)) if words else []
+    pairs = map(zlib.crc32, map(b" ".__add__, written[1:]), singles)  # a checksum goes on where another ended
+    return [checksum % DIMENSIONS for checksum in chain(singles, pairs)]
 
 
 def language(words: list[str]) -> str:

@@ -5,7 +5,7 @@ repeat carries what the growing text carried; in the name of a model only keys a
 only the latter, and what hides it brings its own quotes.
 """
 
-from appliance.inspect.identifiers import is_identifier, telling
+from appliance.inspect.identifiers import is_identifier, is_moment, telling
 from appliance.inspect.redact import Edit
 from appliance.inspect.stream.beside import in_names, name_labels, number_edit, sure, sure_labels
 from appliance.inspect.stream.channels import hidden_among, text_edits, whole_changes
@@ -64,7 +64,10 @@ class Wholes:
         """A number outside all strings; edits of its payload."""
         decided, labels = self._look(_NUMBER, number.text, *self._sure)
         self._tally.looked(number.end - number.start)
-        self._tally.whole(_NUMBER, number.text, sure_labels(labels))
+        labels = sure_labels(labels)
+        if labels and is_moment(number.text, (label.entity for label in labels)):
+            return [], False
+        self._tally.whole(_NUMBER, number.text, labels)
         if not decided.found:
             return [], decided.ends_at is not None
         self._tally.redactions += 1

@@ -152,37 +152,35 @@ def format_of(inside: Fields) -> Format:
 
 def _messages(fields: Fields) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
     system: list[str] = []
-    turns: list[Turn] = []
+    turns: list[tuple[Role, list[Part]]] = []
     names: dict[str, str] = {}
+    before = ""
     for item in fields.objects("messages"):
         role = item.text("role")
         if role in ("system", "developer"):
             text = _text_of(item)
             if turns:
-                turns.append(Turn(Role.SYSTEM, (Text(text),)))
+                turns.append((Role.SYSTEM, [Text(text)]))
             else:
                 system.append(text)
         elif role == "user":
-            turns.append(Turn(Role.USER, tuple(_content(item))))
+            turns.append((Role.USER, _content(item)))
         elif role == "assistant":
-            turns.append(_assistant(item, names))
+            turns.append((Role.ASSISTANT, _assistant(item, names)))
         elif role == "tool":
             call, _ = parted(item.text("tool_call_id"))
             result = ToolResult(call, names.get(call, ""), tuple(_content(item, media=False)))  # type: ignore[arg-type]
-            if turns and turns[-1].role is Role.USER and _results(turns[-1]):
-                turns[-1] = Turn(Role.USER, (*turns[-1].parts, result))
+            if before == role:
+                turns[-1][1].append(result)
             else:
-                turns.append(Turn(Role.USER, (result,)))
+                turns.append((Role.USER, [result]))
         else:
             raise Refused(f"{item.where}.role must be system, developer, user, assistant or tool")
-    return tuple(system), tuple(turns)
+        before = role
+    return tuple(system), tuple(Turn(role, tuple(parts)) for role, parts in turns)
 
 
-def _results(turn: Turn) -> bool:
-    return all(isinstance(part, ToolResult) for part in turn.parts)
-
-
-def _assistant(item: Fields, names: dict[str, str]) -> Turn:
+def _assistant(item: Fields, names: dict[str, str]) -> list[Part]:
     thought = item.text("reasoning_content")
     parts: list[Part] = [Thinking(thought)] if thought else []
     parts += _content(item)
@@ -203,7 +201,7 @@ def _assistant(item: Fields, names: dict[str, str]) -> Turn:
         names[name] = parts[-1].name if isinstance(parts[-1], ToolUse) else ""
         function.done()
     item.only("annotations", lambda value: value == [])
-    return Turn(Role.ASSISTANT, tuple(parts))
+    return parts
 
 
 def _text_of(item: Fields) -> str:

@@ -69,6 +69,8 @@ def _usage(fields: Fields) -> Usage | None:
         cached=(asked.whole("cached_tokens") if asked else None) or 0,
         cache_write=(asked.whole("cache_write_tokens") if asked else None) or 0,
         reasoning=(said.whole("reasoning_tokens") if said else None) or 0,
+        audio_input=(asked.whole("audio_tokens") if asked else None) or 0,
+        audio_output=(said.whole("audio_tokens") if said else None) or 0,
     )
 
 

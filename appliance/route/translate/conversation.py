@@ -166,13 +166,15 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens."""
+    """Tokens. `audio_input`, `audio_output`: of each, what is sound, where a provider tells it apart."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from appliance.route.translate.losses import Losses, Refused
 
 MAX_ITEMS: Final = 20_000
 _SNAKE = re.compile(r"_([a-z])")
+_ALL_SNAKE = re.compile(r"[a-z0-9_]+\Z")
 
 
 def decoded(body: bytes) -> object:
@@ -54,8 +55,17 @@ class Fields:
         return f"{self.where}.{key}" if self.where else key
 
     def camel(self) -> "Fields":
-        """The same with keys in camel case: Google's services take both."""
-        self._left = {_SNAKE.sub(lambda found: found[1].upper(), key): value for key, value in self._left.items()}
+        """The same with keys in camel case: Google's services take both, and no mixture of them.
+
+        Refused where one key stands in both: who looked at the body may have gone by the other.
+        """
+        made: dict[str, object] = {}
+        for key, value in self._left.items():
+            name = _SNAKE.sub(lambda found: found[1].upper(), key) if _ALL_SNAKE.match(key) else key
+            if name in made:
+                raise Refused(f"{self.at(name)} stands there twice, in two spellings")
+            made[name] = value
+        self._left = made
         return self
 
     def has(self, key: str) -> bool:

@@ -14,6 +14,7 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\n\n|\n\r\n|\r\r")
 _MARK = re.compile(rb'["{}\[\]]')
 _IN_STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,[]\xef\xbb\xbf"
+_SOMETHING = re.compile(rb"[^ \t\r\n,\[\]\xef\xbb\xbf]")
 
 
 class SseEvents:
@@ -108,7 +109,8 @@ class ArrayEvents:
     def _element(self) -> bytes | None:
         held = self._held
         if not self._depth:
-            del held[: len(held) - len(held.lstrip(_BETWEEN))]
+            found = _SOMETHING.search(held)
+            del held[: found.start() if found else len(held)]
             self._seen = 0
         while (mark := (_IN_STRING if self._quoted else _MARK).search(held, self._seen)) is not None:
             byte = mark[0]

@@ -7,6 +7,7 @@ come in camel case and in snake case; model, stream and framing stand in the pat
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 from appliance.route.translate.conversation import (
     Conversation,
@@ -40,6 +41,7 @@ from appliance.route.translate.parts import (
 from appliance.route.translate.schemas import json_schema
 
 _PATH: Final = re.compile(r".*/models/([^/:?]+):(generateContent|streamGenerateContent)(?:\?(.*))?\Z", re.DOTALL)
+_PLAIN: Final = "-_.~"
 _MODES: Final = {"AUTO": "auto", "ANY": "any", "NONE": "none", "MODE_UNSPECIFIED": "auto", "VALIDATED": "auto"}
 
 
@@ -274,7 +276,8 @@ def write(conversation: Conversation, losses: Losses) -> tuple[str, dict[str, ob
     if options:
         body["generationConfig"] = options
     call = "streamGenerateContent?alt=sse" if conversation.stream else "generateContent"
-    return f"/v1beta/models/{conversation.model}:{call}", body
+    # Quoted as in other_model.py: a name that a caller chose is no piece of a path.
+    return f"/v1beta/models/{quote(conversation.model, safe=_PLAIN)}:{call}", body
 
 
 def _written_choice(choice: ToolChoice, body: dict[str, object], losses: Losses) -> None:

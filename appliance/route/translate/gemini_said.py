@@ -63,7 +63,24 @@ def _usage(fields: Fields) -> Usage | None:
     thought = told.whole("thoughtsTokenCount") or 0
     asked = (told.whole("promptTokenCount") or 0) + (told.whole("toolUsePromptTokenCount") or 0)
     said = told.whole("candidatesTokenCount") or 0
-    return Usage(asked, said + thought, told.whole("cachedContentTokenCount") or 0, 0, thought)
+    cached = told.whole("cachedContentTokenCount") or 0
+    return Usage(
+        asked,
+        said + thought,
+        cached,
+        0,
+        thought,
+        _sound(told, "promptTokensDetails"),
+        _sound(told, "candidatesTokensDetails"),
+    )
+
+
+def _sound(told: Fields, name: str) -> int:
+    """Of the tokens that are told by their kind, those of sound."""
+    details = told.any(name)
+    found = (one for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
+    counts = (one.get("tokenCount") for one in found if one.get("modality") == "AUDIO")
+    return sum(one for one in counts if isinstance(one, int) and not isinstance(one, bool) and one > 0)
 
 
 class GeminiReader:

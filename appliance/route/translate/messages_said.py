@@ -30,6 +30,7 @@ from appliance.route.translate.conversation import (
 from appliance.route.translate.fields import Fields, decoded, raw
 from appliance.route.translate.losses import Losses
 from appliance.route.translate.messages_asked import anthropic_id
+from appliance.route.translate.parts import arguments_of
 from appliance.route.translate.said import Stamp, gathered, sse, unmatched, usage_or_zero
 from appliance.route.translate.signatures import riding
 
@@ -228,7 +229,7 @@ def write_answer(answer: Answer, stamp: Stamp, losses: Losses) -> dict[str, obje
             content.append(_written_thinking(part))
         else:
             name = anthropic_id(riding(part.id, part.signature))
-            given = raw(part.arguments or "{}")
+            given = raw(arguments_of(part.arguments, "the model's arguments"))
             content.append({"type": "tool_use", "id": name, "name": part.name, "input": given})
     return {
         "id": f"msg_{stamp.id}",

@@ -106,30 +106,30 @@ def _tool(item: Fields) -> Tool:
 
 def _messages(fields: Fields) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
     system: list[str] = []
-    turns: list[Turn] = []
+    turns: list[tuple[Role, list[Part]]] = []
     pending = Pending()
     for item in fields.objects("messages"):
         role = item.text("role")
         if role == "system":
             text = item.text("content")
             if turns:
-                turns.append(Turn(Role.SYSTEM, (Text(text),)))
+                turns.append((Role.SYSTEM, [Text(text)]))
             else:
                 system.append(text)
         elif role == "user":
-            turns.append(Turn(Role.USER, tuple(_said(item))))
+            turns.append((Role.USER, _said(item)))
         elif role == "assistant":
-            turns.append(Turn(Role.ASSISTANT, tuple(_assistant(item, pending))))
+            turns.append((Role.ASSISTANT, _assistant(item, pending)))
         elif role == "tool":
             call, name = pending.result(item.text("tool_call_id"), item.text("tool_name") or item.text("name"))
             result = ToolResult(call, name, (Text(item.text("content")),))
-            if turns and isinstance(turns[-1].parts[-1:] and turns[-1].parts[-1], ToolResult):
-                turns[-1] = Turn(Role.USER, (*turns[-1].parts, result))
+            if turns and turns[-1][1] and isinstance(turns[-1][1][-1], ToolResult):
+                turns[-1][1].append(result)
             else:
-                turns.append(Turn(Role.USER, (result,)))
+                turns.append((Role.USER, [result]))
         else:
             raise Refused(f"{item.where}.role must be system, user, assistant or tool")
-    return tuple(system), tuple(turns)
+    return tuple(system), tuple(Turn(role, tuple(parts)) for role, parts in turns)
 
 
 def _said(item: Fields) -> list[Part]:

@@ -72,6 +72,8 @@ class InOrder:
             found.append(event)
         elif isinstance(event, Argued):
             raise Refused("the other service's answer has arguments without a call", 502)
+        elif key is None and self._waiting[-1:] and self._waiting[-1][0] is None:
+            self._waiting[-1][1].append(event)
         else:
             self._waiting.append((key, [event]))
         return []

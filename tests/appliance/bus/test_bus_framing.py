@@ -69,6 +69,13 @@ def test_malformed_frames(frame):
         Decoder().feed(frame)
 
 
+def test_a_head_that_is_nested_without_end_is_garbage_too():
+    head = b'{"id":1,"verb":"v","more":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    frame = (4 + len(head)).to_bytes(4) + len(head).to_bytes(4) + head
+    with pytest.raises(PeerError, match="not the expected JSON"):
+        Decoder().feed(frame)
+
+
 def test_encoding_refuses_what_no_decoder_would_take():
     message = Message(1, "append", body=b"x" * 100)
     exact = len(framing.encode(message)) - 4

@@ -114,3 +114,32 @@ def test_a_file_of_prices_is_checked_and_updated(gnomon):
     fresh.write_text("models: 1\n")
     code, _, err = gnomon("prices", "check", str(fresh), "--json")
     assert (code, "new.yaml:1: models: must be a list" in err) == (2, True)
+
+
+PLACES = """
+providers:
+  cellar: {service: ollama, target: "https://cellar.example", credential: none}
+gateway:
+  default_route: board
+  routes:
+    board: {service: openai, target: "https://api.openai.com"}
+"""
+LOCAL = (
+    "models:\n  - {model: llama*, provider: cellar, input: 0, output: 0}\n"
+    "  - {model: gpt-5, route: board, input: 7, output: 8}\n"
+)
+
+
+def test_prices_at_a_provider_and_by_a_route(gnomon, tmp_path):
+    (tmp_path / "gnomon.yaml").write_text(CONFIG + PLACES)
+    (tmp_path / "prices.yaml").write_text(LOCAL)
+    code, out, _ = gnomon("prices", "show", "llama3", "--provider", "cellar", "--json")
+    told = json.loads(out)
+    assert (code, told["service"], told["provider"]) == (0, "ollama", "cellar")
+    assert told["prices"]["input"] == [[0, 0.0]]
+    assert "openai route board gpt-5" in gnomon("prices", "show", "gpt-5", "--route", "board")[1]
+    assert gnomon("prices", "show", "ollama", "llama3")[0] == 1
+    code, _, err = gnomon("prices", "show", "llama3", "--provider", "attic")
+    assert code == 2
+    assert "no provider 'attic'" in err
+    assert "name a service" in gnomon("prices", "show", "llama3")[2]

@@ -126,3 +126,10 @@ def test_what_is_no_moment(text):
 def test_moments():
     assert moment("2d", NOW, "--since") == NOW - 172_800
     assert moment("2025-11-20T00:00", NOW, "--since") == moment("2025-11-20T01:00+01:00", NOW, "--since")
+
+
+def test_a_span_of_no_length_is_no_answer(gnomon, store):
+    code, out, err = gnomon("--since", "2025-11-21", "--until", "2025-11-20")
+    assert (code, out) == (2, "")
+    assert "--until lies before --since" in err
+    assert store.asked == []

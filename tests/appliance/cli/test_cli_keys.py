@@ -67,3 +67,32 @@ def test_json_holds_the_key_once(gnomon):
     told = json.loads(out)
     assert (code, read_key(told["key"]).id, told["expires"], told["key"] in err) == (0, told["id"], None, False)
     assert gnomon("list", "--json")[1].count(told["key"]) == 0
+
+
+def test_a_key_for_some_services_and_models(gnomon, tmp_path, capsys):
+    code, out, _ = gnomon("mint", "maria", "--service", "openai", "--model", "GPT-5*", "--model", "o3")
+    name = read_key(out.strip()).id
+    (told,) = json.loads(gnomon("list", "--json")[1])
+    assert (code, told["services"], told["models"]) == (0, ["openai"], ["gpt-5*", "o3"])
+    assert "openai, gpt-5*, o3" in gnomon("list")[1]
+    for model, words in (("gpt-5-mini", "No rule"), ("gpt-4", f"user rule key:{name}")):
+        asked = [
+            "policy",
+            "explain",
+            "api.openai.com",
+            "--key",
+            name,
+            "--model",
+            model,
+            "--file",
+            str(tmp_path / "p.yaml"),
+        ]
+        (tmp_path / "p.yaml").write_text("rules: []\n")
+        assert cli.main([*asked, "--config", str(tmp_path / "gnomon.yaml")]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_a_key_for_a_service_that_there_is_not(gnomon, tmp_path):
+    code, out, err = gnomon("mint", "maria", "--service", "opnai")
+    assert (code, out, "did you mean 'openai'" in err) == (2, "", True)
+    assert not (tmp_path / "state" / NAME).exists()

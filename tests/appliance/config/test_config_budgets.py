@@ -5,7 +5,7 @@ import pytest
 from appliance.config import yaml_source
 from appliance.config.budget_checks import is_zone, services_unknown
 from appliance.config.load import parse
-from appliance.config.prices_file import check
+from appliance.config.prices_file import check, places_unknown
 from appliance.config.prices_update import update
 from appliance.config.schema import BudgetEntry, BudgetMatch
 from appliance.model.errors import OperatorError
@@ -107,6 +107,11 @@ def test_a_sound_file_of_prices_is_read_and_has_a_version():
             "models:\n- {model: m, input: 1, output: 1}\n- {model: M, input: 1, output: 1}",
             "prices.yaml:3: models.1.model",
         ),
+        (
+            "models:\n- {model: m, input: 1, output: 1}\n- {model: M, provider: p, input: 1, output: 1}",
+            "prices.yaml:3: models.1.model: can never count: number 1 fits wherever it does",
+        ),
+        ("models:\n- {model: m, provider: '', input: 1, output: 1}", "models.0.provider: must not be empty"),
         ("discounts:\n- {percent: 0}", "prices.yaml:2: discounts.0.percent: must be more than 0"),
         ("discounts:\n- {percent: .inf}", "discounts.0.percent"),
         ("models: [", "not YAML"),
@@ -145,3 +150,18 @@ def test_a_bad_update_writes_nothing(tmp_path):
     assert standing.read_text() == PRICES
     with pytest.raises(OperatorError, match="no file to write to"):
         update(coming, None, apply=True)
+
+
+def test_an_entry_about_nobody_is_told_with_the_nearest_word():
+    text = "models:\n- {model: m, provider: celar, input: 0, output: 0}\ndiscounts:\n- {percent: 5, route: x}"
+    file, _ = check(yaml_source.parse(text.encode(), "prices.yaml"))
+    first, second = places_unknown(file, ["cellar"], ["board"])
+    assert "models.0.provider: no provider 'celar' in the configuration; did you mean 'cellar'?" in first
+    assert "discounts.0.route: no route 'x'" in second
+    assert list(places_unknown(file, ["celar"], ["x"])) == []
+
+
+@pytest.mark.parametrize("number", [0, 1025])
+def test_how_many_may_run_is_bounded(number):
+    with pytest.raises(OperatorError, match=r"metering\.running: must lie between 1 and 1024"):
+        read(f"metering: {{running: {number}}}")

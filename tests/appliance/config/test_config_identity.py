@@ -11,6 +11,9 @@ LDAP = "identity:\n  ldap:\n    url: ldaps://ldap.example.test\n    user_dn: uid
 CERTIFICATES = "listen: {certificate: c.pem, key: c.pem}\nidentity:\n  certificates:\n    ca: c.pem\n"
 
 
+OTHER = "  - issuer: https://login.partner.test\n    audience: [gnomon]\n    jwks: https://login.partner.test/keys\n"
+
+
 def loaded(tmp_path, text):
     (tmp_path / "c.pem").write_text("x")
     path = tmp_path / "gnomon.yaml"
@@ -18,7 +21,20 @@ def loaded(tmp_path, text):
     return load(path)
 
 
-@pytest.mark.parametrize("text", [TOKENS, LDAP, CERTIFICATES, "identity: {required: true, virtual_keys: true}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKENS,
+        LDAP,
+        CERTIFICATES,
+        "identity: {required: true, virtual_keys: true}\n",
+        TOKENS + "    kind: access\n",
+        TOKENS + "    prefix: ''\n" + OTHER + "    prefix: partner/\n",
+        TOKENS + "    prefix: ''\n" + LDAP.partition("identity:\n")[2] + "    prefix: ''\n",
+        TOKENS + "    prefix: ''\n  htpasswd: c.pem\n",
+        TOKENS + "  virtual_keys: true\n",
+    ],
+)
 def test_what_is_sound(tmp_path, text):
     assert loaded(tmp_path, text).identity.proves
 
@@ -41,6 +57,15 @@ def test_what_is_sound(tmp_path, text):
         (TOKENS + "    kept_s: 1\n", "identity.tokens.0.kept_s", "refresh_s"),
         (TOKENS + "    secret: x\n", "identity.tokens.0.secret", "unknown"),
         (TOKENS + TOKENS.partition("tokens:\n")[2], "identity.tokens.1.issuer", "twice"),
+        (TOKENS + "    kind: refresh\n", "identity.tokens.0.kind", "access"),
+        (TOKENS + "    prefix: partner\n", "identity.tokens.0.prefix", "slash"),
+        (TOKENS + "    prefix: a/b/\n", "identity.tokens.0.prefix", "slash"),
+        (TOKENS + "    prefix: Partner/\n", "identity.tokens.0.prefix", "slash"),
+        (TOKENS + OTHER, "identity.tokens.0.prefix", "alice of one"),
+        (TOKENS + "    prefix: partner/\n" + OTHER, "identity.tokens.1.prefix", "prefix: ''"),
+        (TOKENS + LDAP.partition("identity:\n")[2], "identity.ldap.prefix", "alice of one"),
+        (TOKENS + "  htpasswd: c.pem\n", "identity.tokens.0.prefix", "alice of one"),
+        (CERTIFICATES + LDAP.partition("identity:\n")[2], "identity.certificates.prefix", "alice of one"),
         (LDAP.replace("ldaps://", "http://"), "identity.ldap.url", "ldaps"),
         (LDAP.replace("{user}", "maria"), "identity.ldap.user_dn", "{user}"),
         (LDAP.replace("{user}", "{user.__class__}"), "identity.ldap.user_dn", "{user}"),

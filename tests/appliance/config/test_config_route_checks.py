@@ -88,9 +88,12 @@ def test_a_route_of_its_own_says_where_it_goes(tmp_path, missing):
         parsed(f"gateway: {{routes: {{openai: {{{told}}}}}}}\n", tmp_path)
 
 
-def test_targets_speak_one_dialect_and_are_known(tmp_path):
+def test_targets_speak_what_can_be_carried_over_and_are_known(tmp_path):
     catalogue = load_catalogue(None)
-    with pytest.raises(OperatorError, match=r"targets\[1\].provider: .* speaks anthropic.messages"):
-        check_routes(parsed(SOUND.replace("eu: {service: openai", "eu: {service: anthropic"), tmp_path), catalogue)
+    with pytest.raises(
+        OperatorError, match=r"targets\[1\].provider: .* speaks cohere.chat.* between anthropic.messages"
+    ):
+        check_routes(parsed(SOUND.replace("eu: {service: openai", "eu: {service: cohere"), tmp_path), catalogue)
+    check_routes(parsed(SOUND.replace("eu: {service: openai", "eu: {service: anthropic"), tmp_path), catalogue)
     with pytest.raises(OperatorError, match=r"providers.eu.service: no service 'opnai'.*did you mean"):
         check_routes(parsed(SOUND.replace("eu: {service: openai", "eu: {service: opnai"), tmp_path), catalogue)

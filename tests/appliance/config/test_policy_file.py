@@ -8,6 +8,7 @@ import pytest
 
 from appliance.config.policy_command import check, explain_request
 from appliance.config.policy_file import load_policy
+from appliance.config.route_schema import RouteEntry
 from appliance.model.errors import OperatorError
 from appliance.model.names import Disposition, Stage
 from appliance.policy.cases import Imagined
@@ -120,6 +121,18 @@ def test_an_explanation_names_the_deciding_rule() -> None:
     assert "stage observe: block is recorded, nothing is changed" in text
     assert "Also matched: organisation rule unapproved-service, observe." in text
     assert "No rule of policy 1 matches" in explain_request(Imagined(host="example.com")).text
+
+
+def test_an_explanation_says_where_a_redirect_carries_a_call_over(tmp_path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "rules:\n- id: away\n  match: {services: [mistral]}\n  then: {disposition: redirect, route: ours}\n"
+    )
+    asked = Imagined(host="api.mistral.ai")
+    for service, told in (("anthropic", True), ("openai", False)):
+        routes = {"ours": RouteEntry(service=service, target="https://x.test")}
+        text = explain_request(asked, path=path, routes=routes).text
+        assert ("from the dialect openai.chat to anthropic.messages" in text) == told
 
 
 @pytest.mark.parametrize("label", ["secrt:X", "EMAIL_ADDRESS=7", "EMAIL_ADDRESS=-1", "EMAIL_ADDRESS=nan"])

@@ -12,16 +12,21 @@ from hypothesis import strategies as st
 
 from appliance.export.html import page
 from appliance.export.markup import share, size, text, when
+from appliance.store.budget_pages import BudgetState, Standing
 from appliance.store.export_wire import (
+    AccountLine,
+    BudgetLine,
     CountLine,
     CoverageLine,
     DecisionLine,
     ExportInfo,
     ExportSummary,
     FindingLine,
+    KeyLine,
     MovedLine,
     ReasonLine,
     SensorLine,
+    SpendLine,
     UsageLine,
 )
 from appliance.store.finding_pages import ApplianceState, SensorState
@@ -100,7 +105,19 @@ def summary(word="openai", *, pseudonymised=False):
         sensors=(SensorLine(word, word, NOW, NOW, 9, 4),),
         tunnels=12,
         tunnel_bytes=4096,
+        spend=(SpendLine(word, word, 7, 2, 5, 6, 2_500_000, 500_000, 3, 1, 4), SpendLine(None, None, *[0] * 9)),
+        departments=(SpendLine(word, None, *[0] * 9),),
+        budgets=(BudgetLine(word, "budget_nearly_used", 3, NOW), BudgetLine(None, word, 1, NOW)),
+        keys=(KeyLine(word, word, word, 1, 2, word, word, word, 9, NOW, NOW),),
+        accounts=(AccountLine(word, "personal", 3, 2), AccountLine(None, None, 1, 1)),
     )
+
+
+def budgets(word="team"):
+    fullest = Standing(word, 12, 0, full=True, warns=True, over=2)
+    given = {"what": "requests", "window": "day", "per": "user", "limit": 10, "warn": 8, "matches": (word,)}
+    rest = {"refuses_unpriced": True, "resets": None, "counters": 1, "near": 0, "full": 1}
+    return tuple(BudgetState(name=word, fullest=each, **given, **rest) for each in (fullest, None))
 
 
 def state(word="eth0"):
@@ -109,7 +126,7 @@ def state(word="eth0"):
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_nothing_from_outside_becomes_markup(word):
-    document = page(summary(word), state(word))
+    document = page(summary(word), state(word), budgets(word))
     reader = read(document)
     assert reader.elements <= ELEMENTS
     assert reader.attributes <= ATTRIBUTES
@@ -145,6 +162,40 @@ def test_what_was_not_seen_is_told():
     ):
         assert words in told
     assert "No sensor was watching" in " ".join(read(page(summary(), ApplianceState())).text)
+
+
+def test_cost_budgets_keys_and_accounts_are_told():
+    told = " ".join(read(page(summary(), None, budgets())).text)
+    for words in (
+        "About $2.50",
+        "$0.50 of it beyond",
+        "3 exchanges have no known price",
+        "nearly used",
+        "each user",
+        "Over by",
+        "not known",
+        "personal",
+        "the appliance (openai)",
+    ):
+        assert words in told
+    assert "How budgets stood when this was made is not known" in " ".join(read(page(summary())).text)
+
+
+def test_what_was_turned_away_at_a_limit_is_told_beside_what_was_ended_there():
+    refusals = (CountLine("quota", None, 4321), CountLine("smuggling", None, 9))
+    assert "4,321 requests were turned away at a limit" in page(msgspec.structs.replace(summary(), refusals=refusals))
+
+
+def test_keys_that_are_not_told_are_counted():
+    told = "1,234 exchanges were recorded by an older version"
+    assert told not in page(summary())
+    assert page(msgspec.structs.replace(summary(), keyless=1234)).count(told) == 2
+
+
+def test_a_pseudonymised_page_names_no_budget():
+    told = " ".join(read(page(summary("acme", pseudonymised=True), None, budgets("payroll"))).text)
+    assert "payroll" not in told
+    assert "(left out)" in told
 
 
 def test_a_cut_list_says_so():

@@ -2,9 +2,12 @@
 
 import base64
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import ldap3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from slapd_world import HOST, MISSING, PASSWORDS, SERVICE, SERVICE_PASSWORD, sla
 
 from appliance.config.identity_schema import Directory
 from appliance.identity.authenticator import BasicAuthenticator, DirectoryDownError
+from appliance.identity.backoff import BackOff
 from appliance.identity.credential_cache import Member
 from appliance.identity.directory import DirectoryPasswords
 from appliance.identity.ldap_names import attribute_of, escaped, group_name, host_and_port
@@ -292,3 +296,50 @@ def test_addresses_and_templates():
     assert attribute_of("(&(objectClass=person)(mail={user}))") == "mail"
     assert attribute_of(DN) == "uid"
     assert attribute_of("(objectClass=*)") is None
+
+
+@needs_slapd
+@pytest.mark.parametrize("tls", [True, False])
+def test_connections_are_told_before_tls_begins_on_them(slapd, tls):
+    told = []
+    directory = DirectoryPasswords(
+        settings(slapd, tls=tls, user_dn=DN), opened=lambda near, far: told.append((near[0], far))
+    )
+    assert directory.check("maria", PASSWORDS["maria"])
+    assert told == [("127.0.0.1", ("127.0.0.1", slapd.tls if tls else slapd.clear))]
+
+
+def gone(server, uid) -> None:
+    """Take a person out of a directory, as its administrator does."""
+    tls = ldap3.Tls(ca_certs_file=str(server.ca), validate=ssl.CERT_REQUIRED)
+    where = ldap3.Server(HOST, port=server.tls, use_ssl=True, tls=tls, get_info=ldap3.NONE)
+    connection = ldap3.Connection(where, "cn=root,dc=example,dc=test", "root", auto_bind=True)
+    assert connection.delete(f"uid={uid},{PEOPLE}")
+    connection.unbind()
+
+
+@needs_slapd
+async def test_who_leaves_the_directory_is_known_for_the_life_of_the_cache_and_no_longer(tmp_path):
+    """Asked again, as an open tunnel is: at once from what is remembered, then by the directory itself."""
+    with slapd_at(tmp_path / "slapd") as server, ThreadPoolExecutor(1) as threads:
+        source = DirectoryPasswords(settings(server, user_dn=DN))
+        who = BasicAuthenticator(source, threads, cache_s=60.0, method="ldap", backoff=BackOff(free=0, first=50.0))
+        word = base64.b64encode(f"paul:{PASSWORDS['paul']}".encode()).decode()
+        first = IdentityRequest("10.0.0.1", proxy_authorization=f"Basic {word}")
+        again = replace(first, again=True)
+        assert isinstance(await who.identify(first, 1_000.0), Principal)
+        gone(server, "paul")
+        wrong = base64.b64encode(b"maria:wrong").decode()
+        guess = IdentityRequest("10.0.0.1", proxy_authorization=f"Basic {wrong}")
+        assert isinstance(await who.identify(guess, 1_058.0), Challenge)
+        assert isinstance(await who.identify(guess, 1_058.0), Refusal)  # whoever is new at this address waits
+        assert isinstance(await who.identify(again, 1_059.0), Principal)
+        answer = await who.identify(again, 1_060.0)
+        assert (answer.reason, answer.lapsed) == (RefusalReason.IDENTITY_FAILED, False)
+        maria = base64.b64encode(f"maria:{PASSWORDS['maria']}".encode()).decode()
+        other = IdentityRequest("10.0.0.1", proxy_authorization=f"Basic {maria}")
+        assert isinstance(await who.identify(other, 1_109.0), Principal)  # as after one failure, not two
+        server.stop()
+        answer = await who.identify(replace(other, again=True), 1_200.0)
+        assert isinstance(answer, Refusal)
+        assert answer.passing

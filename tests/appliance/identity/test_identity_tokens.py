@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from tokens_world import (
@@ -171,6 +172,64 @@ async def test_a_signed_token_may_be_unfit_all_the_same(what):
     answer = await who.identify(asking(token(**changes)), NOW)
     assert isinstance(answer, Challenge)
     assert words in answer.detail
+
+
+KINDS = ("any", "access", "id")
+
+
+@pytest.mark.parametrize(
+    ("header", "said", "taken"),
+    [
+        ("JWT", None, "any id"),
+        ("jwt", None, "any id"),
+        ("application/JWT", None, "any id"),
+        (None, None, "any id"),
+        ("", None, "any id"),
+        ("at+jwt", None, "any access"),
+        ("application/AT+JWT", None, "any access"),
+        ("JWT", "Bearer", "any access"),
+        ("JWT", "ID", "any id"),
+        ("JWT", "JWT", "any id"),
+        ("at+jwt", "ID", "any access"),
+        ("JWT", "Refresh", ""),
+        ("JWT", "Offline", ""),
+        ("JWT", 7, ""),
+        ("JWT", ["Bearer"], ""),
+        ("logout+jwt", None, ""),
+        ("secevent+jwt", None, ""),
+        ("dpop+jwt", None, ""),
+        ("JOSE", None, ""),
+        ("at+jwt\n", None, ""),
+    ],
+)
+async def test_a_token_for_something_else_is_not_taken(header, said, taken):
+    for kind in KINDS:
+        who, _ = method(rules=ClaimRules(ISSUER, RULES.audience, kind=kind), backoff=BackOff(free=0))
+        head = {"alg": "RS256", "kid": "one"} | ({} if header is None else {"typ": header})
+        text = jws.serialize_compact(head, json.dumps(claims(typ=said)), RSA_ONE)
+        answer = await who.identify(asking(text), NOW)
+        assert isinstance(answer, Principal if kind in taken.split() else Challenge), kind
+        assert isinstance(await who.identify(asking("x.y"), NOW), Challenge)  # it was no guess: nobody waits
+
+
+@pytest.mark.parametrize("typ", [7, ["JWT"], {"a": 1}, True])
+def test_a_type_that_is_no_text_is_refused(typ):
+    with pytest.raises(TokenError, match="cannot be read"):
+        read_token(f"{part({'alg': 'RS256', 'typ': typ})}.{part(claims())}.x", {"RS256"})
+
+
+async def test_asking_again_is_no_guess_and_is_not_held_up():
+    who, published = method(backoff=BackOff(free=0, first=100.0))
+    again = partial(IdentityRequest, "10.0.0.1", listener="tunnel", again=True)
+    assert isinstance(await who.identify(again(token=token()), NOW), Principal)
+    published.keys = (public(RSA_TWO, "two"),)
+    assert isinstance(await who.identify(asking(token(RSA_TWO, "two")), NOW + 20), Principal)
+    answer = await who.identify(again(token=token()), NOW + 21)
+    assert (answer.status, answer.lapsed) == (401, False)
+    assert isinstance(await who.identify(asking(token(RSA_TWO, "two", sub="paul")), NOW + 22), Principal)
+    await who.identify(asking(token(RSA_TWO, "one")), NOW + 22)
+    ended = await who.identify(again(token=token(RSA_TWO, "two")), NOW + 900)
+    assert (ended.status, ended.lapsed) == (401, True)
 
 
 @pytest.mark.parametrize(
@@ -418,3 +477,31 @@ async def test_a_new_key_under_an_old_name_is_found(kid):
 def test_a_token_is_refused_before_any_key_is_looked_for(text, words):
     with pytest.raises(TokenError, match=words):
         read_token(text, {"RS256"})
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, "something else"),
+        ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, "bound to a key"),
+        ({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}, "bound to a key"),
+    ],
+)
+def test_what_is_no_bearer_token_is_nobodys(more, word):
+    rules = ClaimRules("https://login.example.test", frozenset({"gnomon"}))
+    assert owner_of(claims(), rules, NOW).user == "maria"
+    with pytest.raises(TokenError, match=word):
+        owner_of(claims(**more), rules, NOW)
+
+
+@pytest.mark.parametrize(
+    ("verified", "taken"), [(None, True), (True, True), ("true", True), ("false", False), (0, False)]
+)
+def test_a_mail_address_counts_as_verified_only_where_that_is_said_plainly(verified, taken):
+    rules = ClaimRules("https://login.example.test", frozenset({"gnomon"}), user="email")
+    said = claims(email="m@x.test", email_verified=verified)
+    if taken:
+        assert owner_of(said, rules, NOW).user == "m@x.test"
+    else:
+        with pytest.raises(TokenError, match="not verified"):
+            owner_of(said, rules, NOW)

@@ -201,6 +201,11 @@ def test_a_file_of_another_form_is_refused_whole(state, text):
         disk.read(state / disk.NAME)
 
 
+def test_a_folder_in_its_place_is_told(state):
+    (state / disk.NAME).mkdir()
+    assert "own user" in disk.VirtualKeyFile(state, SITE).problem
+
+
 def test_an_id_stands_once(state):
     entry = VirtualKey(**GOOD)
     (state / disk.NAME).write_bytes(msgspec.json.encode({"keys": [entry, entry]}))
@@ -209,11 +214,94 @@ def test_an_id_stands_once(state):
         disk.read(state / disk.NAME)
 
 
-@pytest.mark.parametrize("limits", [{"services": ("openai",)}, {"models": ("gpt-5",)}])
-def test_a_limit_that_nobody_would_enforce_is_a_fault_of_its_entry(limits):
-    entry = VirtualKey(id="0" * 8, owner="ann", salt="0" * 32, digest="0" * 64, created=0.0)
-    good = next(
-        (entry for size in range(4, 33) if not fault_of(entry := msgspec.structs.replace(entry, id="0" * size))), None
-    )
-    assert good is not None
-    assert "match.virtual_keys" in fault_of(msgspec.structs.replace(good, **limits))
+async def test_a_key_brings_its_limits_along(state):
+    text, _ = disk.mint(state, SITE, msgspec.structs.replace(TEMPLATE, services=("openai",), models=("gpt-5*",)))
+    found = await method(state).identify(asking(text), NOW)
+    assert (found.key_services, found.key_models) == (("openai",), ("gpt-5*",))
+    with pytest.raises(OperatorError, match="more than"):
+        disk.mint(state, SITE, msgspec.structs.replace(TEMPLATE, models=tuple(map(str, range(99)))))
+
+
+async def test_asking_again_is_no_guess_and_is_not_held_up(state):
+    text, entry = disk.mint(state, SITE, TEMPLATE)
+    who = method(state, backoff=BackOff(free=0, first=100.0))
+    again = IdentityRequest("10.0.0.1", listener="tunnel", key=text, again=True)
+    (state / disk.NAME).unlink()
+    for now in (NOW, NOW + 2, NOW + 4):
+        assert (await who.identify(again, now)).status == 401
+    other, _ = disk.mint(state, SITE, msgspec.structs.replace(TEMPLATE, expires=NOW + 8))
+    assert isinstance(await who.identify(asking(other), NOW + 6), Principal)
+    answer = await who.identify(asking(other), NOW + 8)
+    assert (answer.status, answer.lapsed, entry.revoked) == (401, True, None)
+
+
+def many(state, number):
+    """A register as large as may be, and one more key that is known."""
+    text, entry = disk.mint(state, SITE, TEMPLATE)
+    others = (msgspec.structs.replace(entry, id=f"{place:010d}") for place in range(number - 1))
+    disk._write(state / disk.NAME, (entry, *others))
+    return text, entry
+
+
+def test_a_large_register_is_read_beside_the_loop_and_taken_at_one_stroke(state, monkeypatch):
+    text, entry = disk.mint(state, SITE, TEMPLATE)
+    file = disk.VirtualKeyFile(state, SITE)
+    stop, go = threading.Event(), threading.Event()
+    read = disk._read
+
+    def slowly(path):
+        for place, one in enumerate(read(path)):
+            if place == 300:
+                stop.set()
+                assert go.wait(10)
+            yield one
+
+    monkeypatch.setattr(disk, "_read", slowly)
+    (state / disk.NAME).unlink()
+    many(state, 1000)
+    assert not file.refresh(10.0)
+    assert stop.wait(10)
+    assert not file.refresh(20.0)
+    assert file.keys.find(read_key(text)) == entry  # what held before
+    assert len(file.keys) == 1
+    old = file.keys
+    go.set()
+    file.loading.join(10)
+    assert file.refresh(20.1)
+    assert (len(file.keys), file.problem, file.keys.find(read_key(text))) == (1000, "", None)
+    for thread in threading.enumerate():
+        if thread.name == "old virtual keys":
+            thread.join(10)
+    assert len(old) == 0
+    assert not file.refresh(30.0)
+
+
+def test_whoever_reads_much_pauses_often(monkeypatch):
+    paused = []
+    monkeypatch.setattr(disk.time, "sleep", paused.append)
+    assert list(disk._paced(range(1000))) == list(range(1000))
+    assert paused == [disk.PAUSE_S] * (1000 // disk.AT_ONCE)
+
+
+def test_a_large_register_that_is_damaged_leaves_the_keys_before_it(state):
+    text, _ = many(state, 1000)
+    file = disk.VirtualKeyFile(state, SITE)
+    path = state / disk.NAME
+    for spoil in (lambda lines: lines[:-2], lambda lines: [*lines, lines[-1]], lambda lines: [*lines[:500], b"{"]):
+        path.write_bytes(b"\n".join(spoil(path.read_bytes().splitlines())))
+        assert not file.refresh(file._next_look + 2)
+        file.loading.join(10)
+        assert not file.refresh(file._next_look + 2)
+        assert "restore it from a backup" in file.problem
+        assert file.keys.find(read_key(text)) is not None
+        many_again = (state / disk.NAME).stat().st_size
+        assert many_again > disk.SMALL
+
+
+def test_a_register_of_the_first_form_is_still_read(state):
+    text, entry = disk.mint(state, SITE, TEMPLATE)
+    (state / disk.NAME).write_bytes(msgspec.json.format(msgspec.json.encode({"keys": [entry], "v": 1}), indent=1))
+    assert disk.VirtualKeyFile(state, SITE).keys.find(read_key(text)) == entry
+    disk.mint(state, SITE, TEMPLATE)
+    assert (state / disk.NAME).read_bytes().startswith(b'{"v":2,"keys":2}\n')
+    assert entry in disk.read(state / disk.NAME)

@@ -108,3 +108,12 @@ def test_a_thousand_budgets_cost_no_more_than_those_that_fit():
     finally:
         kind.fits = fits
     assert len(looked) == 1
+
+
+def test_of_many_groups_those_count_that_a_budget_is_about():
+    entry = BudgetEntry(
+        name="b", what="requests", amount=1, window="day", per="group", match=BudgetMatch(group=("a", "b"))
+    )
+    (made,) = Budgets([entry], str).all
+    facts = Facts(principal="p", client="a", groups=("x", "b", "y"), host="h", port=1, method="GET", path="/")
+    assert [key.subject for key in made.counters(facts)] == ["b"]

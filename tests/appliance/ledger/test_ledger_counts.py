@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from appliance.ledger import file as ledger_file
 from appliance.ledger.file import LedgerBusy, create
 from appliance.ledger.layout import HEADER_SIZE, MAX_KEYS, Item, decode_log, decode_note, encode_log, encode_note
-from appliance.ledger.ledger import Ledger
+from appliance.ledger.ledger import MAX_COUNTERS, Ledger
 from appliance.ledger.table import CounterKey, Denied, LedgerFull
 from appliance.ledger.windows import Window
 from appliance.model.errors import OperatorError
@@ -138,14 +138,14 @@ def test_nothing_to_count_is_granted_without_a_note(ledger):
         ([key(), key()], (1, 1)),
         ([key(), key(limit=5)], (1, 1)),
         ([key()], (1 << 60,)),
-        ([key(subject=str(n)) for n in range(MAX_KEYS + 1)], (1,) * (MAX_KEYS + 1)),
+        ([key(subject=str(n)) for n in range(MAX_COUNTERS + 1)], (1,) * (MAX_COUNTERS + 1)),
     ],
 )
 def test_calls_that_make_no_sense_are_refused_and_change_nothing(ledger, keys, amounts):
     with pytest.raises(ValueError):
         ledger.reserve(keys, amounts, NOON)
     assert ledger.used(keys[0], NOON) == 0
-    assert isinstance(ledger.reserve([key("other")], (1,), NOON).note, int)  # and the lock is free
+    assert isinstance(ledger.reserve([key("other")], (1,), NOON).notes, tuple)  # and the lock is free
 
 
 def test_the_largest_reservation_fits_note_and_log(ledger):

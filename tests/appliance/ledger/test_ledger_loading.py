@@ -5,6 +5,7 @@ import sys
 
 AT_ONCE = """
 import importlib, sys, threading
+import asyncio, collections.abc, msgspec  # Python 3.13.0 itself does not load these by threads at once
 names = [f"appliance.ledger.{name}" for name in ("rebuild", "ledger", "budgets", "standing", "prices")]
 barrier, faults = threading.Barrier(len(names)), []
 def load(name):

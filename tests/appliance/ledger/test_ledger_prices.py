@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import DataSnapshot
 
 from appliance.ledger import price_table
 from appliance.ledger.price_services import PROVIDERS
-from appliance.ledger.prices import Discount, Prices, SitePrice, SitePrices, named, site_rates
+from appliance.ledger.prices import Discount, Place, Prices, SitePrice, SitePrices, named, site_rates
 from appliance.model.event import Usage
 
 NOW = datetime(2026, 11, 20, 17, 40, tzinfo=UTC).timestamp()
@@ -179,3 +179,39 @@ def test_what_names_of_clients_cost_is_bounded():
         prices.rates("openai", f"{number}" * 100, NOW)
     assert len(prices._rates) <= 4096
     assert len(prices._entries) <= 4096
+
+
+PLACED = SitePrices(
+    "own",
+    (
+        SitePrice(None, "llama*", site_rates({"in": "0", "out": "0"}), provider="cellar"),
+        SitePrice("openai", "gpt-4o-mini", site_rates({"in": "1", "out": "1"}), route="board"),
+        SitePrice("openai", "gpt-4o-mini", site_rates({"in": "2", "out": "2"})),
+    ),
+    (Discount("anthropic", "*", Decimal("0.5"), provider="reseller"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "model", "micros"),
+    [
+        (Place("ollama", "cellar"), "llama3", 0),
+        (Place("ollama", "attic"), "llama3", None),
+        (Place("ollama"), "llama3", None),
+        (Place("openai", "", "board"), "gpt-4o-mini", 3),
+        (Place("openai", "any", "board"), "gpt-4o-mini", 3),
+        (Place("openai", "", "staff"), "gpt-4o-mini", 6),
+        (Place("openai"), "gpt-4o-mini", 6),
+        ("openai", "gpt-4o-mini", 6),
+    ],
+)
+def test_a_price_may_be_that_of_a_provider_or_a_route(place, model, micros):
+    cost = Prices(PLACED).cost(place, model, Usage(1, 2), NOW)
+    assert (cost.micros if cost.priced else None) == micros
+
+
+def test_a_discount_may_be_that_of_a_provider():
+    usage, claude = Usage(1000, 1000), "claude-sonnet-4-20250514"
+    prices = Prices(PLACED)
+    whole = prices.cost(Place("anthropic"), claude, usage, NOW).micros
+    assert prices.cost(Place("anthropic", "reseller"), claude, usage, NOW).micros * 2 == whole > 0

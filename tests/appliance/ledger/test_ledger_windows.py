@@ -117,6 +117,16 @@ def test_debts_shrink_by_a_limit_each_window(open_ledger):
     assert [ledger.used(limited, NOON + day * 86400) for day in range(4)] == [25, 15, 5, 0]
 
 
+def test_what_providers_tell_never_grows_beyond_what_can_be_written(open_ledger):
+    ledger, limited = open_ledger(), CounterKey("b", "", Window.DAY, (1 << 62) - 1)
+    for _ in range(1026):
+        out = ledger.reserve([limited], (0,), NOON)
+        assert ledger.settle(out, (1 << 53,), NOON)
+    ledger.add_settled(limited, 1 << 53, NOON)
+    assert ledger.used(limited, NOON) == 1 << 62
+    assert isinstance(ledger.reserve([limited], (1,), NOON), Denied)
+
+
 def test_what_runs_is_free_again_when_it_ends(open_ledger):
     ledger, streams = open_ledger(), CounterKey("b", "u", Window.RUNNING, 2)
     one, _ = (ledger.reserve([streams], (1,), NOON) for _ in range(2))

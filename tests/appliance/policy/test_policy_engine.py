@@ -61,6 +61,13 @@ def test_the_highest_layer_is_named_when_two_are_equally_strict() -> None:
         (Match(models=("*",)), {}, {"model": None}),
         (Match(models_except=("gpt-5*", "o3")), {"model": "GPT-4"}, {"model": "GPT-5-mini"}),
         (Match(models_except=("o3",)), {"model": None}, {"model": None, "method": "GET"}),
+        (Match(models_except=("o3",)), {"model": None, "method": "GET", "request_bytes": 9}, {"model": "o3"}),
+        (Match(models_except=("o3",)), {"model": "o3", "models_beside": ("o4",)}, {"model": "o3"}),
+        (
+            Match(models=("o4*",)),
+            {"model": "o3", "models_beside": ("x", "O4")},
+            {"model": "o3", "models_beside": ("x",)},
+        ),
         (Match(models_except=("o3",)), {"model": "o4", "method": "GET"}, {"model": "o3"}),
         (Match(methods=("post",)), {}, {"method": "GET"}),
         (Match(listeners=("proxy",)), {}, {"listener": "gateway"}),

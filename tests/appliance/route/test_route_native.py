@@ -5,7 +5,7 @@ import pytest
 from appliance.config.catalogue import load_catalogue
 from appliance.inspect.dialects.registry import DIALECTS
 from appliance.model.catalogue import Service
-from appliance.route.native import native_path, reads, spoken
+from appliance.route.native import at_home, names_deployment, native_path, reads, spoken
 
 CHAT = "openai.chat"
 
@@ -40,6 +40,7 @@ def test_only_what_stands_before_the_words_changes(asked, there, target, found):
         ("anthropic.messages", "ours", "/v1/messages/batches", "/v1/messages/batches"),
         ("gemini.generate", "ours", "/v1beta/models/g:generateContent", "/v1beta/models/g:generateContent"),
         ("ollama.chat", "ours", "/api/chat", "/api/chat"),
+        ("ollama.chat", "ours", "/openai/v1/chat/completions", "/v1/chat/completions"),
         ("bedrock.converse", "ours", "/model/m/converse", "/model/m/converse"),
         (CHAT, "github_copilot", "/v1/chat/completions", "/chat/completions"),
     ],
@@ -64,3 +65,26 @@ def test_the_list_of_models_is_read_where_the_service_has_it():
     assert reads(service("groq")) == ("/openai/v1/models", "/v1/models", "/models")
     assert reads(service("ours", "ollama.chat")) == ("/api/tags", "/api/version")
     assert reads(service("plain", None)) == ()
+
+
+@pytest.mark.parametrize(
+    ("there", "target", "found"),
+    [
+        ("azure_openai", "/v1/chat/completions", "/openai/v1/chat/completions"),
+        ("azure_openai", "/v1/embeddings?a=%31", "/openai/v1/embeddings?a=%31"),
+        ("azure_openai", "/openai/v1/responses", "/openai/v1/responses"),
+        ("azure_openai", "/openai/deployments/mine/chat/completions?api-version=1", None),
+        ("groq", "/v1/models", "/openai/v1/models"),
+        ("deepinfra", "/v1/openai/chat/completions", None),
+        ("perplexity", "/v1/chat/completions", "/chat/completions"),
+        ("ours", "/v1/chat/completions", None),
+        ("groq", "/v1/files", None),
+    ],
+)
+def test_who_was_given_nothing_but_the_gateway_is_taken_to_where_the_calls_stand(there, target, found):
+    assert at_home(service(there), target) == (found or target)
+
+
+def test_a_deployment_in_the_path_is_seen():
+    assert names_deployment("/openai/deployments/mine/chat/completions?api-version=1")
+    assert not names_deployment("/openai/v1/chat/completions?x=/deployments/")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from appliance.config.schema import RouteEntry
 from appliance.model.catalogue import Catalogue, Service
 from appliance.model.names import Surface
-from appliance.route.redirection import Sends, caution, key_missing, sends, why_not, why_not_request
+from appliance.route.redirection import Sends, carried_over, caution, key_missing, sends, why_not, why_not_request
+from appliance.route.translate.carriers import DIALECTS
 
 CHAT = "openai.chat"
 
@@ -19,7 +20,7 @@ def service(name, owner="Us", dialect=CHAT, surface=Surface.API):
 ASKED = service("asked", "Them")
 SERVICES = (
     ASKED, service("sister", "Them"), service("local"), service("plain", dialect=None),
-    service("other", dialect="anthropic.messages"),
+    service("other", dialect="anthropic.messages"), service("odd", dialect="cohere.chat"),
 )  # fmt: skip
 CATALOGUE = Catalogue(SERVICES, "1")
 ROUTES = {
@@ -30,12 +31,13 @@ ROUTES = {
     "broken": RouteEntry(service="local", target="https://local.test", credential="held:../key"),
     "plain": RouteEntry(service="plain", target="https://plain.test"),
     "other": RouteEntry(service="other", target="https://other.test"),
+    "odd": RouteEntry(service="odd", target="https://odd.test"),
     "ghost": RouteEntry(service="ghost", target="https://ghost.test"),
 }
 HELD = frozenset({"team"})
 
 
-@pytest.mark.parametrize("route", ["sister", "local", "none", "held"])
+@pytest.mark.parametrize("route", ["sister", "local", "none", "held", "other"])
 def test_nothing_stands_in_the_way(route):
     assert why_not(ASKED, route, ROUTES, CATALOGUE, HELD) is None
 
@@ -51,7 +53,7 @@ def test_nothing_stands_in_the_way(route):
         (service("mcp", surface=Surface.MCP), "local", "by way of mcp"),
         (service("odd", dialect=None), "local", "no dialect"),
         (ASKED, "plain", "route plain speaks no dialect"),
-        (ASKED, "other", "route other speaks anthropic.messages"),
+        (ASKED, "odd", "route odd speaks cohere.chat"),
         (ASKED, "ghost", "leads to ghost"),
         (ASKED, "broken", "needs the held credential (not a name)"),
     ],
@@ -79,13 +81,37 @@ def test_whose_key_goes_along(route, whose):
 @given(
     asked=st.sampled_from(SERVICES),
     route=st.sampled_from([*ROUTES, "nowhere"]),
-    api=st.sampled_from([None, CHAT, "anthropic.messages"]),
+    api=st.sampled_from([None, CHAT, "anthropic.messages", "openai.embeddings", "cohere.chat"]),
     method=st.sampled_from(["GET", "POST"]),
     path=st.sampled_from(["/v1/models", "/v1/files", "/v1/chat/completions"]),
 )
-def test_what_may_go_is_of_the_dialect_of_both_ends(asked, route, api, method, path):
+def test_what_may_go_is_of_the_dialect_there_or_can_be_carried_over(asked, route, api, method, path):
     if why_not(asked, route, ROUTES, CATALOGUE, HELD) is None:
         there = CATALOGUE.services[ROUTES[route].service]
-        assert there.dialect == asked.dialect is not None
-        if why_not_request(asked, api, method, path) is None:
-            assert api == there.dialect or (api is None and (method, path) == ("GET", "/v1/models"))
+        assert there.dialect == asked.dialect is not None or {there.dialect, asked.dialect} <= set(DIALECTS)
+        if why_not_request(asked, api, method, path, there) is None:
+            listing = api is None and (method, path) == ("GET", "/v1/models") and there.dialect == asked.dialect
+            carried = api in DIALECTS and there.dialect in DIALECTS and method == "POST"
+            assert api == there.dialect or listing or carried
+
+
+@pytest.mark.parametrize(
+    ("api", "route", "words"),
+    [
+        (CHAT, "local", None),
+        (CHAT, "nowhere", None),
+        ("openai.embeddings", "other", None),
+        (CHAT, "other", "carried over from the dialect openai.chat to anthropic.messages"),
+    ],
+)
+def test_what_a_redirect_does_to_a_call_is_words(api, route, words):
+    told = carried_over(api, route, ROUTES, CATALOGUE)
+    assert told is None if words is None else words in told
+
+
+def test_a_model_that_stands_in_the_path_stays_at_its_service():
+    path = "/openai/deployments/mine/chat/completions?api-version=1"
+    local = service("local")
+    assert "stands in its path" in why_not_request(ASKED, CHAT, "POST", path, local)
+    assert why_not_request(ASKED, CHAT, "POST", path, ASKED) is None
+    assert why_not_request(ASKED, CHAT, "POST", "/openai/v1/chat/completions", local) is None

@@ -41,7 +41,8 @@ NOW = 1_763_700_000.0
 VIEWS = {
     "v_hosts",
     "v_findings", "v_exchanges", "v_usage", "v_decisions", "v_coverage", "v_observations", "v_refusals", "v_notices",
-    "v_detectors", "v_feedback", "v_packet_losses", "v_plausibility", "v_spend",
+    "v_detectors", "v_feedback", "v_packet_losses", "v_plausibility", "v_spend", "v_key_uses", "v_peers",
+    "v_attempts",
 }  # fmt: skip
 FORMULA = '=HYPERLINK("http://x")\r\n\x1b[31m'
 ALL = tuple(ExportFormat)
@@ -151,6 +152,9 @@ def test_every_view_has_the_rows_of_the_span(built):
         "v_packet_losses": 2,
         "v_plausibility": 2,
         "v_spend": 2,
+        "v_key_uses": 2,
+        "v_peers": 0,
+        "v_attempts": 1,
     }
     with opened_file(built) as export:
         rows = export.execute("SELECT exchange, outcome FROM v_exchanges ORDER BY exchange").fetchall()
@@ -415,3 +419,10 @@ def test_exports_of_a_former_life_are_gone_after_a_start(tmp_path):
         assert opened_again.exports.stat().st_mode & 0o777 == 0o700
     finally:
         opened_again.close()
+
+
+def test_exchanges_of_before_keys_had_columns_are_counted(evidence):
+    evidence.cursor().execute("INSERT INTO key_columns SELECT max(n) FROM exchange_open WHERE exchange = 'x1'")
+    built = build(evidence.cursor(), plan(evidence.exports / "older"), Bounds())
+    (page,) = (path for path in built.files if path.name == SUMMARY_FILE)
+    assert json.loads(page.read_bytes())["keyless"] == 1

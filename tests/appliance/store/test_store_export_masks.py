@@ -15,7 +15,7 @@ from appliance.store.bench import closed, opened
 from appliance.store.export import public_names
 from appliance.store.export_build import Plan, build
 from appliance.store.export_copy import Bounds
-from appliance.store.export_masks import MAX_WORDS, REMOVED, masked
+from appliance.store.export_masks import MAX_WORDS, REMOVED, masked, process_of
 from appliance.store.export_wire import DATABASE_FILE, ExportFormat
 from appliance.store.findings import Findings
 from appliance.store.ingest import Ingest
@@ -24,10 +24,12 @@ from appliance.store.owner import Owner, Settings
 NOW = 1_763_700_000.0
 ADA, ADDRESS, LOCAL, LAPTOP, ANALYST = "ada.lovelace", "192.0.2.77", "fe80::77", "adas-laptop.corp.example", "grace"
 MAC = "02:00:5e:00:53:77"
-PLANTED = (ADA, "lovelace", ADDRESS, LOCAL, "adas-laptop", ANALYST, "r-ada", "ada-capture", MAC)
+EDGE = "edge-falkensee"  # another appliance, named after its place
+PLANTED = (ADA, "lovelace", ADDRESS, LOCAL, "adas-laptop", ANALYST, "r-ada", "ada-capture", MAC, EDGE)
 DIGESTS = {"p_" + "1" * 16: ADA, "a_" + "2" * 16: ADDRESS, "a_" + "3" * 16: LOCAL}
 DIGESTS |= {"d_" + "5" * 16: MAC, "n_" + "6" * 16: LAPTOP}
 P, A, B, D, N = DIGESTS
+KEY, ACCOUNT = "k_" + "8" * 16, "o_" + "9" * 16
 
 
 def opened_by_ada(exchange, **more):
@@ -35,6 +37,7 @@ def opened_by_ada(exchange, **more):
     said = {
         "principal": P, "client": A, "groups": (ADA,), "department": f"office of {ADA}", "host": "api.openai.com",
         "path": f"/v1/files/{ADA}", "model": f"ft:{ADA}", "conversation": "c_" + "4" * 16,
+        "client_name": ADA, "client_version": ADDRESS, "key_fingerprint": KEY, "account_id": ACCOUNT,
     }  # fmt: skip
     verdict = msgspec.structs.replace(record.verdict, rule=f"r-ada {ADA}", reason=f"because of {ADA} at {ADDRESS}")
     return msgspec.structs.replace(
@@ -80,7 +83,8 @@ def plant(connection, life, catalogue):
     findings = Findings(connection, catalogue, lambda: NOW)
     ingest = Ingest(connection, lambda: NOW, 99, findings)
     findings.begin(ingest.position)
-    ingest.commit([journal.frame()])
+    head, body = life("w1").add(opened_by_ada("x9"), closed("x9", NOW - 40)).frame()
+    ingest.commit([journal.frame(), (msgspec.structs.replace(head, peer=EDGE), body)])
     while findings.pending:
         findings.fold()
     decision = Decision(
@@ -151,7 +155,7 @@ def test_what_is_planted_is_there_in_the_clear(export):
 def test_no_cell_holds_a_name_or_an_address(export):
     path = export("masked")
     assert found(path, PLANTED) == set()
-    assert found(path, (*DIGESTS, "4" * 16)) == set()
+    assert found(path, (*DIGESTS, "4" * 16, KEY, ACCOUNT)) == set()
     assert "persons" not in {name for name, _, _ in cells(path)}
     assert "unplaced" not in {name for name, _, _ in cells(path)}
 
@@ -162,7 +166,7 @@ def test_no_byte_of_any_file_does(export):
     for path in folder.iterdir():
         if path.is_file():
             data = path.read_bytes().lower()
-            assert [word for word in (*PLANTED, *DIGESTS) if word.encode() in data] == [], path.name
+            assert [word for word in (*PLANTED, *DIGESTS, KEY, ACCOUNT) if word.encode() in data] == [], path.name
 
 
 def test_pseudonyms_join_inside_and_never_outside(export):
@@ -175,7 +179,7 @@ def test_pseudonyms_join_inside_and_never_outside(export):
             rows = connection.execute(joined).fetchall()
             assert rows
             assert {(row[0], row[1]) for row in rows} == {(row[2], row[3]) for row in rows}
-            assert connection.execute("SELECT count(*) FROM v_exchanges WHERE outcome IS NOT NULL").fetchone() == (2,)
+            assert connection.execute("SELECT count(*) FROM v_exchanges WHERE outcome IS NOT NULL").fetchone() == (3,)
             states = "SELECT count(*) FROM finding_parties p JOIN findings f ON f.id = p.finding"
             assert connection.execute(states).fetchone()[0] >= 1
         seen[path] = set(re.findall(r"\b(?:[a-z]_)[0-9a-f]{16}\b", json.dumps(list(cells(path)))))
@@ -284,6 +288,41 @@ def test_public_models_stay(model):
 def test_a_model_named_by_its_user_is_a_pseudonym_although_nobody_knows_the_name(model):
     assert re.fullmatch("m_[0-9a-f]{16}", shown("model", model))
     assert shown("model", model) != shown("model", model, "another key")
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("litellm", "1.82.8"),
+        ("OpenAI", "3.51.0"),
+        ("AsyncOpenAI", "2.0.0rc1"),
+        ("python-requests", "2.32"),
+        ("curl", None),
+    ],
+)
+def test_known_programs_stay(name, version):
+    assert (shown("client_name", name), shown("client_version", version)) == (name, version)
+
+
+@pytest.mark.parametrize("name", ["projekt-falke", "litellm-petra", "petra", "curl_petra", ""])
+def test_a_program_named_by_its_user_is_a_pseudonym_although_nobody_knows_the_name(name):
+    assert re.fullmatch("b_[0-9a-f]{16}", shown("client_name", name))
+
+
+@pytest.mark.parametrize("version", ["1-petra", "10.0.0.1", "491705551234", ""])
+def test_a_version_that_is_none_goes(version):
+    assert shown("client_version", version) == REMOVED
+
+
+@pytest.mark.parametrize(
+    "name", ["w0", "store", "peer.edge-a.w0", "peer.edge.b.store", "peer.edge-a.petra.w-1", "peer.w0"]
+)
+def test_processes_of_other_appliances_are_theirs_alone(name):
+    told = shown("producer", name)
+    assert told == shown("worker", name) == process_of(name, "key")
+    assert (told == name) == ("." not in name)
+    assert "edge" not in told
+    assert "petra" not in told
 
 
 def test_a_method_stays_when_http_knows_it():

@@ -70,6 +70,12 @@ def test_what_is_used_after_the_day(day):
     assert (two.after, two.last_after) == (0, None)
 
 
+def test_no_limit_hides_what_is_used_after_the_day(day):
+    (first,) = ask(day, until=NOW + 100, limit=1)
+    assert (first.fingerprint, first.still_used) == (ONE, True)
+    assert [each.fingerprint for each in ask(day, until=NOW + 100)] == [ONE, TWO]
+
+
 @pytest.mark.parametrize(
     ("asked", "keys"),
     [
@@ -92,6 +98,48 @@ def test_only_what_was_asked_for(day, asked, keys):
 def test_later_use_counts_whoever_it_was(day):
     (one,) = ask(day, until=NOW + 15, client=BOX)
     assert (one.principals, one.after) == ((ANN,), 2)
+
+
+def test_records_of_before_keys_had_columns_are_read_from_their_texts(day):
+    told = ask(day), ask(day, program="litellm", until=NOW + 100)
+    day.execute("UPDATE exchange_open SET key_fingerprint = NULL, held = NULL, account = NULL, client_name = NULL")
+    day.execute("UPDATE exchange_close SET account = NULL, account_id = NULL")
+    assert ask(day) == []
+    day.execute("INSERT INTO key_columns SELECT max(n) FROM exchange_open")
+    assert (ask(day), ask(day, program="litellm", until=NOW + 100)) == told
+
+
+def test_a_view_has_the_same(day):
+    rows = day.execute(
+        "SELECT key_fingerprint, held, account, account_id, client_name, CAST(sum(exchanges) AS BIGINT) "
+        "FROM v_key_uses WHERE first_seen >= ? GROUP BY ALL ORDER BY ALL",
+        [NOW],
+    ).fetchall()
+    assert rows == [
+        (ONE, None, "personal", "o_1", "litellm", 1),
+        (ONE, None, "unknown", None, "curl", 1),
+        (ONE, None, "unknown", None, "litellm", 1),
+        (TWO, "team", "unknown", None, "litellm", 1),
+    ]
+
+
+def test_what_an_edge_has_handed_over_counts_once(day):
+    day.execute("UPDATE exchange_open SET handed = true WHERE exchange = 'x3'")
+    assert [each.fingerprint for each in ask(day)] == [ONE]
+    assert day.execute("SELECT count(*) FROM v_key_uses WHERE key_fingerprint = ?", [TWO]).fetchall() == [(0,)]
+
+
+def test_of_a_key_that_is_used_much_the_newest_answers_are_asked(connection, told, monkeypatch):
+    monkeypatch.setattr("appliance.store.exposure.ASKED", 2)
+    events = [use(f"x{at}", NOW + at) for at in range(5)]
+    named = {0: AccountKind.PERSONAL, 4: AccountKind.CORPORATE}
+    events += [
+        msgspec.structs.replace(closed(f"x{at}", NOW + 10), account=kind, account_id=f"o_{at}")
+        for at, kind in named.items()
+    ]
+    told(*events, use("y", NOW + 1, account=AccountKind.ANONYMOUS))
+    (one,) = ask(connection)
+    assert (one.accounts, one.account_ids) == (("anonymous", "corporate", "unknown"), ("o_4",))
 
 
 def test_many_are_told_as_few_and_a_count(connection, told):

@@ -18,6 +18,8 @@ from appliance.store.schema import load_migrations, migrate
 
 NOW = 1_763_700_000.0
 SETTINGS = Settings(memory_limit="256MB", threads=1)
+LATER = {"groups", "virtual_key", "key_fingerprint", "key_shape", "held", "account", "account_id"}
+LATER |= {"client_name", "client_version", "handed"}  # columns that the first release had not
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def older():
 
 def test_what_an_older_store_holds_becomes_findings(older, ingest, connection, life, clock, catalogue):
     ingest.commit([life().add(opened("x1", "w0", NOW), opened("x2", "w0", NOW)).frame()])
-    columns = ", ".join(name for name in OpenRow.__struct_fields__ if name not in {"groups", "virtual_key"})
+    columns = ", ".join(name for name in OpenRow.__struct_fields__ if name not in LATER)
     for row in connection.execute(f"SELECT {columns} FROM exchange_open").fetchall():
         older.execute(f"INSERT INTO exchange_open ({columns}) VALUES ({', '.join('?' * len(row))})", row)
     assert migrate(older, load_migrations(), NOW, "memory") == len(load_migrations()) - 1
@@ -48,7 +50,7 @@ def test_a_crash_right_after_the_step_leaves_a_file_that_opens(tmp_path, life, c
     steps = load_migrations()
     monkeypatch.setattr(owner_module, "load_migrations", lambda: steps[:1])
     with contextlib.closing(Owner.open(tmp_path / "a", NOW, SETTINGS)) as older:
-        columns = ", ".join(name for name in OpenRow.__struct_fields__ if name not in {"groups", "virtual_key"})
+        columns = ", ".join(name for name in OpenRow.__struct_fields__ if name not in LATER)
         values = older_row(life, columns)
         older.cursor().execute(f"INSERT INTO exchange_open ({columns}) VALUES ({', '.join('?' * len(values))})", values)
     monkeypatch.setattr(owner_module, "load_migrations", lambda: steps)
@@ -101,7 +103,7 @@ def test_every_view_explains_itself_and_each_of_its_columns(connection):
     assert {name for name, _ in views} == {
         "v_exchanges", "v_usage", "v_coverage", "v_decisions", "v_findings", "v_observations",
         "v_detectors", "v_feedback", "v_packet_losses", "v_hosts",
-        "v_plausibility", "v_spend",
+        "v_plausibility", "v_spend", "v_peers", "v_key_uses", "v_attempts",
     }  # fmt: skip
     assert [name for name, comment in views if not comment] == []
     columns = connection.execute(

@@ -5,7 +5,7 @@ import itertools
 import msgspec
 import pytest
 
-from appliance.model.event import Attempt, Cost, LostSecond, Notice, PacketsLost, Refused, Tunnelled
+from appliance.model.event import Attempt, Cost, LostSecond, Notice, PacketsLost, Refused, Tunnelled, Usage
 from appliance.model.names import Outcome, RefusalReason
 from appliance.store import queries
 from appliance.store.bench import closed, opened
@@ -140,6 +140,55 @@ def test_what_was_ended_in_mid_answer_was_used(connection, ingest, life):
     ingest.commit([journal.frame()])
     assert [row.requests for row in queries.history(connection, HistoryRequest(unused=("blocked",)))] == [1]
     assert queries.history(connection, HistoryRequest())[0].groups == "research"
+
+
+LOST = Attempt("a:443", 0, "reset", service="openai", sent=True, usage=Usage(3, estimated=True), cost=Cost(micros=30))
+FULL = Attempt("b:443", 0, "no room: budget b", service="mistral", denied=True)
+ANSWERED = Attempt("c:443", 200, service="groq", model="llama", sent=True, usage=Usage(5, 7), cost=Cost(micros=12))
+
+
+def tried(ingest, life):
+    """One exchange over three targets."""
+    journal = life().add(opened("x1", "w0", NOW))
+    event = msgspec.structs.replace(closed("x1", NOW), usage=Usage(5, 7), cost=Cost(micros=42))
+    journal.add(msgspec.structs.replace(event, attempts=(LOST, FULL, ANSWERED)))
+    ingest.commit([journal.frame()])
+
+
+def test_history_counts_each_attempt_for_its_own_service(connection, ingest, life):
+    tried(ingest, life)
+    found = queries.history(connection, HistoryRequest())
+    assert [(one.service, one.requests, one.input_tokens, one.output_tokens, one.micros) for one in found] == [
+        ("openai", 0, 3, 0, 30),
+        ("groq", 1, 5, 7, 12),
+    ]
+    first = queries.history(connection, HistoryRequest(limit=1))
+    assert first + queries.history(connection, HistoryRequest(before=first[0].n)) == found
+
+
+def test_attempts_are_told_one_by_one(connection, ingest, life):
+    tried(ingest, life)
+    rows = connection.execute(
+        "SELECT number, service, status, sent, denied, input_tokens, output_tokens, usage_estimated, cost_micros "
+        "FROM v_attempts ORDER BY number"
+    ).fetchall()
+    assert rows == [
+        (1, "openai", 0, True, False, 3, 0, True, 30),
+        (2, "mistral", 0, None, True, None, None, None, None),
+        (3, "groq", 200, True, False, 5, 7, False, 12),
+    ]
+    assert connection.execute("SELECT attempts FROM v_exchanges").fetchall() == [(2,)]
+
+
+@pytest.mark.usefixtures("history")
+def test_a_single_attempt_is_told_by_its_exchange(connection):
+    told = connection.execute("SELECT count(*), sum(input_tokens), sum(cost_micros) FROM v_attempts").fetchall()
+    assert (
+        told
+        == connection.execute(
+            "SELECT count(*), sum(input_tokens), sum(cost_micros) FROM v_exchanges WHERE attempts = 1"
+        ).fetchall()
+    )
 
 
 def test_views_agree_with_the_queries(connection, history):

@@ -23,8 +23,8 @@ class StandIns(Programs):
     def store(self, config):
         return [sys.executable, "-I", CHILD, config.run_dir, "store"]
 
-    def worker(self, config, name, proxy_fd, gateway_fd):
-        return [sys.executable, "-I", CHILD, config.run_dir, name, str(proxy_fd), str(gateway_fd)]
+    def worker(self, config, name, fds):
+        return [sys.executable, "-I", CHILD, config.run_dir, name, *map(str, fds.values())]
 
     def sensor(self, config, name, *_):
         return [sys.executable, "-I", CHILD, config.run_dir, name]

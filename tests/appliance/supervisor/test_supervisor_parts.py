@@ -5,9 +5,11 @@ import os
 import socket
 import sys
 
+import msgspec
 import pytest
 
 from appliance.bus.control import Status
+from appliance.config.placement_schema import Peers
 from appliance.config.schema import Config, Listen
 from appliance.model.errors import OperatorError
 from appliance.model.names import Stage
@@ -83,6 +85,25 @@ async def test_listeners_accept_before_anybody_serves_and_come_all_or_none():
     with pytest.raises(OperatorError, match=r"listen\.gateway: cannot listen on 203\.0\.113\.1:1"):
         await listeners.bind_all(Config(listen=Listen(proxy=address, gateway="203.0.113.1:1")))
     listeners.bind("proxy", address).close()
+
+
+async def test_the_listener_for_edges_comes_and_goes_with_its_section():
+    files = {"ca": "ca", "certificate": "c", "key": "k", "accept": {}}
+    plain = Config(listen=Listen(proxy="127.0.0.1:0", gateway="127.0.0.1:0"))
+    peers = Peers(exchanges="127.0.0.1:0", **files)
+    central = msgspec.structs.replace(plain, peers=peers)
+    moved = msgspec.structs.replace(plain, peers=msgspec.structs.replace(peers, exchanges="[::1]:0"))
+    for old, fresh, wanted in ((plain, central, ["exchanges"]), (central, moved, ["exchanges"]), (central, plain, [])):
+        bound = await listeners.rebind(old, fresh)
+        assert list(bound) == wanted
+        for sock in bound.values():
+            sock.close()
+    bound = await listeners.bind_all(central, have=("proxy", "gateway"))
+    address = listeners.shown(bound["exchanges"])
+    taken = msgspec.structs.replace(central, peers=msgspec.structs.replace(peers, exchanges=address))
+    with pytest.raises(OperatorError, match=rf"peers\.exchanges: {address} is in use"):
+        await listeners.bind_all(taken)
+    bound["exchanges"].close()
 
 
 def test_the_stage_is_never_lowered_by_a_restart(config):

@@ -14,6 +14,7 @@ from appliance.model.decision import Decision, Scope
 from appliance.model.names import DecisionKind, FindingKind, Severity
 from appliance.store import finding_pages as fp
 from appliance.store.pages import DecisionSummary
+from appliance.store.people_pages import AccountUse, SignalSeen
 from tui.client_state import decision_lines, finding_lines, overview_lines
 from tui.client_state.names import Names
 from tui.client_state.spans import CELL, MARKS, foreign, plain
@@ -58,8 +59,25 @@ def test_findings_are_inert(text):
         (fp.Evidence(1, NOW, text, text, text, text),),
         (fp.StateChange(NOW, text, hostile.state, hostile.state, 1, text),),
         (1, 2),
+        accounts=(AccountUse(text, text, text, 1, 1, NOW),),
+        signals=(SignalSeen(NOW, text, text, text, text, text),),
     )
     assert all(inert(span.text) for span in spans(finding_lines.page(detail, Names(), NOW)))
+
+
+def test_a_finding_says_who_stands_out_and_whose_accounts_were_used():
+    detail = fp.FindingDetail(finding(1), (), (), (), (), (1, 2))
+    assert "SIGNALS" not in plain(finding_lines.page(detail, Names(), NOW))
+    told = "prompts: 900 distinct requests of one caller in an hour; usual here are at most 40, told above 120"
+    detail = msgspec.structs.replace(
+        detail,
+        accounts=(AccountUse("openai", "api", "personal", 4, 2, NOW), AccountUse("openai", "api", "", 9, 3, NOW)),
+        signals=(SignalSeen(NOW, "f", FindingKind.EXTRACTION.value, "openai", told, "p_1"),),
+    )
+    shown = plain(finding_lines.page(detail, Names(), NOW))
+    assert all(
+        words in shown for words in ("SIGNALS (1)", "p_1", told, "personal  4 exchanges by 2 people", "not told")
+    )
 
 
 @given(HOSTILE)

@@ -6,6 +6,8 @@ from textual.app import App
 
 from tui.actions import ACTIONS, PAGES, bindings, on
 from tui.client_state.spans import Span, line
+from tui.screens.budget import BudgetScreen
+from tui.screens.budgets import BudgetsScreen
 from tui.screens.decisions import DecisionsScreen
 from tui.screens.finding import FindingScreen
 from tui.screens.findings import FindingsScreen
@@ -13,6 +15,9 @@ from tui.screens.host import HostScreen
 from tui.screens.hosts import HostsScreen
 from tui.screens.incident import IncidentScreen
 from tui.screens.overview import OverviewScreen
+from tui.screens.people import PeopleScreen
+from tui.screens.person import PersonScreen
+from tui.screens.routes import RoutesScreen
 from tui.tones import TONES, content
 from tui.widgets.lines import Banner, Lines
 from tui.widgets.table import Table
@@ -119,6 +124,11 @@ SCREENS = {
     "incident": IncidentScreen,
     "finding": FindingScreen,
     "host": HostScreen,
+    "budgets": BudgetsScreen,
+    "budget": BudgetScreen,
+    "routes": RoutesScreen,
+    "people": PeopleScreen,
+    "person": PersonScreen,
 }
 
 

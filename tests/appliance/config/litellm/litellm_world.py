@@ -29,7 +29,7 @@ model_list:
   - model_name: claude
     litellm_params: {{model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY}}
   - model_name: cloud
-    litellm_params: {{model: azure/mine, api_base: 'https://x.openai.azure.com', api_key: {IN_CLEAR}}}
+    litellm_params: {{model: azure_text/mine, api_base: 'https://x.openai.azure.com', api_key: {IN_CLEAR}}}
 router_settings:
   routing_strategy: simple-shuffle
   num_retries: 9

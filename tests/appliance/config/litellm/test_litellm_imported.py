@@ -17,6 +17,7 @@ from appliance.model.facts import Facts, Principal
 from appliance.model.names import Disposition, Stage
 from appliance.policy.engine import compile_policy
 from appliance.policy.snapshot import PolicySnapshot
+from appliance.route.native import at_home
 
 PRICES = "prices: {file: mine.yaml}\nstate_dir: state\n"
 IDS = ("masterkey0", "adasnewkey", "dansnewkey")
@@ -54,6 +55,11 @@ def test_models_become_routes(found):
     assert [(one["weight"], one["models"]["fast"]) for one in fast] == [(3, "gpt-4o-mini"), (1, "gpt-4.1-mini")]
     held = {config["providers"][one["provider"]]["credential"] for one in fast}
     assert held == {"held:openai-api-key", "held:litellm-openai-1"}
+    claude = routes["claude"]["targets"][0]  # carried over: a name that stays the same is written down as well
+    assert (claude["models"], config["providers"][claude["provider"]]["service"]) == (
+        {"claude": "claude-sonnet-4-5"},
+        "anthropic",
+    )
     llama = routes["llama"]["targets"]
     assert [one["models"]["llama"] for one in llama] == ["llama-3.3-70b-versatile", "gpt-4o"]
     assert [config["providers"][one["provider"]]["service"] for one in llama] == ["groq", "openai"]
@@ -113,7 +119,7 @@ def verdict(found, model, *, key="dansnewkey", service="openai", groups=(), meth
         ("llama", "dansnewkey", Disposition.REDIRECT),
         ("fast", "dansnewkey", Disposition.REDIRECT),
         ("cloud", "dansnewkey", Disposition.BLOCK),  # could not be carried over
-        ("claude", "dansnewkey", Disposition.BLOCK),  # in other words than the default route's
+        ("claude", "dansnewkey", Disposition.REDIRECT),  # in other words than the default route's: carried over
         ("gpt-unheard-of", "dansnewkey", Disposition.BLOCK),
         (None, "dansnewkey", Disposition.BLOCK),  # a call whose model is not told
         ("gpt-4o", "adasnewkey", Disposition.ALLOW),
@@ -223,3 +229,30 @@ def test_an_account_covers_by_the_nearest_line():
 
 def test_the_world_of_these_tests_is_json():
     assert msgspec.json.decode(msgspec.json.encode(EXPORT))["total_count"] == 4
+
+
+AZURE = """model_list:
+- model_name: gpt-4o
+  litellm_params:
+    {model: azure/mine, api_base: 'https://x.openai.azure.com/', api_key: os.environ/AZURE_API_KEY,
+     api_version: 2024-10-21}
+  model_info: {base_model: azure/gpt-4o}
+- model_name: old
+  litellm_params: {model: azure/o, api_base: 'https://x.openai.azure.com/openai/deployments/o'}
+"""
+
+
+def test_deployments_at_azure_are_asked_below_openai_v1(tmp_path):
+    found = taken_over(tmp_path, config=AZURE, export=None)
+    config = value(found, "gnomon.yaml")
+    (provider,) = config["providers"].values()
+    assert provider == {
+        "service": "azure_openai", "target": "https://x.openai.azure.com", "credential": "held:azure-api-key"
+    }  # fmt: skip
+    (route,) = config["gateway"]["routes"].values()
+    assert route["targets"][0]["models"] == {"gpt-4o": "mine"}
+    assert at_home(load_catalogue().services["azure_openai"], "/v1/chat/completions") == "/openai/v1/chat/completions"
+    told = report(found)
+    assert "its calls stand below another path than /openai/v1" in told
+    assert "take none" in told
+    assert "write its price" in told

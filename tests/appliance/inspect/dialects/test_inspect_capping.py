@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.inspect.dialects.capping import ANSWERLESS, Asked, asked, lowered
+from appliance.inspect.dialects.capping import ANSWERLESS, Asked, asked, lowered, respelt
 from appliance.inspect.dialects.registry import DIALECTS
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": 'the "max_tokens": 9 of it'}]}
@@ -91,3 +91,19 @@ def test_no_number_grows_and_the_rest_stays(most, given, pretty):
 
 def test_dialects_without_answers_are_known_ones():
     assert {dialect.api for dialect in DIALECTS} > ANSWERLESS
+
+
+@pytest.mark.parametrize(
+    ("service", "told", "expected"),
+    [
+        ("groq", '{"max_completion_tokens":5,"model":"m"}', '{"max_tokens":5,"model":"m"}'),
+        ("openai", '{"model":"m", "max_tokens" : 5}', '{"model":"m", "max_completion_tokens" : 5}'),
+        ("groq", '{"max_tokens":5}', '{"max_tokens":5}'),
+        ("groq", '{"max_completion_tokens":5,"max_tokens":6}', '{"max_completion_tokens":5,"max_tokens":6}'),
+        ("groq", '{"messages":[{"max_completion_tokens":5}]}', '{"messages":[{"max_completion_tokens":5}]}'),
+        ("groq", '{"max_completion_tokens":5', '{"max_completion_tokens":5'),
+    ],
+)
+def test_another_service_has_another_name_for_the_same_number(service, told, expected):
+    assert respelt("openai.chat", service, told.encode()) == expected.encode()
+    assert respelt("openai.responses", service, told.encode()) == told.encode()

@@ -442,3 +442,17 @@ def test_only_who_takes_it_is_asked_for_usage():
     assert asks_usage(None)
     assert not asks_usage("mistral")
     assert not asks_usage("perplexity")
+
+
+@pytest.mark.parametrize(
+    ("more", "beside"),
+    [
+        ({}, ()),
+        ({"models": ["m", "n", "n", 7]}, ("m", "n")),
+        ({"fallbacks": ["o", {"model": "p"}, {"claude": ["q"]}]}, ("o", "p")),
+        ({"models": "n", "fallbacks": None}, ()),
+    ],
+)
+def test_models_that_may_answer_instead_are_told(more, beside):
+    body = json.dumps({"model": "m", "messages": [], **more}).encode()
+    assert OpenAIChat().request(body, Call("POST", "/v1/chat/completions", "")).models_beside == beside

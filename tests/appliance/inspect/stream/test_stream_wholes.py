@@ -54,3 +54,14 @@ def test_a_model_is_no_telephone_number(said, hidden):
     _, ends = Wholes(Watching(detectors()), Tally(), (), everything, 1000).text(said.encode(), text, "metadata")
     assert bool(edits) is ends is (hidden is not None)
     assert hidden is None or edits[0][2] == hidden
+
+
+@pytest.mark.parametrize(
+    ("said", "is_found"), [("1795371005", False), ("9434765919", True), ("4111111111111111", True)]
+)
+def test_a_moment_is_no_number_of_a_person(said, is_found):
+    everything, tally = (Selector(kinds=("pii", "secret")),), Tally()
+    number = Segment("unknown", "number", said, "", 0, len(said))
+    edits, _ = Wholes(Watching(detectors()), tally, everything, (), 1000).number(number)
+    _, ends = Wholes(Watching(detectors()), Tally(), (), everything, 1000).number(number)
+    assert bool(edits) is ends is bool(tally.redactions) is is_found

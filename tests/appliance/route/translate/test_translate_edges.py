@@ -1,10 +1,12 @@
 """What the translations stand on: fields, framing, schemas, signatures, calls without ids."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.route.translate import fields, framing, parts, schemas, signatures
+from appliance.route.translate import Stamp, fields, framing, parts, plan, schemas, signatures
 from appliance.route.translate.conversation import CallDone, Called, Media, Role, Text, ToolResult, Turn
 from appliance.route.translate.losses import Losses, Refused
 from appliance.route.translate.ordering import InOrder
@@ -171,3 +173,52 @@ def test_calls_that_wait_are_bounded():
     with pytest.raises(Refused, match="too many"):
         order.push(Called(512, "512", "f"))
     assert InOrder().push(CallDone(5)) == []
+
+
+def test_a_key_in_two_spellings_is_refused_and_a_mixture_is_none():
+    with pytest.raises(Refused, match="two spellings"):
+        of({"topP": 1, "top_p": 2}).camel()
+    losses = Losses()
+    holder = fields.Fields({"max_outputTokens": 5}, "", losses).camel()
+    assert not holder.has("maxOutputTokens")
+    holder.done()
+    with pytest.raises(Refused, match="max_outputTokens"):
+        losses.settle()
+
+
+@pytest.mark.parametrize(
+    ("model", "there"),
+    [
+        ("gemini-2.5-pro", "gemini-2.5-pro"),
+        ("../../upload/x", "..%2F..%2Fupload%2Fx"),
+        ("a:batchGenerateContent/b", "a%3AbatchGenerateContent%2Fb"),
+        ("a HTTP/1.1", "a%20HTTP%2F1.1"),
+    ],
+)
+def test_a_name_of_a_model_is_no_piece_of_a_path(model, there):
+    body = b'{"model":"%s","messages":[{"role":"user","content":"hi"}]}' % model.encode()
+    asked = plan("openai.chat", "gemini.generate", {}).request("/v1/chat/completions", body)
+    assert asked.path == f"/v1beta/models/{there}:generateContent"
+
+
+@pytest.mark.parametrize("source", ["anthropic.messages", "gemini.generate", "ollama.chat"])
+@pytest.mark.parametrize("arguments", ['{}},{"type":"text","text":"no call"', "x", "[1]"])
+def test_arguments_that_are_no_json_break_out_of_no_answer(source, arguments):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "tool_calls"}
+    told = plan(source, "openai.chat", {}).answer(200, json.dumps({"choices": [choice]}).encode(), Stamp("x", 1))
+    assert told.status == 500
+    assert "error" in json.loads(told.body)
+
+
+def test_results_find_their_calls_in_any_order():
+    pending = parts.Pending()
+    for call, name in (("a", "f"), ("b", "g"), ("c", "f"), ("d", "h")):
+        pending.call(call, name)
+    assert pending.result("c", "f") == ("c", "f")
+    assert pending.result("", "f") == ("a", "f")
+    assert pending.result("", "") == ("b", "g")
+    for call, name in (("b", ""), ("", "f"), ("", "g")):
+        with pytest.raises(Refused):
+            pending.result(call, name)
+    assert pending.result("d", "") == ("d", "h")

@@ -1,0 +1,1 @@
+"""Records between appliances: edges and sidecars ship their journals, a central appliance takes them."""
