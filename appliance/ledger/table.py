@@ -96,11 +96,15 @@ class Table:
         stands: list[int] = []
         taken: set[int] = set()
         for key, amount in zip(keys, amounts, strict=True):
-            slot, tag = self._find(key, now, taken)
+            tag, slot = self._place(key)
             at = SLOTS_AT + slot * SLOT.size
             held, begun, used = SLOT.unpack_from(self.buffer, at)
-            if held != tag:
-                begun = used = 0
+            if held != tag or slot in taken:
+                slot = self._found(key, tag, now, taken)
+                at = SLOTS_AT + slot * SLOT.size
+                held, begun, used = SLOT.unpack_from(self.buffer, at)
+                if held != tag:
+                    begun = used = 0
             add = self._add_to_rate if tag[15] >= _FIRST_RATE else self._add_to_count
             made = add(key, begun, used, amount, now, force=force)
             if isinstance(made, Denied):
@@ -194,13 +198,11 @@ class Table:
             return windows.drained(windows.standing(begun, length, moment) - moment, key.limit or 1, length)
         return 0
 
-    def _find(self, key: CounterKey, now: float, taken: set[int]) -> tuple[int, bytes]:
-        tag, slot = self._place(key)
-        at = SLOTS_AT + slot * SLOT.size
-        if self.buffer[at : at + 16] != tag or slot in taken:
-            slot = self._probe(key, tag, now, taken)
-            self._places[key.level, key.subject, tag[15]] = tag, slot
-        return slot, tag
+    def _found(self, key: CounterKey, tag: bytes, now: float, taken: set[int]) -> int:
+        """The slot of a counter that is not where it was last seen; remembered."""
+        slot = self._probe(key, tag, now, taken)
+        self._places[key.level, key.subject, tag[15]] = tag, slot
+        return slot
 
     def _place(self, key: CounterKey) -> tuple[bytes, int]:
         """The key's tag, and the slot where it was last seen or the search begins."""

@@ -282,7 +282,7 @@ def test_a_running_stream_of_a_blocked_service_is_ended_and_recorded(site, decid
             assert json.loads(error.removeprefix("data: "))["error"]["code"] == "policy"
             _, close = recorded(site, 1, now, service="openai")
             assert (close["outcome"], close["status"]) == ("blocked", 200)
-            (other_one,) = site.ask_store("exchanges", outcome="running")
+            (other_one,) = eventually(lambda: site.ask_store("exchanges", outcome="running"), len)
             assert other_one["service"] == "local"
 
 

@@ -18,11 +18,13 @@ from appliance.inspect.redact import apply
 
 KEY_CASE: Final = "key_case"
 DUPLICATE: Final = "duplicate_key"
-_DATA_AT_TOP: Final = frozenset({"metadata", "options", "format", "logit_bias", "labels", "variables"})
+_DATA_AT_TOP: Final = frozenset({
+    *("metadata", "options", "format", "logit_bias", "labels", "variables", "chat_template_kwargs"),
+})  # fmt: skip
 _DATA: Final = _DATA_AT_TOP | {
     *("parameters", "properties", "patternProperties", "$defs", "definitions", "arguments", "args", "env", "headers"),
     *("schema", "input_schema", "inputSchema", "response", "responseSchema", "response_schema"),
-    *("parametersJsonSchema", "responseJsonSchema", "chat_template_kwargs", "extra_body"),
+    *("parametersJsonSchema", "responseJsonSchema", "extra_body"),
 }  # fmt: skip
 # What readers and editors ask for beside the names that a dialect takes for structure.
 _BESIDE: Final = frozenset({

@@ -36,6 +36,7 @@ API: Final = "openai.chat"
 _STOPS: Final[Mapping[str, Stop]] = {
     "stop": Stop.END,
     "length": Stop.LENGTH,
+    "model_length": Stop.LENGTH,  # Mistral's
     "tool_calls": Stop.TOOLS,
     "function_call": Stop.TOOLS,
     "content_filter": Stop.REFUSED,

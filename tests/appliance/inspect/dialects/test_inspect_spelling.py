@@ -120,6 +120,7 @@ def test_gemini_is_read_alike():
         ("/api/chat", {"format": {"properties": {"Name": {}, "ID": {}}}}),
         ("/api/chat", {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": {"Model": 1}}}]}]}),
         ("/v1/chat/completions", {"metadata": {"User": "x", "user": "y"}}),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"Model": "x", "enable_thinking": False}}),
         ("/v1/chat/completions", {"functions": [{"name": "f", "parameters": {"properties": {"ID": {}, "id": {}}}}]}),
         ("/v1/chat/completions", {"response_format": {"json_schema": {"schema": {"properties": {"Text": {}}}}}}),
         (

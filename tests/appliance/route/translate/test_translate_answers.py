@@ -110,6 +110,15 @@ def test_a_whole_answer_says_the_same(source, target, case):
     assert {loss.field for loss in answered.losses} <= {"signature", "answer.stop", "answer.usage"}
 
 
+@pytest.mark.parametrize(
+    ("said", "stop"),
+    [("stop", Stop.END), ("eos_token", Stop.END), ("length", Stop.LENGTH), ("model_length", Stop.LENGTH)],
+)
+def test_ends_that_other_servers_of_the_dialect_say(said, stop):
+    answer = whole(CHAT, "chat").replace(b'"finish_reason": "stop"', f'"finish_reason": "{said}"'.encode())
+    assert DIALECTS[CHAT].read_answer(answer, Losses()).stop is stop
+
+
 @pytest.mark.parametrize("case", ["chat", "tools"])
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_a_stream_says_the_same(source, target, case):
