@@ -71,6 +71,8 @@ def _of_one(budget: BudgetEntry) -> Iterator[tuple[str, str]]:
         yield "window", "streams are counted while they run; leave the window out"
     if budget.what != "streams" and budget.window is None:
         yield "window", "is missing: minute, hour, day or month"
+    if budget.per in ("model", "tool") and not getattr(budget.match, budget.per):
+        yield "per", f"clients choose what {budget.per}s are called: name those that are counted in match.{budget.per}"
     if not 0 < budget.warn <= 100:  # noqa: PLR2004 - percent
         yield "warn", "a percentage above 0; 100: never"
 

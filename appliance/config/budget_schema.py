@@ -9,7 +9,7 @@ from appliance.config.section import Section
 
 type Measured = Literal["requests", "tokens", "input_tokens", "output_tokens", "cost", "streams"]
 type Span = Literal["minute", "hour", "day", "month"]
-type Each = Literal["organisation", "department", "user", "key", "group", "service"]
+type Each = Literal["organisation", "department", "user", "key", "group", "service", "model", "tool"]
 
 
 class BudgetMatch(Section, frozen=True):
@@ -32,7 +32,7 @@ class BudgetEntry(Section, frozen=True):
     amount: float  # how much; for each of `per`
     window: Span | None = None  # minute and hour flow back evenly, day and month are the calendar's; none for streams
     match: BudgetMatch = BudgetMatch()  # which requests it is about
-    per: Each = "organisation"  # whose counter: one for all, or one for each department, user, key, group, service
+    per: Each = "organisation"  # whose counter: one for all, or one for each; of models and tools each that match names
     warn: float = 80  # percent at which a notice is written; 100: never
     unpriced: Literal["pass", "refuse"] = "refuse"  # of cost: a request whose model has no price
 

@@ -4,8 +4,9 @@ Theory of operation. Each budget hangs on one value that a request must have for
 group, service, tool, or a model that is written out), or on none; so a request looks at the budgets of its own few
 values and at those of everybody, however many there are.
 
-Rules: a budget that fits has a counter for each subject of its `per`; who has no department, key or group shares one
-with all who have none; a counter is known by its budget's name, so the same budget counts on through a reload.
+Rules: a budget that fits has a counter for each subject of its `per` (of models and tools, whose names clients choose,
+for each that its match names); who has no department, key or group shares one with all who have none; a counter is
+known by its budget's name, so the same budget counts on through a reload.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -48,12 +49,18 @@ class Budget(msgspec.Struct, frozen=True):
         if self.per == "organisation":
             yield self.counter("")
             return
-        subjects = dict.fromkeys(values_of(facts, self.per))
-        if self.per == "group":  # of the groups that somebody has, those that it is about
-            wanted = next((told for key, told in self.values if key == "group"), subjects.keys())
-            subjects = dict.fromkeys(one for one in subjects if one in wanted)
-        for subject in subjects or (NOBODY,):
+        for subject in self._subjects(facts) or (NOBODY,):
             yield self.counter(subject)
+
+    def _subjects(self, facts: Facts) -> Iterable[str]:
+        """Whose counters: of groups, tools and models that somebody has or asks for, those that it is about."""
+        if self.per == "model":
+            return [one for one in dict.fromkeys(self.models) if named(one, (facts.model or "").lower())]
+        subjects = dict.fromkeys(values_of(facts, self.per))
+        if self.per not in ("group", "tool"):
+            return subjects
+        wanted = next((told for key, told in self.values if key == self.per), subjects.keys())
+        return [one for one in subjects if one in wanted]
 
     def counter(self, subject: str) -> CounterKey:
         """The counter of one subject, e.g. the digest of a user; empty: the one for all."""

@@ -166,7 +166,7 @@ def _subjects(
     """Who may have a counter of it: whom it names, else who was seen within its window."""
     if one.per == "organisation":
         return ("",)
-    named = dict(one.values).get(one.per)
+    named = one.models if one.per == "model" else dict(one.values).get(one.per)
     if named is not None:
         return sorted(named)
     since = begins(one.window, site.zone, now)

@@ -49,6 +49,7 @@ def test_sound_budgets_are_read():
         ("budgets:\n- {name: a, what: tokens, amount: 5}", "budgets.0.window: is missing"),
         ("budgets:\n- {name: a, what: streams, amount: 5, window: day}", "leave the window out"),
         ("budgets:\n- {name: a, what: tokens, amount: 5, window: day, warn: 0}", "budgets.0.warn: a percentage"),
+        ("budgets:\n- {name: a, what: tokens, amount: 5, window: day, per: model}", "budgets.0.per: clients choose"),
         ("budgets:\n- {name: a, what: tokens, amount: 5, window: day, match: {user: ['']}}", "match.user.0: must not"),
         ("budgets:\n- {name: a, what: tokens, amount: 5, window: day, match: {user: ['a*']}}", "only a model may"),
         ("budgets:\n- {name: a, what: tokens, amount: 5, window: day, match: {model: ['a*b']}}", "only a model may"),

@@ -60,6 +60,15 @@ def test_each_subject_has_its_counter():
     assert touched([budget(per="department")], facts()) == {("b", "-")}
 
 
+def test_of_models_and_tools_those_have_counters_that_are_named():
+    models = budget(per="model", match={"model": ("gpt-5*", "GPT-5-mini", "o3")})
+    assert touched([models], facts(model="gpt-5-mini")) == {("b", "gpt-5*"), ("b", "GPT-5-mini")}
+    assert touched([models], facts(model="gpt-4")) == touched([models], facts(model=None)) == set()
+    tools = budget(per="tool", match={"tool": ("shell", "mail")})
+    assert touched([tools], facts(tools_declared=("x", "mail", "shell"))) == {("b", "shell"), ("b", "mail")}
+    assert touched([tools], facts(tools_declared=("x",))) == set()
+
+
 def test_a_budget_that_fits_twice_counts_once():
     assert touched([budget(match={"group": ("a", "b")})], facts(groups=("a", "b"))) == {("b", "")}
 
