@@ -4,8 +4,9 @@ Owns: HTTP/1.1 framing for the few shapes that SDKs send, and the answers. Rules
 first answer byte; the model's name chooses the behaviour (see `BEHAVIOURS`), so a test speaks to it only as a client
 would; nothing here is part of the appliance's own request path.
 
-Arrival line, JSON: `sha256, path, method, host, sni, resumed, connection, authorization, headers, body` (`body` only
-with --keep; `connection` counts the connections that sent something; `resumed`: by an earlier TLS session).
+Arrival line, JSON: `sha256, path, method, host, sni, resumed, connection, authorization, organization, headers,
+body` (`body` only with --keep; `connection` counts the connections that sent something; `resumed`: by an earlier TLS
+session).
 """
 
 import argparse
@@ -68,6 +69,7 @@ class Provider:
             "resumed": request.resumed,
             "connection": connection,
             "authorization": request.headers.get("authorization"),
+            "organization": request.headers.get("openai-organization"),
             "headers": sorted(request.headers),
             "body": request.body.decode("utf-8", "replace") if self.keep else None,
             "raw": request.body.hex() if self.keep and "content-encoding" in request.headers else None,
